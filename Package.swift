@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let grdb = Target.Dependency.product(
+    name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["EmbeddedWarehouse"]))
+
+let package = Package(
+    name: "scheduler-jobs",
+    traits: [
+        .default(enabledTraits: ["EmbeddedWarehouse"]),
+        .trait(name: "EmbeddedWarehouse", description: "WAREHOUSE_URL=sqlite:PATH, for a laptop, a demo and tests."),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: settings),
+        .target(
+            name: "JobRuntime", dependencies: ["HTTPTransport", argumentParser, logging], swiftSettings: settings),
+        .target(
+            name: "WarehouseKit", dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", logging, grdb],
+            resources: [.embedInCode("Catalog/Tables")], swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        .testTarget(
+            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "JobRuntimeTests", dependencies: ["JobRuntime", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport"], swiftSettings: settings),
+    ]
+)
