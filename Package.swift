@@ -36,7 +36,8 @@ let package = Package(
             name: "WarehouseKit", dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", logging, grdb],
             resources: [.embedInCode("Catalog/Tables")], swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
+            path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
             name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport"], swiftSettings: settings),

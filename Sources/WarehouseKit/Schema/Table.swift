@@ -1,0 +1,70 @@
+/// A table as BigQuery's REST API describes it, as far as we write or compare it: both what the catalog wants and what the
+/// warehouse has.
+package struct Table: Hashable, Sendable, Codable {
+    package struct Schema: Hashable, Sendable, Codable {
+        package var fields: [FieldSchema]
+
+        package init(fields: [FieldSchema]) {
+            self.fields = fields
+        }
+    }
+
+    /// `type` is HOUR, DAY, MONTH or YEAR; without a `field` the table is partitioned by ingestion time.
+    package struct TimePartitioning: Hashable, Sendable, Codable {
+        package var type: String
+        package var field: String?
+        /// How long a partition is kept, in milliseconds, as the API's text; set when the table is created, never compared.
+        package var expirationMs: String?
+
+        package init(type: String, field: String?, expirationMs: String? = nil) {
+            self.type = type
+            self.field = field
+            self.expirationMs = expirationMs
+        }
+    }
+
+    package struct Clustering: Hashable, Sendable, Codable {
+        package var fields: [String]
+
+        package init(fields: [String]) {
+            self.fields = fields
+        }
+    }
+
+    package var description: String?
+    package var schema: Schema
+    package var timePartitioning: TimePartitioning?
+    package var rangePartitioning: JSONValue?
+    /// Set when the table is created, never compared.
+    package var requirePartitionFilter: Bool?
+    package var clustering: Clustering?
+    package var labels: [String: String]?
+    /// The version of the table's metadata, for `If-Match`; only on tables that were read.
+    package var etag: String?
+    /// TABLE, VIEW, EXTERNAL ...; only on tables that were read.
+    package var type: String?
+
+    package init(
+        description: String? = nil, fields: [FieldSchema], timePartitioning: TimePartitioning? = nil,
+        clustering: Clustering? = nil, labels: [String: String]? = nil
+    ) {
+        self.description = description
+        self.schema = Schema(fields: fields)
+        self.timePartitioning = timePartitioning
+        self.clustering = clustering
+        self.labels = labels
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        description = try container.decodeIfPresent(String.self, forKey: .description)
+        schema = try container.decodeIfPresent(Schema.self, forKey: .schema) ?? Schema(fields: [])
+        timePartitioning = try container.decodeIfPresent(TimePartitioning.self, forKey: .timePartitioning)
+        clustering = try container.decodeIfPresent(Clustering.self, forKey: .clustering)
+        labels = try container.decodeIfPresent([String: String].self, forKey: .labels)
+        etag = try container.decodeIfPresent(String.self, forKey: .etag)
+        type = try container.decodeIfPresent(String.self, forKey: .type)
+        rangePartitioning = try container.decodeIfPresent(JSONValue.self, forKey: .rangePartitioning)
+        requirePartitionFilter = try container.decodeIfPresent(Bool.self, forKey: .requirePartitionFilter)
+    }
+}
