@@ -4,8 +4,11 @@ extension Timestamp {
     package init?(_ text: String) {
         guard let date = CivilDate(text.prefix(10)) else { return nil }
         var rest = text.dropFirst(10)
-        guard let separator = rest.popFirst(), separator == "T" || separator == "t" || separator == " " else { return nil }
-        guard let hour = Self.number(&rest), Self.skip(":", &rest), let minute = Self.number(&rest), Self.skip(":", &rest),
+        guard let separator = rest.popFirst(), separator == "T" || separator == "t" || separator == " " else {
+            return nil
+        }
+        guard let hour = Self.number(&rest), Self.skip(":", &rest), let minute = Self.number(&rest),
+            Self.skip(":", &rest),
             let second = Self.number(&rest), hour < 24, minute < 60, second < 60
         else { return nil }
         guard let fraction = Self.fraction(&rest), let offset = Self.offsetInMinutes(rest) else { return nil }
@@ -39,7 +42,8 @@ extension Timestamp {
         if ["", "Z", "z", " UTC"].contains(text) { return 0 }
         var rest = text
         guard let sign = rest.popFirst(), sign == "+" || sign == "-" else { return nil }
-        guard let hours = number(&rest), skip(":", &rest), let minutes = number(&rest), rest.isEmpty, hours < 24, minutes < 60
+        guard let hours = number(&rest), skip(":", &rest), let minutes = number(&rest), rest.isEmpty, hours < 24,
+            minutes < 60
         else { return nil }
         return (sign == "-" ? -1 : 1) * (hours * 60 + minutes)
     }
