@@ -28,10 +28,10 @@ package struct ApplicationDefaultCredentials: AccessTokenSource {
     /// `readFile` gives `nil` for a file that does not exist.
     package static func find(
         environment: [String: String], transport: any HTTPTransport, now: @escaping @Sendable () -> Timestamp,
-        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) },
+        time: TimeSource = .system,
         readFile: @escaping @Sendable (String) throws -> Data? = FileBytes.read
     ) throws -> ApplicationDefaultCredentials {
-        let exchange = TokenExchange(transport: transport, now: now, sleep: sleep)
+        let exchange = TokenExchange(transport: transport, now: now, time: time)
         return try CredentialSearch(environment: environment, exchange: exchange, readFile: readFile).find()
     }
 }

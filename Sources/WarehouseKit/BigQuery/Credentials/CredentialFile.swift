@@ -4,19 +4,19 @@ import FoundationEssentials
 struct CredentialFile {
     let path: String
     private let prefix: String
-    private let members: [String: JSONNode]
+    private let members: [String: JSONValue]
 
     init(path: String, content: Data) throws(CredentialsError) {
         self.path = path
         prefix = ""
-        guard let members = JSONNode.members(of: content) else {
+        guard let members = JSONValue.members(of: content) else {
             let what = content.isEmpty ? "the file is empty" : "the file is not a JSON object"
             throw Self.invalid(path, "\(what); download the key again, or run `gcloud auth application-default login`")
         }
         self.members = members
     }
 
-    private init(path: String, prefix: String, members: [String: JSONNode]) {
+    private init(path: String, prefix: String, members: [String: JSONValue]) {
         self.path = path
         self.prefix = prefix
         self.members = members
@@ -35,7 +35,7 @@ struct CredentialFile {
 
     func optionalString(_ name: String) throws(CredentialsError) -> String? {
         guard has(name) else { return nil }
-        guard let text = members[name]?.string else { throw invalid(name, "must be a string") }
+        guard let text = members[name]?.text else { throw invalid(name, "must be a string") }
         return text
     }
 
@@ -44,7 +44,7 @@ struct CredentialFile {
         guard case .array(let elements)? = members[name] else { throw invalid(name, "must be a list of strings") }
         var texts: [String] = []
         for element in elements {
-            guard let text = element.string else { throw invalid(name, "must be a list of strings") }
+            guard let text = element.text else { throw invalid(name, "must be a list of strings") }
             texts.append(text)
         }
         return texts
@@ -52,7 +52,7 @@ struct CredentialFile {
 
     func integer(_ name: String) throws(CredentialsError) -> Int64? {
         guard has(name) else { return nil }
-        guard let number = members[name]?.integer else { throw invalid(name, "must be a whole number") }
+        guard let number = members[name]?.wholeNumber else { throw invalid(name, "must be a whole number") }
         return number
     }
 
@@ -63,7 +63,7 @@ struct CredentialFile {
 
     func optionalObject(_ name: String) throws(CredentialsError) -> CredentialFile? {
         guard has(name) else { return nil }
-        guard let members = members[name]?.members else { throw invalid(name, "must be an object") }
+        guard let members = members[name]?.object else { throw invalid(name, "must be an object") }
         return CredentialFile(path: path, prefix: "\(prefix)\(name).", members: members)
     }
 

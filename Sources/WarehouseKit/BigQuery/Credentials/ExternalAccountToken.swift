@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTransport
+import JobRuntime
 
 /// Workload identity federation: the token of another identity provider is exchanged at Google's Security Token Service.
 struct ExternalAccountToken: AccessTokenSource {

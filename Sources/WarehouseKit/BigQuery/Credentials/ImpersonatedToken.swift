@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTransport
+import JobRuntime
 
 /// A service account's token, asked for with the token of another identity that may do so
 /// (`roles/iam.serviceAccountTokenCreator`).

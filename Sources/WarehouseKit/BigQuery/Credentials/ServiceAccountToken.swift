@@ -1,3 +1,5 @@
+import JobRuntime
+
 /// A service account's key file: an assertion signed with the key is exchanged for a token.
 struct ServiceAccountToken: AccessTokenSource {
     private static let advice =

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTransport
+import JobRuntime
 
 /// The token of another identity provider, from a file or from a local server, as `credential_source` says. It is read anew
 /// each time, since the provider renews it there.
@@ -62,7 +63,7 @@ struct SubjectToken: Sendable {
 
     /// Without the line break that a text editor or `echo` leaves at the end.
     private func token(in content: Data) -> String? {
-        let whole = field.map { JSONNode.members(of: content)?[$0]?.string } ?? String(data: content, encoding: .utf8)
+        let whole = field.map { JSONValue.members(of: content)?[$0]?.text } ?? String(data: content, encoding: .utf8)
         guard var token = whole?.drop(while: \.isWhitespace) else { return nil }
         while token.last?.isWhitespace == true { token.removeLast() }
         return token.isEmpty ? nil : String(token)

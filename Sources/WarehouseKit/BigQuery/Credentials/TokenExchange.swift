@@ -6,7 +6,7 @@ import JobRuntime
 struct TokenExchange: Sendable {
     let transport: any HTTPTransport
     let now: @Sendable () -> Timestamp
-    let sleep: @Sendable (Duration) async throws -> Void
+    let time: TimeSource
 
     /// Posts a form as OAuth 2.0 has it and reads `access_token` and `expires_in`. `secrets` are kept out of any error, should
     /// the server repeat them.
@@ -24,20 +24,15 @@ struct TokenExchange: Sendable {
         return try TokenReply(response, operation: operation).token(asked: asked)
     }
 
-    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less.
+    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less, as
+    /// Google's Python library does.
     func send(
         _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
     ) async throws -> HTTPResponse {
-        var pause = Duration.seconds(1)
-        for _ in 1..<attempts {
-            do {
-                return try await sendOnce(request, secrets: secrets, operation: operation)
-            } catch let error as CredentialsError where error.isRetryable {
-                try await sleep(pause * Double.random(in: 0.9...1.1))
-                pause *= 2
-            }
-        }
-        return try await sendOnce(request, secrets: secrets, operation: operation)
+        try await RetryPolicy(attempts: attempts).run(
+            on: time, jitter: { .random(in: 0.9...1.1) },
+            decide: { ($0 as? CredentialsError)?.isRetryable == true ? .retry() : .stop },
+            operation: { _ in try await sendOnce(request, secrets: secrets, operation: operation) })
     }
 
     private func sendOnce(_ request: HTTPRequest, secrets: [Secret], operation: String) async throws -> HTTPResponse {

@@ -7,11 +7,11 @@ struct TokenReply {
     /// No Google token lives for longer than 12 hours; beyond a year it is not a number of seconds.
     private static let lifetimes: ClosedRange<Int64> = 1...31_536_000
 
-    private let members: [String: JSONNode]
+    private let members: [String: JSONValue]
     private let operation: String
 
     init(_ response: HTTPResponse, operation: String) throws {
-        guard let members = JSONNode.members(of: response.body) else {
+        guard let members = JSONValue.members(of: response.body) else {
             throw CredentialsError(.invalidResponse, operation: operation, message: "the answer is not a JSON object")
         }
         self.members = members
@@ -21,7 +21,7 @@ struct TokenReply {
     /// `expires_in` counts from `asked`, the instant before the request was sent.
     func token(asked: Timestamp) throws -> AccessToken {
         let value = try bearer("access_token")
-        guard let seconds = members["expires_in"]?.integer, Self.lifetimes.contains(seconds) else {
+        guard let seconds = members["expires_in"]?.wholeNumber, Self.lifetimes.contains(seconds) else {
             throw invalid("expires_in", "is not a number of seconds")
         }
         return AccessToken(value: value, expiresAt: asked.adding(.seconds(seconds)))
@@ -30,7 +30,7 @@ struct TokenReply {
     /// The form of `generateAccessToken`.
     func impersonatedToken() throws -> AccessToken {
         let value = try bearer("accessToken")
-        guard let expiresAt = members["expireTime"]?.string.flatMap({ Timestamp(Self.wholeSeconds($0)) }) else {
+        guard let expiresAt = members["expireTime"]?.text.flatMap({ Timestamp(Self.wholeSeconds($0)) }) else {
             throw invalid("expireTime", "is not an RFC 3339 time")
         }
         return AccessToken(value: value, expiresAt: expiresAt)
@@ -38,7 +38,7 @@ struct TokenReply {
 
     /// A token that can stand in an `Authorization` header.
     private func bearer(_ name: String) throws -> String {
-        guard let value = members[name]?.string, !value.isEmpty, value.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
+        guard let value = members[name]?.text, !value.isEmpty, value.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
             throw invalid(name, "is missing or not a token")
         }
         return value

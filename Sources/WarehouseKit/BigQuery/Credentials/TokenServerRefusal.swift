@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTransport
+import JobRuntime
 
 /// A token server's answer with another status than 2xx: `{"error": "...", "error_description": "..."}` as in OAuth 2.0, or
 /// `{"error": {"status": ..., "message": ...}}` as in Google's APIs, or anything else, which is not repeated.
@@ -12,11 +13,11 @@ struct TokenServerRefusal {
     private let details: String?
 
     init(_ response: HTTPResponse) {
-        let members = JSONNode.members(of: response.body)
+        let members = JSONValue.members(of: response.body)
         let error = members?["error"]
         status = response.status
-        name = error?.string ?? error?.members?["status"]?.string
-        details = members?["error_description"]?.string ?? error?.members?["message"]?.string
+        name = error?.text ?? error?.object?["status"]?.text
+        details = members?["error_description"]?.text ?? error?.object?["message"]?.text
     }
 
     func error(operation: String, secrets: [Secret]) -> CredentialsError {
