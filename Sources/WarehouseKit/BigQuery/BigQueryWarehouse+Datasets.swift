@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 
 extension BigQueryWarehouse {
     package func dataset(_ id: DatasetID) async throws -> Dataset? {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 
 extension BigQueryWarehouse {
     package func table(_ reference: TableReference) async throws -> Table? {

@@ -104,7 +104,7 @@ struct SurveyStatement {
             let partitioning = named.table.timePartitioning?.field?.lowercased()
             return named.table.schema.fields.map { field in
                 let name = field.name.lowercased()
-                return .structure([
+                return SQLValue.structure([
                     SQLValue.Field("table_name", .string(named.name)), SQLValue.Field("column_name", .string(name)),
                     SQLValue.Field("data_type", .string(field.sqlType)),
                     SQLValue.Field("nullable", .bool(field.mode == .nullable)),

@@ -2,7 +2,7 @@ import FoundationEssentials
 
 extension Catalog {
     /// The catalog that is part of this binary.
-    package static func embedded(_ wanted: [Group]) throws -> Catalog {
+    package static func embedded(_ wanted: [Group]) throws(CatalogError) -> Catalog {
         try Catalog(
             Dictionary(
                 uniqueKeysWithValues: wanted.map { group in
