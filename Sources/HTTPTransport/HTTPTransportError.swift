@@ -28,7 +28,8 @@ package struct HTTPTransportError: Error, Sendable, CustomStringConvertible {
     /// Whether the same request may succeed when it is sent again.
     package var isRetryable: Bool {
         switch code {
-        case .nameNotResolved, .connectionFailed, .connectionLost, .timedOut, .truncatedBody, .invalidCompressedBody: true
+        case .nameNotResolved, .connectionFailed, .connectionLost, .timedOut, .truncatedBody, .invalidCompressedBody:
+            true
         case .invalidRequest, .tlsFailed, .bodyTooLarge, .other: false
         }
     }
