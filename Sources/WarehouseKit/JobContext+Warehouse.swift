@@ -18,10 +18,10 @@ extension JobContext where Job.Settings: WarehouseUser {
     }
 
     private func bigQuery(_ project: ProjectID) throws -> BigQueryWarehouse {
-        let transport = CurlTransport(
-            CurlTransport.Configuration(
-                userAgent: "scheduler-jobs/\(serviceVersion) (gzip)",
-                certificateAuthorityFile: settings.warehouse.certificateAuthorityFile))
+        var configuration = CurlTransport.Configuration()
+        configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
+        configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
+        let transport = CurlTransport(configuration)
         let credentials = try credentials(transport)
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
         return BigQueryWarehouse(

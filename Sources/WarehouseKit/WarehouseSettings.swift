@@ -29,7 +29,9 @@ package struct WarehouseSettings: JobSettings {
 
     package init(reading environment: inout EnvironmentReader) {
         choice = Self.choice(&environment)
-        location = environment.string("BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1") {
+        location = environment.string(
+            "BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1"
+        ) {
             $0.utf8.allSatisfy { $0.isWordCharacter || $0 == UInt8(ascii: "-") } ? nil : "is no location"
         }
         emulatorURL = environment.optionalString(
@@ -52,7 +54,8 @@ package struct WarehouseSettings: JobSettings {
         switch (project.flatMap { ProjectID($0) }.map { Choice.bigQuery($0) }, url.flatMap(read)) {
         case (nil, nil):
             environment.note(
-                problem: "no warehouse is chosen: set GCP_PROJECT_ID, or WAREHOUSE_URL to bigquery://PROJECT or sqlite:PATH")
+                problem:
+                    "no warehouse is chosen: set GCP_PROJECT_ID, or WAREHOUSE_URL to bigquery://PROJECT or sqlite:PATH")
             return nil
         case (let project?, let url?) where project != url:
             environment.note(
@@ -60,7 +63,9 @@ package struct WarehouseSettings: JobSettings {
             return nil
         case (_, .embedded?) where !Self.hasEmbeddedWarehouse:
             environment.note(
-                problem: "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build without --disable-default-traits")
+                problem:
+                    "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build without --disable-default-traits"
+            )
             return nil
         case (let project, let url): return url ?? project
         }
@@ -82,7 +87,9 @@ package struct WarehouseSettings: JobSettings {
 
     private static func isBaseURL(_ url: String) -> Bool {
         (url.hasPrefix("http://") || url.hasPrefix("https://")) && url.split(separator: "/").count >= 2
-            && url.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && !"?#@\\\"<>".unicodeScalars.contains($0) }
+            && url.unicodeScalars.allSatisfy {
+                $0.value > 0x20 && $0.value < 0x7F && !"?#@\\\"<>".unicodeScalars.contains($0)
+            }
     }
 
     private static var hasEmbeddedWarehouse: Bool {

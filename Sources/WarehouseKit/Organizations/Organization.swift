@@ -25,9 +25,13 @@ package struct Organization: Hashable, Sendable {
         let name = String(datasetName.drop { $0.isWhitespace })
         guard !name.isEmpty else { return (standard, nil) }
         guard let id = DatasetID(name) else {
-            return (standard, "org_dataset_id \(quoted(datasetName)) is no dataset name; \(standard?.name ?? "") was used instead")
+            return (
+                standard,
+                "org_dataset_id \(quoted(datasetName)) is no dataset name; \(standard?.name ?? "") was used instead"
+            )
         }
-        guard id.name.lowercased() != Catalog.organizationsDataset.name, id.name.lowercased() != Catalog.operationsDataset.name
+        guard id.name.lowercased() != Catalog.organizationsDataset.name,
+            id.name.lowercased() != Catalog.operationsDataset.name
         else { return (nil, "org_dataset_id \(id) is one of the service's own datasets") }
         return (id, nil)
     }

@@ -22,7 +22,8 @@ package struct OrganizationDirectory: Sendable {
         for row in try await rows(slugs) {
             let slug = try row.string("org_slug")
             guard seen.insert(slug).inserted else { continue }
-            if let organization = Organization(slug: slug, datasetName: try row.optionalString("org_dataset_id") ?? "") {
+            if let organization = Organization(slug: slug, datasetName: try row.optionalString("org_dataset_id") ?? "")
+            {
                 listing.organizations.append(organization)
             } else {
                 listing.invalidSlugs.append(slug)
