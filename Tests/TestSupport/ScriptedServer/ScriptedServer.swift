@@ -36,6 +36,9 @@ package final class ScriptedServer: Sendable {
     /// How many connections were accepted so far.
     package var connections: Int { listener.record.withLock { $0.connections } }
 
+    /// How many of them are open now.
+    package var openConnections: Int { listener.record.withLock { $0.open.count } }
+
     /// Closes all connections and refuses new ones. May be called again.
     package func stop() { listener.stop() }
 }
