@@ -1,3 +1,4 @@
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
