@@ -1,6 +1,4 @@
-import Foundation
 import JobRuntime
-import Synchronization
 import TestSupport
 import Testing
 import WarehouseKit
@@ -90,34 +88,5 @@ import WarehouseKit
         let token = try await cache.token()
 
         #expect(token == "second")
-    }
-
-    @Test func twentyCallersAtOnceAreOneRequest() async throws {
-        let called = Mutex(0)
-        let allCalled = DispatchSemaphore(value: 0)
-        let fixture = try CredentialFixture { request in
-            if request.index == 0 { allCalled.wait() }
-            return .token("token-\(request.index)")
-        }
-        try fixture.write(fixture.authorizedUser())
-        let cache = CachedAccessToken(
-            source: try fixture.find(),
-            now: {
-                // The cache asks for the time when a caller has got to it.
-                if called.withLock({
-                    $0 += 1; return $0 == 20
-                }) {
-                    allCalled.signal()
-                }
-                return CredentialFixture.start
-            })
-
-        let tokens = try await withThrowingTaskGroup(of: String.self) { group in
-            for _ in 0..<20 { group.addTask { try await cache.token() } }
-            return try await group.reduce(into: []) { $0.append($1) }
-        }
-
-        #expect(tokens == [String](repeating: "token-0", count: 20))
-        #expect(fixture.server.requests.count == 1)
     }
 }

@@ -43,20 +43,22 @@ final class CredentialFixture: Sendable {
 
     /// With no environment given, the credentials in ``file``.
     func find(
-        _ environment: [String: String] = ["GOOGLE_APPLICATION_CREDENTIALS": CredentialFixture.file]
+        _ environment: [String: String] = ["GOOGLE_APPLICATION_CREDENTIALS": CredentialFixture.file],
+        over other: (any HTTPTransport)? = nil
     ) throws -> ApplicationDefaultCredentials {
         let time = TimeSource(elapsed: { .zero }, sleep: { pause in self.recorded.withLock { $0.append(pause) } })
         return try ApplicationDefaultCredentials.find(
-            environment: environment, transport: transport, now: now, time: time,
+            environment: environment, transport: other ?? transport, now: now, time: time,
             readFile: { path in self.files.withLock { $0[path] } })
     }
 
     /// What a whole attempt fails with, be it in finding or in fetching.
     func failure(
-        _ environment: [String: String] = ["GOOGLE_APPLICATION_CREDENTIALS": CredentialFixture.file]
+        _ environment: [String: String] = ["GOOGLE_APPLICATION_CREDENTIALS": CredentialFixture.file],
+        over other: (any HTTPTransport)? = nil
     ) async throws -> CredentialsError? {
         do {
-            _ = try await find(environment).fetchToken()
+            _ = try await find(environment, over: other).fetchToken()
             return nil
         } catch let error as CredentialsError {
             return error
@@ -101,25 +103,4 @@ extension CredentialFixture {
     var impersonationURL: String {
         "\(server.url)/v1/projects/-/serviceAccounts/target@acme-prod.iam.gserviceaccount.com:generateAccessToken"
     }
-}
-
-extension ScriptedReply {
-    static func token(_ value: String = "ya29.access", expiresIn: String = "3599") -> ScriptedReply {
-        .json(#"{"access_token": "\#(value)", "expires_in": \#(expiresIn), "token_type": "Bearer"}"#)
-    }
-
-    static func impersonated(_ value: String = "ya29.impersonated") -> ScriptedReply {
-        .json(#"{"accessToken": "\#(value)", "expireTime": "2026-01-31T01:00:00.123456789Z"}"#)
-    }
-}
-
-extension ScriptedRequest {
-    /// The fields of a form, decoded.
-    var form: [String: String] {
-        var asQuery = self
-        asQuery.target = "/?\(text)"
-        return asQuery.query
-    }
-
-    var json: [String: Any] { (try? JSONSerialization.jsonObject(with: body)) as? [String: Any] ?? [:] }
 }

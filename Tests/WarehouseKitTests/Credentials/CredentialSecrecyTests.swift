@@ -120,7 +120,6 @@ import WarehouseKit
         dump(value, to: &dumped)
         for text in ["\(value)", String(reflecting: value), dumped, (value as? any Error)?.localizedDescription ?? ""] {
             for secret in Self.secrets {
-                // The comment is what a failing test prints; it must not become the leak.
                 #expect(!text.contains(secret), "a secret is shown", sourceLocation: sourceLocation)
             }
         }

@@ -1,5 +1,6 @@
 import HTTPTransport
 import JobRuntime
+import Synchronization
 import TestSupport
 import Testing
 import WarehouseKit
@@ -70,5 +71,26 @@ import WarehouseKit
 
         #expect(error.code == .notFound)
         #expect(error.message == "GCE_METADATA_HOST must be HOST or HOST:PORT")
+    }
+
+    @Test(
+        arguments: [
+            ([:], .notFound, 2), (["CLOUD_RUN_JOB": "org-sync-all"], .unavailable, 4),
+            (["GCE_METADATA_HOST": "metadata"], .unavailable, 4),
+        ] as [([String: String], CredentialsError.Code, Int)])
+    func tellsNoServerFromOneThatIsAway(
+        environment: [String: String], code: CredentialsError.Code, pauses: Int
+    ) async throws {
+        let recorded = Mutex(0)
+        let time = TimeSource(elapsed: { .zero }, sleep: { _ in recorded.withLock { $0 += 1 } })
+        let credentials = try ApplicationDefaultCredentials.find(
+            environment: environment, transport: FailingTransport(), now: { CredentialFixture.start }, time: time)
+
+        let error = await #expect(throws: CredentialsError.self) { try await credentials.fetchToken() }
+
+        #expect(error?.code == code)
+        #expect(error?.description.contains("Could not resolve host") == true)
+        #expect(error?.message.contains("GOOGLE_APPLICATION_CREDENTIALS is not set") == (code == .notFound))
+        #expect(recorded.withLock { $0 } == pauses)
     }
 }

@@ -53,22 +53,39 @@ import WarehouseKit
         #expect(origin == "service account key file /keys/credentials.json (jobs@acme-prod.iam.gserviceaccount.com)")
     }
 
-    @Test(arguments: [
-        ("garbage", "is not a private key in PEM form"),
-        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "is not a private key in PEM form"),
-        (TestKey.rsa.publicPEM, "is not a private key in PEM form"),
-        (TestKey.rsa.pem.replacingOccurrences(of: "\n", with: "\\n"), "is not a private key in PEM form"),
-        (TestKey.rsa.encryptedPEM, "is protected with a pass phrase"),
-        (TestKey.ellipticCurve.pem, "is not an RSA key"),
-    ])
-    func refusesAKeyThatCannotSign(pem: String, reason: String) async throws {
+    /// Names, and not the keys, so that the test's output shows none.
+    enum UnusableKey: CaseIterable {
+        case garbage, damaged, publicHalf, withoutLineBreaks, withPassPhrase, ofAnotherKind
+
+        var pem: String {
+            switch self {
+            case .garbage: "garbage"
+            case .damaged: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+            case .publicHalf: TestKey.rsa.publicPEM
+            case .withoutLineBreaks: TestKey.rsa.pem.replacingOccurrences(of: "\n", with: "\\n")
+            case .withPassPhrase: TestKey.rsa.encryptedPEM
+            case .ofAnotherKind: TestKey.ellipticCurve.pem
+            }
+        }
+
+        var reason: String {
+            switch self {
+            case .withPassPhrase: "is protected with a pass phrase"
+            case .ofAnotherKind: "is not an RSA key"
+            default: "is not a private key in PEM form"
+            }
+        }
+    }
+
+    @Test(arguments: UnusableKey.allCases)
+    func refusesAKeyThatCannotSign(key: UnusableKey) async throws {
         let fixture = try CredentialFixture()
-        try fixture.write(fixture.serviceAccount(["private_key": pem]))
+        try fixture.write(fixture.serviceAccount(["private_key": key.pem]))
 
         let error = try #require(try await fixture.failure())
 
         #expect(error.code == .invalidFile)
-        #expect(error.description.contains("/keys/credentials.json: field `private_key` \(reason)"))
+        #expect(error.description.contains("/keys/credentials.json: field `private_key` \(key.reason)"))
         #expect(!error.description.contains("\n"))
         #expect(fixture.server.requests.isEmpty)
     }

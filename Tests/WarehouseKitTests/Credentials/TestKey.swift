@@ -4,7 +4,7 @@ import Foundation
 /// A private key made for this run of the tests, as PEM, and the check of what it signs.
 final class TestKey: @unchecked Sendable {
     static let rsa = TestKey(EVP_PKEY_RSA)
-    static let ellipticCurve = TestKey(EVP_PKEY_ED25519)
+    static let ellipticCurve = TestKey(EVP_PKEY_EC)
 
     private let key: OpaquePointer
 
@@ -13,6 +13,9 @@ final class TestKey: @unchecked Sendable {
         defer { EVP_PKEY_CTX_free(context) }
         precondition(EVP_PKEY_keygen_init(context) == 1)
         if type == EVP_PKEY_RSA { precondition(EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048) == 1) }
+        if type == EVP_PKEY_EC {
+            precondition(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1)
+        }
         var key: OpaquePointer?
         precondition(EVP_PKEY_keygen(context, &key) == 1)
         self.key = key!

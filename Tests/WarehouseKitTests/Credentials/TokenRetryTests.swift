@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
@@ -77,5 +78,16 @@ import WarehouseKit
         #expect(error.code == .unavailable)
         #expect(error.message.contains("(connectionFailed)"))
         #expect(fixture.pauses.count == 2)
+    }
+
+    @Test func aCertificateThatIsNotTrustedIsNotTriedAgain() async throws {
+        let fixture = try CredentialFixture()
+        try fixture.write(fixture.authorizedUser(["token_uri": "https://token.example/"]))
+
+        let error = try #require(try await fixture.failure(over: FailingTransport(code: .tlsFailed)))
+
+        #expect(error.code == .transportFailed)
+        #expect(!error.isRetryable)
+        #expect(fixture.pauses.isEmpty)
     }
 }

@@ -1,9 +1,11 @@
+import Dispatch
 import JobRuntime
 import Synchronization
+import TestSupport
 import Testing
 import WarehouseKit
 
-@Suite struct CredentialsCacheCancellationTests {
+@Suite struct CredentialsCacheConcurrencyTests {
     @Test func oneCallersCancellationIsNotTheOthers() async throws {
         let fetch = HeldFetch()
         let (calls, call) = AsyncStream.makeStream(of: Void.self)
@@ -54,42 +56,33 @@ import WarehouseKit
         await #expect(throws: CancellationError.self) { try await caller.value }
         #expect(fetch.begun == 0)
     }
-}
 
-/// A source whose fetches wait until the test lets them go, or until they are cancelled.
-private final class HeldFetch: AccessTokenSource {
-    let origin = "test"
-    private let counts = Mutex((begun: 0, cancelled: 0))
-    private let gate = AsyncStream.makeStream(of: Never.self)
-    private let beginning = AsyncStream.makeStream(of: Void.self)
-    private let cancellation = AsyncStream.makeStream(of: Void.self)
-
-    var begun: Int { counts.withLock { $0.begun } }
-    var cancelled: Int { counts.withLock { $0.cancelled } }
-
-    func release() { gate.continuation.finish() }
-
-    func hasBegun() async {
-        for await _ in beginning.stream { return }
-    }
-
-    func wasCancelled() async {
-        for await _ in cancellation.stream { return }
-    }
-
-    func fetchToken() async throws -> AccessToken {
-        let number = counts.withLock { counts in
-            counts.begun += 1
-            return counts.begun
+    @Test func twentyCallersAtOnceAreOneRequest() async throws {
+        let called = Mutex(0)
+        let allCalled = DispatchSemaphore(value: 0)
+        let fixture = try CredentialFixture { request in
+            if request.index == 0 { allCalled.wait() }
+            return .token("token-\(request.index)")
         }
-        beginning.continuation.yield()
-        // Ends when the stream does, and when the task is cancelled.
-        for await _ in gate.stream {}
-        if Task.isCancelled {
-            counts.withLock { $0.cancelled += 1 }
-            cancellation.continuation.yield()
-            throw CancellationError()
+        try fixture.write(fixture.authorizedUser())
+        let cache = CachedAccessToken(
+            source: try fixture.find(),
+            now: {
+                // The cache asks for the time when a caller has got to it.
+                if called.withLock({
+                    $0 += 1; return $0 == 20
+                }) {
+                    allCalled.signal()
+                }
+                return CredentialFixture.start
+            })
+
+        let tokens = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<20 { group.addTask { try await cache.token() } }
+            return try await group.reduce(into: []) { $0.append($1) }
         }
-        return AccessToken(value: "token-\(number)", expiresAt: CredentialFixture.start.adding(.seconds(3600)))
+
+        #expect(tokens == [String](repeating: "token-0", count: 20))
+        #expect(fixture.server.requests.count == 1)
     }
 }
