@@ -13,6 +13,8 @@ package struct CredentialsError: Error, Sendable, CustomStringConvertible {
         case refused
         /// No answer, or one that says to try again later.
         case unavailable
+        /// No answer, for a reason that does not pass by itself, such as a certificate that is not trusted.
+        case transportFailed
         /// An answer without a usable token.
         case invalidResponse
     }

@@ -13,7 +13,7 @@ struct EndpointURL: Sendable {
         guard text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }), !text.contains(where: { "\\\"<>^`{|}#".contains($0) }),
             let separator = text.firstIndex(of: ":")
         else { return nil }
-        let scheme = text[..<separator].lowercased()
+        let scheme = text[..<separator]
         var authority = text[separator...]
         guard authority.hasPrefix("://") else { return nil }
         authority = authority.dropFirst(3).prefix { $0 != "/" && $0 != "?" }

@@ -8,7 +8,7 @@ struct ExternalAccountToken: AccessTokenSource {
     private let subjectType: String
     private let audience: String
     private let endpoint: EndpointURL
-    private let client: Secret?
+    private let client: (id: String, secret: Secret)?
     private let workforceProject: String?
     private let scope: String
     private let exchange: TokenExchange
@@ -23,7 +23,7 @@ struct ExternalAccountToken: AccessTokenSource {
         endpoint = try file.endpoint("token_url", default: "https://sts.googleapis.com/v1/token")
         subject = try SubjectToken(file.object("credential_source"), exchange: exchange, readFile: readFile)
         if let id = try file.optionalString("client_id") {
-            client = Secret("\(id):\(try file.optionalString("client_secret") ?? "")")
+            client = (id, Secret(try file.optionalString("client_secret") ?? ""))
         } else {
             client = nil
         }
@@ -45,14 +45,14 @@ struct ExternalAccountToken: AccessTokenSource {
         ]
         var headers: HTTPHeaders = [:]
         if let client {
-            headers["Authorization"] = "Basic \(Data(client.value.utf8).base64EncodedString())"
+            headers["Authorization"] = "Basic " + Data("\(client.id):\(client.secret.value)".utf8).base64EncodedString()
         } else if let workforceProject {
             // A client's own project stands for the workforce pool's when there is a client.
             let options = try JSONEncoder().encode(["userProject": workforceProject])
             form.append((name: "options", value: String(decoding: options, as: UTF8.self)))
         }
         return try await exchange.token(
-            from: endpoint, form: form, headers: headers, secrets: [token] + (client.map { [$0] } ?? []),
+            from: endpoint, form: form, headers: headers, secrets: [token] + (client.map { [$0.secret] } ?? []),
             operation: "asking \(endpoint.shown) for an access token for the \(origin)")
     }
 }

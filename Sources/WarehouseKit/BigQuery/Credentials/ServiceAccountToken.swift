@@ -32,10 +32,7 @@ struct ServiceAccountToken: AccessTokenSource {
     }
 
     func fetchToken() async throws -> AccessToken {
-        let assertion = Secret(
-            try SignedAssertion(
-                email: email, keyID: keyID, key: key, scope: scope, audience: endpoint.text, at: exchange.now()
-            ).text)
+        let assertion = try assertion()
         let form = [
             (name: "grant_type", value: "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             (name: "assertion", value: assertion.value),
@@ -45,12 +42,24 @@ struct ServiceAccountToken: AccessTokenSource {
             operation: "asking \(endpoint.shown) for an access token for \(email)")
     }
 
+    private func assertion() throws -> Secret {
+        do {
+            let assertion = try SignedAssertion(
+                email: email, keyID: keyID, key: key, scope: scope, audience: endpoint.text, at: exchange.now())
+            return Secret(assertion.text)
+        } catch let failure as RSAPrivateKey.Failure {
+            throw CredentialsError(
+                .invalidFile, operation: "signing with the \(origin)",
+                message: "field `private_key` \(Self.reason(failure)); \(Self.advice)")
+        }
+    }
+
     private static func reason(_ failure: RSAPrivateKey.Failure) -> String {
         switch failure {
         case .notPEM: "is not a private key in PEM form (are its line breaks still `\\n`?)"
         case .encrypted: "is protected with a pass phrase, which a job cannot type"
         case .notRSA: "is not an RSA key"
-        case .signing: "cannot sign"
+        case .signing: "is a key with which OpenSSL cannot sign"
         }
     }
 }

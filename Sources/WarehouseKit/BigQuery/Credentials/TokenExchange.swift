@@ -41,7 +41,7 @@ struct TokenExchange: Sendable {
             response = try await transport.send(request)
         } catch let error as HTTPTransportError {
             throw CredentialsError(
-                error.isRetryable ? .unavailable : .refused, operation: operation, message: error.description)
+                error.isRetryable ? .unavailable : .transportFailed, operation: operation, message: error.description)
         }
         guard 200..<300 ~= response.status else {
             throw TokenServerRefusal(response).error(operation: operation, secrets: secrets)
