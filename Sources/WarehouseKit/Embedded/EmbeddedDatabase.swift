@@ -32,7 +32,10 @@
         private static func attempt(_ path: String) throws -> DatabaseQueue {
             var configuration = Configuration()
             configuration.busyMode = .timeout(Double(busyTimeout.components.seconds))
-            configuration.prepareDatabase { database in SQLFunctions.install(in: database) }
+            configuration.prepareDatabase { database in
+                SQLFunctions.install(in: database)
+                try database.execute(sql: "PRAGMA case_sensitive_like = ON")
+            }
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.inDatabase { database in
                 try checkLayout(of: database)

@@ -62,7 +62,7 @@
             case "BOOL": "\(name) IN (0, 1)"
             case "DATE": "\(name) LIKE '____-__-__'"
             case "TIMESTAMP": "\(name) LIKE '____-__-__ __:__:__.______+00:00'"
-            case "JSON", "STRUCT", "ARRAY": "json_valid(\(name))"
+            case "JSON", "STRUCT", "ARRAY": "\(name) IS NULL OR json_valid(\(name))"
             default: nil
             }
         }

@@ -2,8 +2,9 @@
     /// Turns what GoogleSQL writes in another way into SQLite's:
     ///
     /// - `IN UNNEST(@list)` and `FROM UNNEST(@rows) AS r`, for array parameters, which are bound as JSON text. Elements that are
-    ///   structs become columns; the column of a scalar element has the name that follows AS.
-    /// - `IF`, `GREATEST` and `LEAST`, which have other names. A `max` of one argument would be an aggregate: give two or more.
+    ///   structs become columns; the column of a scalar element has the name that follows AS;
+    /// - `IF`, `GREATEST` and `LEAST`, which have other names. A `max` of one argument would be an aggregate: give two or more;
+    /// - `/`, which never is a division of integers;
     /// - the type in a `CAST`: SQLite would take STRING or TIMESTAMP for a number. A cast keeps the stored text, so one that
     ///   would have to change it, from TIMESTAMP to DATE, throws `notImplemented`.
     struct SQLiteRewriter {
@@ -35,6 +36,7 @@
         }
 
         private func replacement(of token: SQLToken) throws -> String? {
+            if token.isSymbol("/") { return "* 1.0 /" }
             guard token.kind == .word else { return nil }
             let word = token.text.uppercased()
             if isSymbol("(", at: position + 1) { return Self.functions[word] }
@@ -60,18 +62,18 @@
             guard case .array(let element)? = parameters[String(parameter.dropFirst())] else {
                 throw problem(.invalid, "Values referenced in UNNEST must be arrays: \(parameter)")
             }
-            let isOperand = position > 0 && tokens[position - 1].isWord("IN")
+            if element == .bytes { throw problem(.notImplemented, "UNNEST of ARRAY<BYTES>") }
+        let isOperand = position > 0 && tokens[position - 1].isWord("IN")
             position += 4
-            let columns = isOperand ? "value" : try columns(of: element)
+            let columns = isOperand ? "value" : columns(of: element)
             emit("(SELECT \(columns) FROM json_each(\(parameter)))", space: unnest.followsSpace)
         }
 
-        private func columns(of element: SQLType) throws -> String {
+        private func columns(of element: SQLType) -> String {
             switch element {
             case .structure(let fields):
                 return fields.map { "json_extract(value, '$.\"\($0.name)\"') AS `\($0.name)`" }.joined(separator: ", ")
-            case .bytes: throw problem(.notImplemented, "UNNEST of ARRAY<BYTES>")
-            default:
+                default:
                 guard position + 1 < tokens.count, tokens[position].isWord("AS") else { return "value" }
                 return "value AS \(tokens[position + 1].text)"
             }

@@ -1,3 +1,4 @@
+import JobRuntime
 import Testing
 import WarehouseKit
 
@@ -82,6 +83,13 @@ extension WarehouseContract {
                         LENGTH(GENERATE_UUID()) AS uuid_length, GENERATE_UUID() = GENERATE_UUID() AS same_uuid
                     """, ["n": .int64(5), "nothing": .null(.string)]
                 ).rows.first)
+            let calculated = try #require(
+                try await contract.run(
+                    """
+                    SELECT @n / 2 AS half, 1 - @n / 2 AS rest, 'Abc' LIKE 'A%' AS alike, 'Abc' LIKE 'a%' AS alike_without_case,
+                        DATE(@at) AS day
+                    """, ["n": .int64(5), "at": .timestamp(Timestamp(microseconds: -1))]
+                ).rows.first)
             let counted = try await contract.run(
                 "SELECT COUNTIF(x > 1) AS many, COUNTIF(x > 9) AS none, COUNT(*) AS everything FROM UNNEST(@list) AS x",
                 ["list": .array(of: .int64, [.int64(1), .int64(2), .int64(3)])])
@@ -95,6 +103,11 @@ extension WarehouseContract {
             #expect(try row.string("fallback") == "none")
             #expect(try row.int64("uuid_length") == 36)
             #expect(try row.bool("same_uuid") == false)
+            #expect(calculated["half"] == .float64(2.5))
+            #expect(calculated["rest"] == .float64(-1.5))
+            #expect(try calculated.bool("alike"))
+            #expect(try calculated.bool("alike_without_case") == false)
+            #expect(try calculated.date("day") == CivilDate("1969-12-31"))
             #expect(try counted.rows.first?.int64("many") == 2)
             #expect(try counted.rows.first?.int64("none") == 0)
             #expect(try counted.rows.first?.int64("everything") == 3)
