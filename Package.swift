@@ -45,6 +45,10 @@ let package = Package(
         job("BootstrapJob"),
         job("BootstrapSyncJob"),
         job("OrgSyncAllJob"),
+        .executableTarget(
+            name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
+            path: "Sources/Tools/DemoData",
+            swiftSettings: settings),
         .target(
             name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
             path: "Tests/TestSupport",

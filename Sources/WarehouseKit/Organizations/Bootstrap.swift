@@ -40,18 +40,15 @@ package struct Bootstrap: Sendable {
         report.declare(counts: "tables", "in_sync")
         SchemaSync.declareCounts(in: report)
         report.begin("datasets", total: Self.groups.count)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (id, tables, description) in Self.groups {
-                group.addTask {
-                    try await bringUp(dataset(id, description), catalog.tables(tables), policy)
-                    report.advance(id.name)
-                }
-            }
-            try await group.waitForAll()
+        let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
+        defer { sync.printTable() }
+        try await eachConcurrently(Self.groups, atOnce: Self.groups.count) { id, group, description in
+            try await bringUp(dataset(id, description), to: catalog.tables(group), sync)
+            report.advance(id.name)
         }
     }
 
-    private func bringUp(_ dataset: Dataset, _ tables: [NamedTable], _ policy: SchemaPolicy) async throws {
+    private func bringUp(_ dataset: Dataset, to tables: [NamedTable], _ sync: SchemaSync) async throws {
         report.add(tables.count, to: "tables")
         let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
         guard let finding = survey.findings[dataset.id] else {
@@ -60,9 +57,7 @@ package struct Bootstrap: Sendable {
         }
         let affected = finding.datasetExists ? finding.absent.union(finding.differing).count : tables.count
         report.add(tables.count - affected, to: "in_sync")
-        let sync = SchemaSync(warehouse: warehouse, tables: tables, policy: policy, isDryRun: isDryRun, report: report)
-        defer { sync.printTable(title: "job") }
-        try await sync.bringUp(dataset, finding, subject: dataset.id.name)
+        try await sync.bringUp(dataset, to: tables, finding, subject: dataset.id.name)
     }
 
     private func dataset(_ id: DatasetID, _ description: String) -> Dataset {

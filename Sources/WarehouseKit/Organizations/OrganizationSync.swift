@@ -38,6 +38,7 @@ package struct OrganizationSync: Sendable {
         SchemaSync.declareCounts(in: report)
         let targets = targets(try await listing(slugs))
         report.add(targets.count, to: "organizations")
+        if targets.isEmpty { report.line("no active organization") }
         let tables = catalog.tables(.organization)
         let survey = try await warehouse.survey(
             targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
@@ -47,12 +48,12 @@ package struct OrganizationSync: Sendable {
         report.add(targets.count - work.count, to: "in_sync")
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
         let sync = SchemaSync(
-            warehouse: warehouse, tables: tables, policy: .everything(byScript: creations > Self.mostCreatedByInsert),
+            warehouse: warehouse, policy: .everything(byScript: creations > Self.mostCreatedByInsert),
             isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
-        report.begin("organizations", total: work.count)
+        if !work.isEmpty { report.begin("organizations", total: work.count) }
         try await eachConcurrently(work, atOnce: Self.atOnce) { item in
-            try await sync.bringUp(item.target.dataset, item.finding, subject: item.target.slug)
+            try await sync.bringUp(item.target.dataset, to: tables, item.finding, subject: item.target.slug)
             report.advance(item.target.slug)
         }
     }

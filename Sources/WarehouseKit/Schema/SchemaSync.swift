@@ -7,28 +7,28 @@ import Synchronization
 /// in the same way: then the error is thrown.
 final class SchemaSync: Sendable {
     private let warehouse: any Warehouse
-    private let tables: [NamedTable]
     private let policy: SchemaPolicy
     private let isDryRun: Bool
     private let report: RunReport
     private let rows = Mutex<[[String]]>([])
 
-    init(warehouse: any Warehouse, tables: [NamedTable], policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
+    init(warehouse: any Warehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
         self.warehouse = warehouse
-        self.tables = tables
         self.policy = policy
         self.isDryRun = isDryRun
         self.report = report
     }
 
-    /// The counts that ``bringUp(_:_:subject:)`` adds to. In a dry run they say what would be done.
+    /// The counts that ``bringUp(_:to:_:subject:)`` adds to. In a dry run they say what would be done.
     static func declareCounts(in report: RunReport) {
         report.declare(
             counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts")
     }
 
     /// - Parameter subject: Whom failures are reported for.
-    func bringUp(_ dataset: Dataset, _ finding: SchemaSurvey.Finding, subject: String) async throws {
+    func bringUp(
+        _ dataset: Dataset, to tables: [NamedTable], _ finding: SchemaSurvey.Finding, subject: String
+    ) async throws {
         let done = Mutex(SchemaChanges())
         let record: @Sendable (SchemaChanges) -> Void = { [self] step in
             done.withLock { $0.add(step) }
@@ -55,9 +55,12 @@ final class SchemaSync: Sendable {
     }
 
     /// One line for each dataset that was worked on, by subject.
-    func printTable(title: String) {
+    /// - Parameter title: What subjects are; without it there is no column for them.
+    func printTable(title: String? = nil) {
         let rows = rows.withLock { $0.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } }
-        report.table(header: [title, "dataset", isDryRun ? "would be done" : "done"], rows: rows)
+        let header = [title ?? "", "dataset", isDryRun ? "would be done" : "done"]
+        let hidden = title == nil ? 1 : 0
+        report.table(header: Array(header.dropFirst(hidden)), rows: rows.map { Array($0.dropFirst(hidden)) })
     }
 
     private func note(_ subject: String, _ dataset: Dataset, _ outcome: String) {
