@@ -68,7 +68,7 @@ final class CredentialFixture: Sendable {
 
 extension CredentialFixture {
     static let clientSecret = "GOCSPX-client-secret-1234"
-    static let refreshToken = "1//refresh-token-5678"
+    static let refreshToken = "1//refresh+token&56=78% ü"
 
     func serviceAccount(_ changes: [String: Any?] = [:]) -> [String: Any] {
         let object: [String: Any] = [
