@@ -14,6 +14,12 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["EmbeddedWarehouse"]))
 
+/// One executable for each job, named after it.
+func job(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["JobRuntime", "WarehouseKit"], path: "Sources/Jobs/\(name)", swiftSettings: settings)
+}
+
 let package = Package(
     name: "scheduler-jobs",
     traits: [
@@ -33,8 +39,16 @@ let package = Package(
         .target(
             name: "JobRuntime", dependencies: ["HTTPTransport", argumentParser, logging], swiftSettings: settings),
         .target(
-            name: "WarehouseKit", dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", logging, grdb],
+            name: "WarehouseKit",
+            dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", argumentParser, logging, grdb],
             resources: [.embedInCode("Catalog/Tables")], swiftSettings: settings),
+        job("BootstrapJob"),
+        job("BootstrapSyncJob"),
+        job("OrgSyncAllJob"),
+        .executableTarget(
+            name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
+            path: "Sources/Tools/DemoData",
+            swiftSettings: settings),
         .target(
             name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
             path: "Tests/TestSupport",

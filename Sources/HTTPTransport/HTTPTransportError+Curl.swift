@@ -4,8 +4,8 @@ extension HTTPTransportError {
     /// What libcurl's result means; `detail` is the text of its error buffer.
     init(_ result: CURLcode, operation: String, detail: String) {
         let general = String(cString: curl_easy_strerror(result))
-        // The one message that quotes a setting: the proxy's URL, with a password where it has one.
-        let isQuiet = detail.isEmpty || result == CURLE_COULDNT_RESOLVE_PROXY
+        // Both quote the proxy's URL when they cannot read it, with a password where it has one.
+        let isQuiet = detail.isEmpty || result == CURLE_COULDNT_RESOLVE_PROXY || detail.contains("://")
         self.init(Self.code(for: result), operation: operation, message: isQuiet ? general : detail)
     }
 

@@ -1,9 +1,5 @@
 package import ArgumentParser
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// A job of the service: one executable, one run, one outcome.
 ///
 /// A conforming type marked `@main` is a whole program. Configuration, logging, signals, the deadline, the summary
@@ -22,6 +18,7 @@ package protocol ScheduledJob: SendableMetatype {
     static var discussion: String { get }
 
     /// Does the work. What is thrown ends the run as failed, a `CancellationError` after a stop signal as stopped.
+    /// Work that notices its cancellation throws; returning says that all is done.
     /// A failure that concerns one item goes to `context.report.fail` instead, and the batch goes on.
     static func run(in context: JobContext<Self>) async throws
 }
@@ -30,11 +27,8 @@ extension ScheduledJob {
     package static var discussion: String { "" }
 
     /// Runs the job as a process and never returns.
-    ///
-    /// On the main actor, so that a job which blocks every thread of the cooperative pool can still be ended.
-    @MainActor package static func main() async {
-        let status = await JobProcess<Self>(.current).run()
-        // Not exit(3): its handlers would tear down libraries that other threads of this process still use.
-        _exit(status.rawValue)
+    package static func main() async {
+        let surroundings = ProcessSurroundings.current
+        surroundings.exit(await JobProcess<Self>(surroundings).run())
     }
 }

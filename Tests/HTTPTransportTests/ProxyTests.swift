@@ -25,9 +25,10 @@ import Testing
         }
     }
 
-    @Test func theProxysPasswordIsNotInTheError() async {
-        await #expect(processExitsWith: .success) {
-            setenv("http_proxy", "strange://user:secret@127.0.0.1:1", 1)
+    @Test(arguments: ["strange://user:secret@127.0.0.1:1", "http://user:secret@127.0.0.1:bad"])
+    func thePasswordIsNotInTheError(proxy: String) async {
+        await #expect(processExitsWith: .success) { [proxy = proxy as String] in
+            setenv("http_proxy", proxy, 1)
             unsetenv("no_proxy")
             unsetenv("NO_PROXY")
 

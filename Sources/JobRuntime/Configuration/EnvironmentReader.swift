@@ -3,7 +3,7 @@
 /// A variable that is set but empty counts as not set. Where a value is missing or wrong, a placeholder is returned;
 /// it is never used, since a job with problems does not start.
 package struct EnvironmentReader: Sendable {
-    private let variables: [String: String]
+    package let variables: [String: String]
     /// One line each: which variable, what is wrong, what to do.
     package private(set) var problems: [String] = []
     private var problematicNames: Set<String> = []

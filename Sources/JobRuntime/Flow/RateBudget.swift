@@ -1,7 +1,5 @@
 /// The state of a rate limiter: tokens, calls in flight, and who waits.
-struct RateBudget {
-    typealias Waiter = CheckedContinuation<Void, any Error>
-
+struct RateBudget<Waiter> {
     let nominalRate: Double
     let burst: Double
     let maxInFlight: Int

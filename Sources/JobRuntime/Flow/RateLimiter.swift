@@ -4,7 +4,9 @@ import Synchronization
 ///
 /// A token bucket: up to `burst` calls at once after a quiet time, `ratePerSecond` in the long run.
 package final class RateLimiter: Sendable {
-    let state: Mutex<RateBudget>
+    private typealias Budget = RateBudget<CheckedContinuation<Void, any Error>>
+
+    private let state: Mutex<Budget>
     private let time: TimeSource
 
     /// - Parameter burst: How many calls may go out together; the default is three seconds' worth.
@@ -59,7 +61,7 @@ package final class RateLimiter: Sendable {
         state.withLock { $0.remove(ticket: ticket) }?.resume(throwing: CancellationError())
     }
 
-    private func release(_ note: (inout RateBudget) -> Void) {
+    private func release(_ note: (inout Budget) -> Void) {
         state.withLock { state in
             state.inFlight -= 1
             note(&state)

@@ -11,7 +11,7 @@ struct JobProcess<Job: ScheduledJob> {
         self.surroundings = surroundings
     }
 
-    func run(isolation: isolated (any Actor)? = #isolation) async -> ExitStatus {
+    func run() async -> ExitStatus {
         let command: JobCommand<Job>
         switch parsedCommand() {
         case .success(let parsed): command = parsed
@@ -47,8 +47,10 @@ struct JobProcess<Job: ScheduledJob> {
         } catch {
             let columns = surroundings.isErrorTerminal ? surroundings.terminalWidth() : 100
             let text = JobCommand<Job>.fullMessage(for: error, columns: columns)
+            // The parser repeats what it was given, control characters included.
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { printable($0) }
             let isClean = JobCommand<Job>.exitCode(for: error) == .success
-            (isClean ? surroundings.writeOutput : surroundings.writeError)(text + "\n")
+            (isClean ? surroundings.writeOutput : surroundings.writeError)(lines.joined(separator: "\n") + "\n")
             return .failure(Ending(status: isClean ? .success : .usage))
         }
     }

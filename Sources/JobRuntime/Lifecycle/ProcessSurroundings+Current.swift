@@ -22,6 +22,8 @@ extension ProcessSurroundings {
                 let time = DispatchTime.now() + .milliseconds(delay.wholeMilliseconds)
                 queue.asyncAfter(deadline: time, execute: action)
             },
+            // Not exit(3): its handlers would tear down libraries that other threads of this process still use.
+            exit: { _exit($0.rawValue) },
             onStopSignal: { listen(with: $0) })
     }
 

@@ -4,7 +4,7 @@ import Synchronization
 /// Runs a job's work until it ends, or is told to stop.
 ///
 /// A signal or the deadline cancels the work, which then has eight seconds to reach a safe point; Cloud Run kills the
-/// process after ten. None of this needs a thread of the cooperative pool, which the work may have blocked.
+/// process after ten. None of this needs a thread of the cooperative pool, all of which the work may have blocked.
 final class RunLifecycle: Sendable {
     static let grace = Duration.seconds(8)
 
@@ -21,9 +21,7 @@ final class RunLifecycle: Sendable {
         self.setting = setting
     }
 
-    func run(
-        isolation: isolated (any Actor)? = #isolation, _ work: @escaping @Sendable () async throws -> Void
-    ) async -> ExitStatus {
+    func run(_ work: @escaping @Sendable () async throws -> Void) async -> ExitStatus {
         await withCheckedContinuation { continuation in
             state.withLock { $0.onEnd = continuation }
             setting.surroundings.onStopSignal { self.receive($0) }
@@ -91,6 +89,8 @@ final class RunLifecycle: Sendable {
         }
         guard let onEnd else { return }
         let outcome = setting.finish(stopReason: status == .stopped ? reason : nil)
-        onEnd.resume(returning: status == .success && outcome == .failed ? .failure : status)
+        let final = status == .success && outcome == .failed ? .failure : status
+        setting.surroundings.exit(final)
+        onEnd.resume(returning: final)
     }
 }

@@ -43,7 +43,7 @@ struct RunSetting: Sendable {
         self.startedAtElapsed = surroundings.elapsed()
         self.console = console
         self.logger = logger
-        self.report = RunReport(console: console, logger: logger, progress: progress, printsResults: !options.json)
+        self.report = RunReport(console: console, logger: logger, progress: progress, printsResults: logsText)
         self.logsText = logsText
     }
 
@@ -63,8 +63,7 @@ struct RunSetting: Sendable {
             finishedAt: surroundings.wallClock(), duration: surroundings.elapsed() - startedAtElapsed,
             stopReason: stopReason, record: report.record.withLock { $0 })
         let json = summary.json(withDetails: options.json)
-        let isForPeople = surroundings.isOutputTerminal && !options.json
-        console.close(with: isForPeople ? printable(summary.sentence) + "\n" + json : json)
+        console.close(with: logsText ? printable(summary.sentence) + "\n" + json : json)
         return summary.status
     }
 }

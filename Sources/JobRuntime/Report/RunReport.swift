@@ -7,7 +7,7 @@ package final class RunReport: Sendable {
     private let console: Console
     private let logger: Logger
     private let progress: Progress
-    /// With `--json` nothing but the summary goes to standard output.
+    /// Results are printed where logs are for people; elsewhere they are log messages, and only the summary is printed.
     private let printsResults: Bool
 
     init(console: Console, logger: Logger, progress: Progress, printsResults: Bool) {
@@ -55,15 +55,16 @@ package final class RunReport: Sendable {
     /// One more item is done.
     package func advance(_ subject: String = "") { progress.advance(subject) }
 
-    /// Prints one line of result.
+    /// Tells one line of result.
     package func line(_ text: String) {
-        guard printsResults else { return }
+        guard printsResults else { return logger.info("\(text)") }
         console.print(printable(text))
     }
 
-    /// Prints rows in aligned columns; nothing where there are no rows.
+    /// Tells rows in aligned columns; nothing where there are no rows.
     package func table(header: [String], rows: [[String]]) {
-        guard printsResults, !rows.isEmpty else { return }
+        guard printsResults else { return rows.forEach { logger.info("\($0.joined(separator: ": "))") } }
+        guard !rows.isEmpty else { return }
         console.print(TextTable(header: header, rows: rows).lines.joined(separator: "\n"))
     }
 

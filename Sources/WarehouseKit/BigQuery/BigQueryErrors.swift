@@ -18,7 +18,9 @@ enum BigQueryErrors {
         var error =
             first?.reason.flatMap { Self.error(reason: $0, message: message, operation: operation, scope: scope) }
             ?? Self.error(status: response.status, message: message, operation: operation, scope: scope)
-        if response.status == 412 { error = WarehouseError(.preconditionFailed, operation: operation, message: message) }
+        if response.status == 412 {
+            error = WarehouseError(.preconditionFailed, operation: operation, message: message)
+        }
         if let seconds = response.headers["Retry-After"].flatMap({ Int64($0) }), (0...3600).contains(seconds) {
             error.retryAfter = .seconds(seconds)
         }
@@ -29,11 +31,14 @@ enum BigQueryErrors {
     static func error(of problem: ErrorProto, operation: String, scope: Scope) -> WarehouseError {
         let message = problem.message ?? "no message"
         return error(reason: problem.reason ?? "", message: message, operation: operation, scope: scope)
-            ?? WarehouseError(.unexpectedResult, operation: operation, message: "\(problem.reason ?? "unknown reason"): \(message)")
+            ?? WarehouseError(
+                .unexpectedResult, operation: operation, message: "\(problem.reason ?? "unknown reason"): \(message)")
     }
 
     private static func error(reason: String, message: String, operation: String, scope: Scope) -> WarehouseError? {
-        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false) -> WarehouseError {
+        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false)
+            -> WarehouseError
+        {
             WarehouseError(code, operation: operation, message: message, retry: retry, endsRun: endsRun)
         }
         switch reason {
@@ -58,7 +63,8 @@ enum BigQueryErrors {
             error.retryAfter = .seconds(20)
             return error
         case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound": return error(.invalid)
-        case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse": return error(.resourcesExceeded)
+        case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse":
+            return error(.resourcesExceeded)
         case "stopped", "timeout": return error(.stopped)
         case "notImplemented": return error(.notImplemented)
         default: return nil
@@ -66,7 +72,9 @@ enum BigQueryErrors {
     }
 
     private static func error(status: Int, message: String, operation: String, scope: Scope) -> WarehouseError {
-        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false) -> WarehouseError {
+        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false)
+            -> WarehouseError
+        {
             WarehouseError(code, operation: operation, message: message, retry: retry, endsRun: endsRun)
         }
         switch status {

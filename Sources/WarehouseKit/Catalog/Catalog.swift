@@ -20,8 +20,13 @@ package struct Catalog: Sendable {
     /// Sorted by name.
     package func tables(_ group: Group) -> [NamedTable] { groups[group] ?? [] }
 
+    /// A catalog without tables.
+    package init() {
+        groups = [:]
+    }
+
     /// - Throws: ``CatalogError`` with every problem of every file.
-    package init(_ sources: [Group: [CatalogFile]]) throws {
+    package init(_ sources: [Group: [CatalogFile]]) throws(CatalogError) {
         var problems: [String] = []
         groups = sources.mapValues { files in
             files.sorted { $0.name < $1.name }.compactMap { file in

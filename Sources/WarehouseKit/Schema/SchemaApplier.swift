@@ -5,9 +5,7 @@
 /// dataset that the next run completes.
 package struct SchemaApplier: Sendable {
     package var warehouse: any Warehouse
-    /// Whether several missing tables of a dataset are created by one script instead of one request each. Requests come back
-    /// sooner, but BigQuery takes only ten `tables.insert` a second.
-    package var createsByScript: Bool
+    package var policy: SchemaPolicy
     /// Hears of every step that was done, at once, so that a run that is stopped or fails knows what it did.
     package var record: @Sendable (SchemaChanges) -> Void
 
@@ -15,10 +13,10 @@ package struct SchemaApplier: Sendable {
     private static let rounds = 5
 
     package init(
-        warehouse: any Warehouse, createsByScript: Bool, record: @escaping @Sendable (SchemaChanges) -> Void
+        warehouse: any Warehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
     ) {
         self.warehouse = warehouse
-        self.createsByScript = createsByScript
+        self.policy = policy
         self.record = record
     }
 
@@ -49,7 +47,7 @@ package struct SchemaApplier: Sendable {
     }
 
     private func createTables(_ plan: SchemaPlan) async throws {
-        if createsByScript && plan.newTables.count > 1 {
+        if policy.createsByScript && plan.newTables.count > 1 {
             try Task.checkCancellation()
             try await warehouse.createTables(plan.newTables, in: plan.dataset.id)
             record(SchemaChanges(tablesCreated: plan.newTables.count))
@@ -69,7 +67,7 @@ package struct SchemaApplier: Sendable {
         }
         if try await warehouse.createTable(reference, table.table) {
             record(SchemaChanges(tablesCreated: 1))
-        } else {
+        } else if policy.addsColumns {
             try await bringUpToDate(table, in: dataset)
         }
     }

@@ -3,7 +3,8 @@ package import JobRuntime
 /// One result row. Column names compare without case, as in BigQuery.
 ///
 /// The typed readers throw ``WarehouseError`` (`unexpectedResult`) for a column that is absent, NULL or of another type; those
-/// that return an optional answer NULL with `nil`.
+/// that return an optional answer NULL with `nil`. BOOL, TIMESTAMP and DATE are also read from a text (or 0 and 1) that is exactly
+/// one, since the embedded warehouse knows no more of what an expression returns.
 package struct Row: Hashable, Sendable {
     package var fields: [SQLValue.Field]
 
@@ -30,19 +31,38 @@ package struct Row: Hashable, Sendable {
     package func bool(_ column: String) throws -> Bool { try required(column, optionalBool(column)) }
 
     package func optionalBool(_ column: String) throws -> Bool? {
-        try read(column, "BOOL") { if case .bool(let value) = $0 { value } else { nil } }
+        try read(column, "BOOL") {
+            switch $0 {
+            case .bool(let value): value
+            case .int64(0), .string("false"): false
+            case .int64(1), .string("true"): true
+            default: nil
+            }
+        }
     }
 
     package func timestamp(_ column: String) throws -> Timestamp { try required(column, optionalTimestamp(column)) }
 
     package func optionalTimestamp(_ column: String) throws -> Timestamp? {
-        try read(column, "TIMESTAMP") { if case .timestamp(let value) = $0 { value } else { nil } }
+        try read(column, "TIMESTAMP") {
+            switch $0 {
+            case .timestamp(let value): value
+            case .string(let text): Timestamp(text)
+            default: nil
+            }
+        }
     }
 
     package func date(_ column: String) throws -> CivilDate { try required(column, optionalDate(column)) }
 
     package func optionalDate(_ column: String) throws -> CivilDate? {
-        try read(column, "DATE") { if case .date(let value) = $0 { value } else { nil } }
+        try read(column, "DATE") {
+            switch $0 {
+            case .date(let value): value
+            case .string(let text): CivilDate(text)
+            default: nil
+            }
+        }
     }
 
     private func read<Value>(_ column: String, _ type: String, _ cast: (SQLValue) -> Value?) throws -> Value? {

@@ -1,0 +1,93 @@
+#if EmbeddedWarehouse
+    import FoundationEssentials
+    import GRDB
+    import Glibc
+
+    /// Opens the SQLite file of an embedded warehouse, or makes a new one.
+    ///
+    /// Other processes may use the file at the same time: it is in WAL mode, and whoever finds it locked waits up to ten seconds.
+    /// A database that is not a warehouse is refused and left as it is.
+    enum EmbeddedDatabase {
+        private static let operation = "open the embedded warehouse"
+        private static let busyTimeout: Duration = .seconds(10)
+        /// The layout of `_datasets` and `_tables`, in SQLite's `user_version`.
+        private static let layout = 1
+
+        static func open(_ path: String) throws -> DatabaseQueue {
+            try validate(path)
+            let deadline = ContinuousClock.now + busyTimeout
+            while true {
+                do {
+                    return try attempt(path)
+                } catch let error as DatabaseError {
+                    // Turning to WAL mode does not wait for the lock: https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
+                    guard error.resultCode == .SQLITE_BUSY, ContinuousClock.now < deadline else {
+                        throw WarehouseError(error, operation: "\(operation) \(path)")
+                    }
+                    usleep(20_000)
+                }
+            }
+        }
+
+        private static func attempt(_ path: String) throws -> DatabaseQueue {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(Double(busyTimeout.components.seconds))
+            configuration.prepareDatabase { database in
+                SQLFunctions.install(in: database)
+                try database.execute(sql: "PRAGMA case_sensitive_like = ON")
+            }
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.inDatabase { database in
+                try checkLayout(of: database)
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                try database.inTransaction {
+                    try createMetadata(in: database)
+                    return .commit
+                }
+            }
+            return queue
+        }
+
+        /// SQLite would make a temporary database of an empty path, and read one that begins with `file:` as a URI.
+        private static func validate(_ path: String) throws {
+            if path == ":memory:" { return }
+            var isFolder = false
+            let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            let folderPath = path.hasPrefix("/") && folder.isEmpty ? "/" : folder.isEmpty ? "." : folder
+            if path.isEmpty || path.hasPrefix("file:") || path.hasPrefix(":") || path.utf8.contains(0) {
+                throw problem(.invalid, "\"\(path)\" is no path of a file")
+            }
+            guard FileManager.default.fileExists(atPath: folderPath, isDirectory: &isFolder), isFolder else {
+                throw problem(.notFound, "there is no folder \(folderPath)")
+            }
+            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder {
+                throw problem(.invalid, "\(path) is a folder")
+            }
+        }
+
+        private static func checkLayout(of database: Database) throws {
+            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") == 0
+            guard version == layout || (version == 0 && isEmpty) else {
+                throw problem(.invalid, "the file is a SQLite database, but not a warehouse of this version")
+            }
+        }
+
+        private static func createMetadata(in database: Database) throws {
+            try database.execute(
+                sql: """
+                    CREATE TABLE IF NOT EXISTS _datasets (
+                        id TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, location TEXT NOT NULL, description TEXT,
+                        labels TEXT NOT NULL);
+                    CREATE TABLE IF NOT EXISTS _tables (
+                        dataset TEXT NOT NULL COLLATE NOCASE REFERENCES _datasets (id), name TEXT NOT NULL COLLATE NOCASE,
+                        resource TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (dataset, name));
+                    PRAGMA user_version = \(layout)
+                    """)
+        }
+
+        private static func problem(_ code: WarehouseError.Code, _ message: String) -> WarehouseError {
+            WarehouseError(code, operation: operation, message: message, endsRun: true)
+        }
+    }
+#endif

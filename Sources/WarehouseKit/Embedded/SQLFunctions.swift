@@ -1,0 +1,36 @@
+#if EmbeddedWarehouse
+    import FoundationEssentials
+    import GRDB
+    import JobRuntime
+
+    /// Functions of GoogleSQL that SQLite lacks, or has with another meaning, and statements of ours use.
+    enum SQLFunctions {
+        static func install(in database: Database) {
+            database.add(function: DatabaseFunction("COUNTIF", argumentCount: 1, pure: true, aggregate: CountIf.self))
+            database.add(
+                function: DatabaseFunction("GENERATE_UUID", argumentCount: 0) { _ in UUID().uuidString.lowercased() })
+            database.add(
+                function: DatabaseFunction("DATE", argumentCount: 1, pure: true) { try date(of: $0[0])?.description })
+        }
+
+        /// The UTC day of a TIMESTAMP, to the last microsecond of year 9999, where SQLite's own `date` answers NULL.
+        private static func date(of value: DatabaseValue) throws -> CivilDate? {
+            if value.isNull { return nil }
+            let text = String.fromDatabaseValue(value) ?? ""
+            guard let date = Timestamp(text)?.date ?? CivilDate(text) else {
+                throw DatabaseError(message: "DATE of a value that is neither TIMESTAMP nor DATE")
+            }
+            return date
+        }
+
+        private struct CountIf: DatabaseAggregate {
+            private var count: Int64 = 0
+
+            mutating func step(_ values: [DatabaseValue]) {
+                if Bool.fromDatabaseValue(values[0]) == true { count += 1 }
+            }
+
+            func finalize() -> (any DatabaseValueConvertible)? { count }
+        }
+    }
+#endif

@@ -1,0 +1,39 @@
+import Testing
+import WarehouseKit
+
+extension WarehouseContract {
+    static let scriptClauses = [
+        Clause("the statements of a transaction take effect together") { contract in
+            let table = try await contract.newTable("script", keyed).sql
+            try await contract.run(
+                """
+                BEGIN TRANSACTION;
+                -- a comment; with a semicolon
+                INSERT INTO \(table) (id, n) VALUES (@id, 1);
+                INSERT INTO \(table) (id, n) VALUES ('b;', @n);
+                UPDATE \(table) SET n = n + 1 WHERE true;
+                COMMIT TRANSACTION;
+                """, ["id": .string("a"), "n": .int64(2)])
+
+            let rows = try await contract.run("SELECT id, n FROM \(table) ORDER BY id").rows
+
+            #expect(try rows.map { try $0.string("id") } == ["a", "b;"])
+            #expect(try rows.map { try $0.int64("n") } == [2, 3])
+        },
+        Clause("a transaction that fails leaves nothing behind") { contract in
+            let table = try await contract.newTable("failed_script", keyed).sql
+
+            await contract.expect(.invalid) {
+                try await contract.run(
+                    """
+                    BEGIN TRANSACTION;
+                    INSERT INTO \(table) (id, n) VALUES ('a', 1);
+                    INSERT INTO \(table) (id, n) VALUES (@id, 2);
+                    COMMIT TRANSACTION;
+                    """, ["id": .null(.string)])
+            }
+
+            #expect(try await contract.run("SELECT id FROM \(table)").rows.isEmpty)
+        },
+    ]
+}
