@@ -63,7 +63,7 @@
                 throw problem(.invalid, "Values referenced in UNNEST must be arrays: \(parameter)")
             }
             if element == .bytes { throw problem(.notImplemented, "UNNEST of ARRAY<BYTES>") }
-        let isOperand = position > 0 && tokens[position - 1].isWord("IN")
+            let isOperand = position > 0 && tokens[position - 1].isWord("IN")
             position += 4
             let columns = isOperand ? "value" : columns(of: element)
             emit("(SELECT \(columns) FROM json_each(\(parameter)))", space: unnest.followsSpace)
@@ -73,7 +73,7 @@
             switch element {
             case .structure(let fields):
                 return fields.map { "json_extract(value, '$.\"\($0.name)\"') AS `\($0.name)`" }.joined(separator: ", ")
-                default:
+            default:
                 guard position + 1 < tokens.count, tokens[position].isWord("AS") else { return "value" }
                 return "value AS \(tokens[position + 1].text)"
             }
