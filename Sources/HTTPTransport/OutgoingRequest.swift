@@ -55,7 +55,7 @@ struct OutgoingRequest: Sendable {
     }
 
     private static func lines(of headers: HTTPHeaders, _ operation: String) throws(HTTPTransportError) -> [String] {
-        // Without a value these keep libcurl from adding them: it would wait for "100 Continue", and name every body a form.
+        // Without a value these keep libcurl from adding them: it would wait for "100 Continue" and call bodies forms.
         var lines = ["Expect:"]
         if headers["Content-Type"] == nil { lines.append("Content-Type:") }
         for (name, value) in headers.fields {
