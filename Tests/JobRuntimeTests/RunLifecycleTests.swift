@@ -27,6 +27,14 @@ import Testing
         #expect(try summary()["failures"] == .array([]))
     }
 
+    @Test func aSignalBeforeTheWorkBeganStopsItToo() async throws {
+        var surroundings = process.surroundings(["--act", "untilStopped"])
+        surroundings.onStopSignal = { handler in handler(.terminate) }
+
+        #expect(await JobProcess<TrialJob>(surroundings).run() == .stopped)
+        #expect(try summary()["status"] == "stopped")
+    }
+
     @Test func theDeadlineStopsTheWork() async throws {
         let run = await start(.untilStopped, environment: ["DEADLINE_SECONDS": "90"])
 
