@@ -28,7 +28,9 @@ struct OutgoingRequest: Sendable {
         if headers["Accept-Encoding"] == nil { headers["Accept-Encoding"] = "gzip" }
         var body = request.body
         if let plain = body, let limit = configuration.compressBodiesOver, plain.count > limit,
-            headers["Content-Encoding"] == nil
+            headers["Content-Encoding"] == nil,
+            // Forms go to token servers, which need not know gzip.
+            headers["Content-Type"] != "application/x-www-form-urlencoded"
         {
             headers["Content-Encoding"] = "gzip"
             body = Gzip.compress(plain)
