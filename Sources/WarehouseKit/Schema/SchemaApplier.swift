@@ -5,85 +5,83 @@
 /// dataset that the next run completes.
 package struct SchemaApplier: Sendable {
     package var warehouse: any Warehouse
-    /// Whether several missing tables of a dataset are created by one script instead of one request each. Requests come back
-    /// sooner, but BigQuery takes only ten `tables.insert` a second.
-    package var createsByScript: Bool
+    package var policy: SchemaPolicy
+    /// Hears of every step that was done, at once, so that a run that is stopped or fails knows what it did.
+    package var record: @Sendable (SchemaChanges) -> Void
 
     /// How often a table that others keep changing is read anew before the run gives up on it.
     private static let rounds = 5
 
-    package init(warehouse: any Warehouse, createsByScript: Bool) {
+    package init(
+        warehouse: any Warehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
+    ) {
         self.warehouse = warehouse
-        self.createsByScript = createsByScript
+        self.policy = policy
+        self.record = record
     }
 
-    /// - Returns: What this run did. Cancellation is obeyed between two steps.
-    package func apply(_ plan: SchemaPlan) async throws -> SchemaChanges {
-        var changes = SchemaChanges(conflicts: plan.conflicts)
-        var plan = plan
-        if plan.createsDataset { try await createDataset(&plan, &changes) }
-        try await createTables(plan, &changes)
+    /// Cancellation is obeyed between two steps. The plan's own conflicts are the caller's to report.
+    package func apply(_ plan: SchemaPlan) async throws {
+        if plan.createsDataset { try await create(plan.dataset) }
+        try await createTables(plan)
         for addition in plan.additions {
             try Task.checkCancellation()
-            try await add(addition, in: plan.dataset, &changes)
+            if try await !update(addition, in: plan.dataset) {
+                try await bringUpToDate(addition.table, in: plan.dataset)
+            }
         }
-        return changes
     }
 
-    private func createDataset(_ plan: inout SchemaPlan, _ changes: inout SchemaChanges) async throws {
-        if try await warehouse.createDataset(plan.dataset) {
-            changes.datasetsCreated += 1
+    private func create(_ dataset: Dataset) async throws {
+        if try await warehouse.createDataset(dataset) {
+            record(SchemaChanges(datasetsCreated: 1))
             return
         }
-        guard let existing = try await warehouse.dataset(plan.dataset.id) else { return }
-        guard existing.location.lowercased() == plan.dataset.location.lowercased() else {
+        guard let existing = try await warehouse.dataset(dataset.id) else { return }
+        guard existing.location.lowercased() == dataset.location.lowercased() else {
             throw WarehouseError(
                 .invalid, operation: "use dataset \(existing.id)",
                 message:
-                    "it is in \(existing.location), not in \(plan.dataset.location); set BIGQUERY_LOCATION to where it is"
-            )
+                    "it is in \(existing.location), not in \(dataset.location); set BIGQUERY_LOCATION to where it is")
         }
     }
 
-    private func createTables(_ plan: SchemaPlan, _ changes: inout SchemaChanges) async throws {
-        if createsByScript && plan.newTables.count > 1 {
+    private func createTables(_ plan: SchemaPlan) async throws {
+        if policy.createsByScript && plan.newTables.count > 1 {
             try Task.checkCancellation()
             try await warehouse.createTables(plan.newTables, in: plan.dataset.id)
-            changes.tablesCreated += plan.newTables.count
+            record(SchemaChanges(tablesCreated: plan.newTables.count))
             return
         }
-        let outcomes = try await withThrowingTaskGroup(of: SchemaChanges.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             for table in plan.newTables {
                 group.addTask { try await create(table, in: plan.dataset) }
             }
-            return try await group.reduce(into: []) { $0.append($1) }
+            try await group.waitForAll()
         }
-        for outcome in outcomes { changes.add(outcome) }
     }
 
-    private func create(_ table: NamedTable, in dataset: Dataset) async throws -> SchemaChanges {
+    private func create(_ table: NamedTable, in dataset: Dataset) async throws {
         guard let reference = TableReference(dataset.id, table.name) else {
             throw WarehouseError(.invalid, operation: "create table \(table.name)", message: "not a valid table name")
         }
-        if try await warehouse.createTable(reference, table.table) { return SchemaChanges(tablesCreated: 1) }
-        return try await bringUpToDate(table, in: dataset)
-    }
-
-    private func add(_ addition: TableAddition, in dataset: Dataset, _ changes: inout SchemaChanges) async throws {
-        if try await update(addition, in: dataset, &changes) { return }
-        changes.add(try await bringUpToDate(addition.table, in: dataset))
+        if try await warehouse.createTable(reference, table.table) {
+            record(SchemaChanges(tablesCreated: 1))
+        } else if policy.addsColumns {
+            try await bringUpToDate(table, in: dataset)
+        }
     }
 
     /// Reads, compares and updates until the table stands still.
-    private func bringUpToDate(_ table: NamedTable, in dataset: Dataset) async throws -> SchemaChanges {
+    private func bringUpToDate(_ table: NamedTable, in dataset: Dataset) async throws {
         let planner = SchemaPlanner(warehouse: warehouse, tables: [table])
         for _ in 1...Self.rounds {
             try Task.checkCancellation()
             var plan = SchemaPlan(dataset: dataset)
             try await planner.add(table, to: &plan)
-            var changes = SchemaChanges(conflicts: plan.conflicts)
-            guard let addition = plan.additions.first else { return changes }
-            if try await update(addition, in: dataset, &changes) { return changes }
+            record(SchemaChanges(conflicts: plan.conflicts))
+            guard let addition = plan.additions.first else { return }
+            if try await update(addition, in: dataset) { return }
         }
         throw WarehouseError(
             .preconditionFailed, operation: "update table \(dataset.id).\(table.name)",
@@ -91,18 +89,15 @@ package struct SchemaApplier: Sendable {
     }
 
     /// - Returns: `false` if the table is no longer in the version that was read.
-    private func update(
-        _ addition: TableAddition, in dataset: Dataset, _ changes: inout SchemaChanges
-    ) async throws -> Bool {
+    private func update(_ addition: TableAddition, in dataset: Dataset) async throws -> Bool {
         guard let reference = TableReference(dataset.id, addition.table.name) else { return false }
         do {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
             return false
         }
-        changes.tablesUpdated += 1
-        changes.columnsAdded += addition.diff.additions.count
-        changes.relaxed += addition.diff.relaxed.map { "\(dataset.id).\(addition.table.name).\($0)" }
+        let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
+        record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))
         return true
     }
 }

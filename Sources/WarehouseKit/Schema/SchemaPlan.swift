@@ -11,9 +11,15 @@ package struct SchemaPlan: Hashable, Sendable {
         self.dataset = dataset
     }
 
-    package var changesNothing: Bool { !createsDataset && newTables.isEmpty && additions.isEmpty }
-
-    package var columnCount: Int { additions.reduce(0) { $0 + $1.diff.additions.count } }
+    /// What applying the plan would do.
+    package var changes: SchemaChanges {
+        SchemaChanges(
+            datasetsCreated: createsDataset ? 1 : 0, tablesCreated: newTables.count, tablesUpdated: additions.count,
+            columnsAdded: additions.reduce(0) { $0 + $1.diff.additions.count },
+            relaxed: additions.flatMap { addition in
+                addition.diff.relaxed.map { "\(dataset.id).\(addition.table.name).\($0)" }
+            })
+    }
 
     /// One line a change, for people: `+ acme_prod.subscription_plans: add notes, contract_id`.
     package var lines: [String] {

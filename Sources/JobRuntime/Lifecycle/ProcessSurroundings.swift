@@ -1,0 +1,19 @@
+/// Everything that a job's process takes from the outside and gives to it.
+struct ProcessSurroundings: Sendable {
+    /// Without the program's name.
+    var arguments: [String]
+    var environment: [String: String]
+    var writeOutput: @Sendable (String) -> Void
+    var writeError: @Sendable (String) -> Void
+    var isOutputTerminal: Bool
+    var isErrorTerminal: Bool
+    var terminalWidth: @Sendable () -> Int
+    var wallClock: @Sendable () -> Timestamp
+    var elapsed: @Sendable () -> Duration
+    /// Calls the closure after that time, from a thread that the job cannot block.
+    var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
+    /// Ends the process at once, from any thread; returns only where a test put something else here.
+    var exit: @Sendable (JobExitCode) -> Void
+    /// Calls the closure for every signal, from a thread that the job cannot block.
+    var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
+}

@@ -1,0 +1,70 @@
+import Logging
+import Synchronization
+
+/// How far the work is: a bar on a terminal, a log message every ten seconds elsewhere.
+final class Progress: Sendable {
+    enum Style: Sendable {
+        /// The closure gives the terminal's width.
+        case bar(@Sendable () -> Int)
+        case log
+    }
+
+    private struct State {
+        var noun = ""
+        var done = 0
+        var total = 0
+        var startedAt = Duration.zero
+        var shownAt: Duration?
+    }
+
+    private let title: String
+    private let style: Style
+    private let console: Console
+    private let logger: Logger
+    private let elapsed: @Sendable () -> Duration
+    private let state = Mutex(State())
+
+    init(
+        title: String, style: Style, console: Console, logger: Logger, elapsed: @escaping @Sendable () -> Duration
+    ) {
+        self.title = title
+        self.style = style
+        self.console = console
+        self.logger = logger
+        self.elapsed = elapsed
+    }
+
+    func begin(_ noun: String, total: Int) {
+        let now = elapsed()
+        state.withLock { $0 = State(noun: noun, total: total, startedAt: now) }
+        guard case .bar = style else {
+            // The first message comes after ten seconds: most runs are over by then.
+            state.withLock { $0.shownAt = now }
+            return
+        }
+        update(at: now, doneNow: 0, subject: "")
+    }
+
+    func advance(_ subject: String) {
+        update(at: elapsed(), doneNow: 1, subject: subject)
+    }
+
+    private func update(at now: Duration, doneNow: Int, subject: String) {
+        let interval: Duration = if case .bar = style { .milliseconds(100) } else { .seconds(10) }
+        let due: State? = state.withLock { state in
+            state.done += doneNow
+            if let shownAt = state.shownAt, now - shownAt < interval { return nil }
+            state.shownAt = now
+            return state
+        }
+        guard let due else { return }
+        switch style {
+        case .log:
+            logger.info("\(due.done) of \(due.total) \(due.noun)")
+        case .bar(let width):
+            let bar = ProgressBar(
+                title: title, done: due.done, total: due.total, elapsed: now - due.startedAt, subject: subject)
+            console.show(bar: bar.line(width: width()))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Logging
+
+/// The outcome of a run: its last line on standard output, which is also a log entry.
+struct RunSummary {
+    enum Status: String {
+        case succeeded, failed, skipped, stopped
+    }
+
+    let job: String
+    let task: CloudRunTask
+    let isDryRun: Bool
+    /// The instant that the run stood for.
+    let now: Timestamp
+    let startedAt: Timestamp
+    let finishedAt: Timestamp
+    let duration: Duration
+    /// Why the run was stopped before its end, if it was.
+    let stopReason: String?
+    let record: RunRecord
+
+    var status: Status {
+        if stopReason != nil { return .stopped }
+        if record.failures.count > 0 { return .failed }
+        return record.skipReason == nil ? .succeeded : .skipped
+    }
+
+    /// The outcome as a sentence: `org-sync-all succeeded in 1.2 s: 100 organizations, 3 columns added`.
+    var sentence: String {
+        var text = job + (isDryRun ? " (dry run) " : " ") + status.rawValue
+        text += (status == .succeeded ? " in " : " after ") + spoken(duration)
+        if let reason = stopReason ?? (status == .skipped ? record.skipReason : nil) { text += ", \(reason)" }
+        text += Self.sentence("failures", record.failures) + Self.sentence("warnings", record.warnings)
+        let counts = record.counts.filter { $0.value != 0 }.map { spoken($0.value, $0.name) }
+        return counts.isEmpty ? text : text + ": " + counts.joined(separator: ", ")
+    }
+
+    func json(withDetails: Bool) -> String {
+        var members = CloudLoggingLayout.head(level, sentence, finishedAt)
+        members += [
+            ("job", .string(job)), ("version", .string(serviceVersion)), ("status", .string(status.rawValue)),
+            ("reason", Self.optional(stopReason ?? record.skipReason)), ("dry_run", .bool(isDryRun)),
+            ("counts", .object(record.counts.map { ($0.name, .integer($0.value)) })),
+        ]
+        members += Self.members("failures", record.failures) + Self.members("warnings", record.warnings)
+        members += [
+            ("now", .string(now.description)), ("started_at", .string(startedAt.description)),
+            ("duration_ms", .integer(duration.wholeMilliseconds)), ("execution", Self.optional(task.execution)),
+            ("task_index", .integer(task.index)), ("task_count", .integer(task.count)),
+            ("attempt", .integer(task.attempt)),
+        ]
+        members += CloudLoggingLayout(job: job, task: task).origin
+        if withDetails, !record.details.isEmpty { members.append(("details", .object(record.details))) }
+        return JSONText.object(members).description
+    }
+
+    private var level: Logger.Level {
+        switch status {
+        case .failed: .error
+        case .stopped: .warning
+        case .succeeded, .skipped: record.warnings.count > 0 ? .warning : .info
+        }
+    }
+
+    private static func sentence(_ noun: String, _ findings: RunRecord.Findings) -> String {
+        guard findings.count > 0 else { return "" }
+        let named = findings.kept.prefix(5).map(\.subject)
+        let more = findings.count > named.count ? " and \(findings.count - named.count) more" : ""
+        return ", \(spoken(findings.count, noun)) (\(named.joined(separator: ", "))\(more))"
+    }
+
+    private static func members(_ key: String, _ findings: RunRecord.Findings) -> [(key: String, value: JSONText)] {
+        let kept = findings.kept.map {
+            JSONText.object([("subject", .string($0.subject)), ("reason", .string($0.reason))])
+        }
+        return [(key, .array(kept)), ("\(key)_omitted", .integer(findings.omitted))]
+    }
+
+    private static func optional(_ text: String?) -> JSONText { text.map { .string($0) } ?? .null }
+}

@@ -1,0 +1,39 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The passing of time, for waits and rates: a clock that never goes back, and a sleep on it.
+package struct TimeSource: Sendable {
+    /// Time since some fixed moment.
+    package var elapsed: @Sendable () -> Duration
+    /// Throws `CancellationError` when the task is cancelled.
+    package var sleep: @Sendable (Duration) async throws -> Void
+
+    package init(
+        elapsed: @escaping @Sendable () -> Duration, sleep: @escaping @Sendable (Duration) async throws -> Void
+    ) {
+        self.elapsed = elapsed
+        self.sleep = sleep
+    }
+
+    package static let system = TimeSource(
+        elapsed: {
+            let now = clockReading(CLOCK_MONOTONIC)
+            return .seconds(now.seconds) + .nanoseconds(now.nanoseconds)
+        },
+        sleep: { try await Task.sleep(for: $0) })
+}
+
+extension Timestamp {
+    /// The machine's clock. Jobs use `JobContext.now` instead, except to stamp what happens during the run.
+    package static func wallClock() -> Timestamp {
+        let now = clockReading(CLOCK_REALTIME)
+        return Timestamp(microseconds: Int64(now.seconds) * 1_000_000 + Int64(now.nanoseconds / 1000))
+    }
+}
+
+private func clockReading(_ clock: clockid_t) -> (seconds: Int, nanoseconds: Int) {
+    var reading = timespec()
+    clock_gettime(clock, &reading)
+    return (reading.tv_sec, reading.tv_nsec)
+}

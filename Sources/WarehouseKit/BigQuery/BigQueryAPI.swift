@@ -1,0 +1,112 @@
+import FoundationEssentials
+import HTTPTransport
+import JobRuntime
+import Logging
+
+/// Sends requests of BigQuery's REST API v2: authorized, within the budgets, and again where that can help.
+///
+/// Everything that goes through here may be sent twice: reads, creations (the second is answered 409), schema updates with
+/// `If-Match`, and queries with a `requestId`.
+struct BigQueryAPI: Sendable {
+    /// What leads to the same API: `https://bigquery.googleapis.com`, or an emulator.
+    let baseURL: String
+    let project: ProjectID
+    let transport: any HTTPTransport
+    /// `nil` for an emulator, which is sent no credentials.
+    let credentials: CachedAccessToken?
+    /// For `x-goog-user-project`.
+    let quotaProject: String?
+    let budgets: RequestBudgets
+    let retry: RetryPolicy
+    let time: TimeSource
+    let logger: Logger
+
+    struct Call: Sendable {
+        var method: BigQueryMethod
+        var verb: HTTPRequest.Method = .get
+        /// Below `/bigquery/v2/projects/PROJECT`; made of validated identifiers only.
+        var path: String
+        var query: [(name: String, value: String)] = []
+        var headers: HTTPHeaders = [:]
+        var body: Data?
+        var timeout: Duration = .seconds(60)
+        /// In words, for errors: "read table organizations.org_profiles".
+        var operation: String
+        var scope: BigQueryErrors.Scope
+    }
+
+    /// - Throws: ``WarehouseError`` for any answer that is not 2xx, after the retries.
+    func send(_ call: Call) async throws -> Data {
+        try await retry.run(on: time, decide: { decide($0) }) { _ in
+            try await budgets.withPermit(for: call.method) {
+                try await authorizedAttempt(call)
+            }
+        }
+    }
+
+    func decode<Value: Decodable>(_ type: Value.Type, from data: Data, of call: Call) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch {
+            throw WarehouseError(
+                .unexpectedResult, operation: call.operation, message: "the reply is not what it should be")
+        }
+    }
+
+    private func decide(_ error: any Error) -> RetryDecision {
+        guard let error = error as? WarehouseError, error.retry == .same else { return .stop }
+        logger.debug("trying again", metadata: ["error": "\(error)"])
+        return .retry(after: error.retryAfter)
+    }
+
+    /// A token that was revoked or expired early is replaced once; the second refusal is final.
+    private func authorizedAttempt(_ call: Call) async throws -> Data {
+        guard let credentials else { return try await attempt(call, token: nil) }
+        let token = try await credentials.token()
+        do {
+            return try await attempt(call, token: token)
+        } catch let error as WarehouseError where error.code == .unauthenticated {
+            await credentials.reject(token)
+            return try await attempt(call, token: try await credentials.token())
+        }
+    }
+
+    private func attempt(_ call: Call, token: String?) async throws -> Data {
+        var request = HTTPRequest(
+            call.verb, url(of: call), headers: call.headers, body: call.body, timeout: call.timeout)
+        if let token { request.headers["Authorization"] = "Bearer \(token)" }
+        if let quotaProject { request.headers["x-goog-user-project"] = quotaProject }
+        if call.body != nil { request.headers["Content-Type"] = "application/json" }
+        let response: HTTPResponse
+        do {
+            response = try await transport.send(request)
+        } catch let error as HTTPTransportError {
+            throw WarehouseError(
+                .transport, operation: call.operation, message: error.description,
+                retry: error.isRetryable ? .same : .never)
+        }
+        if (200..<300).contains(response.status) { return response.body }
+        let error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
+        if error.code == .rateLimited { budgets.slowDown(call.method) }
+        throw error
+    }
+
+    private func url(of call: Call) -> String {
+        let items = call.query.map { "\($0.name)=\(percentEncoded($0.value))" }.joined(separator: "&")
+        return "\(baseURL)/bigquery/v2/projects/\(project)\(call.path)" + (items.isEmpty ? "" : "?\(items)")
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters as `%XX`.
+func percentEncoded(_ text: String) -> String {
+    var result = ""
+    for byte in text.utf8 {
+        if byte.isWordCharacter || [UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "~")].contains(byte) {
+            result.unicodeScalars.append(Unicode.Scalar(byte))
+        } else {
+            let digits = String(byte, radix: 16, uppercase: true)
+            result += digits.count == 1 ? "%0\(digits)" : "%\(digits)"
+        }
+    }
+    return result
+}

@@ -1,0 +1,97 @@
+import FoundationEssentials
+import HTTPTransport
+
+extension BigQueryWarehouse {
+    package func dataset(_ id: DatasetID) async throws -> Dataset? {
+        let call = BigQueryAPI.Call(
+            method: .datasetsGet, path: "/datasets/\(id)", operation: "read dataset \(id)", scope: .dataset)
+        return try await whereFound {
+            try api.decode(DatasetResource.self, from: try await api.send(call), of: call).dataset
+        }
+    }
+
+    package func createDataset(_ dataset: Dataset) async throws -> Bool {
+        let call = BigQueryAPI.Call(
+            method: .datasetsInsert, verb: .post, path: "/datasets",
+            body: try JSONEncoder().encode(DatasetResource(dataset)), operation: "create dataset \(dataset.id)",
+            scope: .project)
+        return try await unlessAlreadyThere { _ = try await api.send(call) }
+    }
+
+    /// Every dataset of the project with its location. One request for each thousand.
+    func locationsOfDatasets() async throws -> [DatasetID: String] {
+        var locations: [DatasetID: String] = [:]
+        var pageToken: String?
+        repeat {
+            let call = BigQueryAPI.Call(
+                method: .datasetsList, path: "/datasets", query: page(pageToken), operation: "list the datasets",
+                scope: .project)
+            let page = try api.decode(DatasetList.self, from: try await api.send(call), of: call)
+            for item in page.datasets ?? [] {
+                if let id = DatasetID(item.datasetReference.datasetId) { locations[id] = item.location ?? location }
+            }
+            pageToken = page.nextPageToken
+        } while pageToken != nil
+        return locations
+    }
+
+    func page(_ token: String?) -> [(name: String, value: String)] {
+        [("maxResults", "1000")] + (token.map { [("pageToken", $0)] } ?? [])
+    }
+
+    func whereFound<Value>(_ read: () async throws -> Value?) async throws -> Value? {
+        do {
+            return try await read()
+        } catch let error as WarehouseError where error.code == .notFound {
+            return nil
+        }
+    }
+
+    func unlessAlreadyThere(_ create: () async throws -> Void) async throws -> Bool {
+        do {
+            try await create()
+            return true
+        } catch let error as WarehouseError where error.code == .alreadyExists {
+            return false
+        }
+    }
+}
+
+/// https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets#Dataset
+private struct DatasetResource: Codable {
+    struct Reference: Codable {
+        var datasetId: String
+    }
+
+    var datasetReference: Reference
+    var location: String?
+    var description: String?
+    var labels: [String: String]?
+
+    init(_ dataset: Dataset) {
+        datasetReference = Reference(datasetId: dataset.id.name)
+        location = dataset.location
+        description = dataset.description
+        labels = dataset.labels.isEmpty ? nil : dataset.labels
+    }
+
+    var dataset: Dataset? {
+        DatasetID(datasetReference.datasetId).map {
+            Dataset(id: $0, location: location ?? "US", description: description, labels: labels ?? [:])
+        }
+    }
+}
+
+private struct DatasetList: Decodable {
+    struct Item: Decodable {
+        struct Reference: Decodable {
+            var datasetId: String
+        }
+
+        var datasetReference: Reference
+        var location: String?
+    }
+
+    var datasets: [Item]?
+    var nextPageToken: String?
+}

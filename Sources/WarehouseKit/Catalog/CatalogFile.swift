@@ -1,0 +1,57 @@
+package import FoundationEssentials
+
+/// One file of the catalog, not yet read.
+package struct CatalogFile: Sendable {
+    /// Name of the table: the file's name without `.json`.
+    package var name: String
+    /// Where it is, for messages.
+    package var path: String
+    package var contents: Data
+
+    package init(name: String, path: String, contents: Data) {
+        self.name = name
+        self.path = path
+        self.contents = contents
+    }
+
+    func table() throws(CatalogError) -> NamedTable {
+        var table: Table
+        do {
+            table = try JSONDecoder().decode(Table.self, from: contents)
+        } catch {
+            throw CatalogError(problems: ["\(path): \(Self.reason(of: error))"])
+        }
+        table.etag = nil
+        table.type = nil
+        let problems = TableRules.problems(of: table, named: name)
+        guard problems.isEmpty else { throw CatalogError(problems: problems.map { "\(path): \($0)" }) }
+        return NamedTable(name, table)
+    }
+
+    /// Where in the file and why, without the decoder's own names.
+    private static func reason(of error: any Error) -> String {
+        guard let error = error as? DecodingError else { return String(describing: error) }
+        switch error {
+        case .keyNotFound(let key, let context): return "\(place(context)) has no \"\(key.stringValue)\""
+        case .typeMismatch(let type, let context): return "\(place(context)) is not a \(noun(type))"
+        case .valueNotFound(_, let context): return "\(place(context)) is null"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty ? "not valid JSON" : "\(place(context)): \(context.debugDescription)"
+        @unknown default: return "not a table resource"
+        }
+    }
+
+    private static func place(_ context: DecodingError.Context) -> String {
+        let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
+        return path.isEmpty ? "the file" : String(path.drop { $0 == "." })
+    }
+
+    private static func noun(_ type: any Any.Type) -> String {
+        switch String(describing: type) {
+        case "String": "string"
+        case let name where name.hasPrefix("Array"): "list"
+        case "Bool": "boolean"
+        default: "JSON object"
+        }
+    }
+}

@@ -1,0 +1,86 @@
+/// BigQuery's rules for a table that is to be created, as far as a catalog file can break them. Source:
+/// https://cloud.google.com/bigquery/docs/schemas, .../partitioned-tables, .../clustered-tables
+enum TableRules {
+    static func problems(of table: Table, named name: String) -> [String] {
+        var problems: [String] = []
+        if !TableReference.isValidTableID(name) {
+            problems.append("the file's name is no table name: use ASCII letters, digits and underscores")
+        }
+        if table.schema.fields.isEmpty { problems.append("schema.fields is missing or empty") }
+        problems += self.problems(of: table.schema.fields, path: "", depth: 1)
+        let columns = Dictionary(
+            table.schema.fields.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
+        problems += partitioningProblems(of: table, columns) + clusteringProblems(of: table, columns)
+        return problems
+    }
+
+    private static func problems(of fields: [FieldSchema], path: String, depth: Int) -> [String] {
+        var problems: [String] = []
+        var seen: Set<String> = []
+        for field in fields {
+            let name = "field \(path)\(field.name)"
+            if !isValidColumn(field.name) {
+                problems.append(
+                    "\(name): not a column name; use a letter or _, then letters, digits and _, at most 300")
+            }
+            if !seen.insert(field.name.lowercased()).inserted { problems.append("\(name): there are two of that name") }
+            if !FieldSchema.knownTypes.contains(field.canonicalType) {
+                problems.append("\(name): unknown type \(field.type)")
+            }
+            if (field.canonicalType == "STRUCT") == field.fields.isEmpty {
+                problems.append("\(name): a RECORD has fields, and nothing else has")
+            }
+            if depth > 15 {
+                problems.append("\(name): nested more than 15 levels deep")
+            } else {
+                problems += self.problems(of: field.fields, path: "\(path)\(field.name).", depth: depth + 1)
+            }
+        }
+        return problems
+    }
+
+    static func isValidColumn(_ name: String) -> Bool {
+        (1...300).contains(name.utf8.count) && name.utf8.allSatisfy(\.isWordCharacter) && !name.utf8.first!.isDigit
+    }
+
+    private static let units: [String: Set<String>] = [
+        "DATE": ["DAY", "MONTH", "YEAR"], "TIMESTAMP": ["HOUR", "DAY", "MONTH", "YEAR"],
+        "DATETIME": ["HOUR", "DAY", "MONTH", "YEAR"],
+    ]
+
+    private static func partitioningProblems(of table: Table, _ columns: [String: FieldSchema]) -> [String] {
+        guard let partitioning = table.timePartitioning else { return [] }
+        guard table.rangePartitioning == nil else {
+            return ["timePartitioning and rangePartitioning exclude each other"]
+        }
+        guard let name = partitioning.field else { return [] }
+        guard let column = columns[name.lowercased()] else { return ["timePartitioning.field: no column \(name)"] }
+        guard let units = units[column.canonicalType], column.mode != .repeated else {
+            return ["timePartitioning.field: \(name) is \(column.sqlType), not DATE, TIMESTAMP or DATETIME"]
+        }
+        return units.contains(partitioning.type)
+            ? [] : ["timePartitioning.type: \(partitioning.type) does not go with a \(column.canonicalType) column"]
+    }
+
+    private static let clusterable: Set<String> = [
+        "BIGNUMERIC", "BOOL", "DATE", "DATETIME", "GEOGRAPHY", "INT64", "NUMERIC", "STRING", "TIMESTAMP",
+    ]
+
+    private static func clusteringProblems(of table: Table, _ columns: [String: FieldSchema]) -> [String] {
+        let names = table.clustering?.fields ?? []
+        var problems = names.count > 4 ? ["clustering.fields: \(names.count) columns; BigQuery takes 4"] : []
+        if Set(names.map { $0.lowercased() }).count < names.count {
+            problems.append("clustering.fields: a column twice")
+        }
+        for name in names {
+            guard let column = columns[name.lowercased()] else {
+                problems.append("clustering.fields: no column \(name)")
+                continue
+            }
+            if column.mode == .repeated || !clusterable.contains(column.canonicalType) {
+                problems.append("clustering.fields: \(name) is \(column.sqlType), which BigQuery does not cluster by")
+            }
+        }
+        return problems
+    }
+}

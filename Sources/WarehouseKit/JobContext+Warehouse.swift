@@ -1,0 +1,62 @@
+import HTTPTransport
+package import JobRuntime
+import Logging
+
+/// The settings of a job that works on a warehouse.
+package protocol WarehouseUser: JobSettings {
+    var warehouse: WarehouseSettings { get }
+}
+
+extension JobContext where Job.Settings: WarehouseUser {
+    /// Opens the warehouse that the environment names and does the work with it.
+    package func withWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
+        switch settings.warehouse.choice {
+        case .bigQuery(let project): try await work(try bigQuery(project))
+        case .embedded(let path): try await work(try Self.embedded(path: path, location: settings.warehouse.location))
+        case nil: throw ConfigurationError("no warehouse is chosen")
+        }
+    }
+
+    private func bigQuery(_ project: ProjectID) throws -> BigQueryWarehouse {
+        var configuration = CurlTransport.Configuration()
+        configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
+        configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
+        let transport = CurlTransport(configuration)
+        let credentials = try credentials(transport)
+        if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
+        return BigQueryWarehouse(
+            project: project, location: settings.warehouse.location,
+            baseURL: settings.warehouse.emulatorURL ?? BigQueryWarehouse.productionURL, transport: transport,
+            credentials: credentials.map { CachedAccessToken(source: $0, now: Timestamp.wallClock) },
+            quotaProject: credentials?.quotaProject, labels: labels,
+            maximumBytesBilled: settings.warehouse.maximumBytesBilled, taskCount: task.count, logger: logger)
+    }
+
+    private func credentials(_ transport: CurlTransport) throws -> ApplicationDefaultCredentials? {
+        guard settings.warehouse.emulatorURL == nil else { return nil }
+        return try ApplicationDefaultCredentials.find(
+            environment: settings.warehouse.credentialVariables, transport: transport, now: Timestamp.wallClock)
+    }
+
+    /// Labels take lower-case letters, digits, `_` and `-`, at most 63: https://cloud.google.com/bigquery/docs/labels-intro
+    private var labels: [String: String] {
+        var labels = ["job": Job.name]
+        if let execution = task.execution { labels["execution"] = execution }
+        return labels.filter { isLabelValue($0.value) }
+    }
+
+    private static func embedded(path: String, location: String) throws -> any Warehouse {
+        #if EmbeddedWarehouse
+            try EmbeddedWarehouse(path: path, location: location)
+        #else
+            throw ConfigurationError("this binary has no embedded warehouse")
+        #endif
+    }
+}
+
+func isLabelValue(_ text: String) -> Bool {
+    (1...63).contains(text.utf8.count)
+        && text.utf8.allSatisfy {
+            $0 == UInt8(ascii: "-") || ($0.isWordCharacter && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0))
+        }
+}

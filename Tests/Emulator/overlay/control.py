@@ -1,0 +1,90 @@
+"""What a test needs around the API: latency, counts of requests, a sign of readiness.
+
+    GET /_ready                 200 as soon as requests are served
+    GET /_requests              {"total": 3, "peakInFlight": 2, "routes": {"GET /projects/*/datasets/*/tables": 3}}
+    DELETE /_requests           starts counting anew
+
+With ?project=ID both are about that project's requests only, so that tests which run side by side do not count each
+other's. Requests to these paths are neither counted nor delayed.
+"""
+import asyncio
+import json
+from collections import Counter
+from urllib.parse import parse_qs
+
+PREFIX = "/bigquery/v2"
+COLLECTIONS = {"projects", "datasets", "tables", "jobs", "queries", "routines", "models"}
+
+
+def route_of(path):
+    """The path with its ids replaced: /projects/*/datasets/*/tables, and the project's id."""
+    segments = path.removeprefix("/upload").removeprefix(PREFIX).strip("/").split("/")
+    project = segments[1] if len(segments) > 1 and segments[0] == "projects" else None
+    for i in range(1, len(segments)):
+        if segments[i - 1] in COLLECTIONS:
+            segments[i] = "*"
+    return "/" + "/".join(segments), project
+
+
+class Tally:
+    def __init__(self):
+        self.routes, self.now, self.peak = Counter(), 0, 0
+
+    def enter(self, route):
+        self.routes[route] += 1
+        self.now += 1
+        self.peak = max(self.peak, self.now)
+
+    def leave(self):
+        self.now -= 1
+
+    def restart(self):
+        self.routes.clear()
+        self.peak = self.now
+
+    def report(self):
+        return {"total": self.routes.total(), "peakInFlight": self.peak, "routes": dict(sorted(self.routes.items()))}
+
+
+class Control:
+    """ASGI application around another one."""
+
+    def __init__(self, app, delay):
+        self.app, self.delay = app, delay
+        self.all, self.projects = Tally(), {}
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["path"] in ("/_ready", "/_requests"):
+            await self.answer(scope, send)
+        else:
+            await self.serve(scope, receive, send)
+
+    async def serve(self, scope, receive, send):
+        route, project = route_of(scope["path"])
+        tallies = [self.all] + ([self.projects.setdefault(project, Tally())] if project else [])
+        for tally in tallies:
+            tally.enter(f"{scope['method']} {route}")
+        try:
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            await self.app(scope, receive, send)
+        finally:
+            for tally in tallies:
+                tally.leave()
+
+    async def answer(self, scope, send):
+        project = parse_qs(scope["query_string"].decode()).get("project", [None])[0]
+        tally = self.projects.get(project, Tally()) if project else self.all
+        status, body = 200, {"ready": True}
+        if scope["path"] == "/_requests":
+            if scope["method"] == "DELETE":
+                tally.restart()
+            elif scope["method"] != "GET":
+                status = 405
+            body = tally.report()
+        content = json.dumps(body).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,156 @@
+"""The emulator's control endpoints, and one look at each correction that the service's tests rely on."""
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCHEMA = {"fields": [{"name": "org_slug", "type": "STRING", "mode": "REQUIRED"}, {"name": "runs", "type": "INTEGER"}]}
+
+
+class Emulator:
+    def __init__(self, *options):
+        self.process = subprocess.Popen([sys.executable, HERE / "emulator.py", "--exit-with", str(os.getpid()), *options],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("ready "):
+            raise AssertionError(f"the emulator did not start: {line!r}")
+        self.base = f"http://127.0.0.1:{line.split()[1]}"
+
+    def call(self, method, path, body=None, headers=None):
+        """The status and the JSON of an answer; path is below /bigquery/v2 unless it begins with /_."""
+        url = self.base + (path if path.startswith("/_") else "/bigquery/v2" + path)
+        request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method,
+                                         headers={"Content-Type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or "null")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+class EmulatorTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.emulator = Emulator()
+        cls.addClassCleanup(cls.emulator.stop)
+
+    def setUp(self):
+        self.project = self.id().rsplit(".", 1)[1].replace("_", "-")
+        self.root = f"/projects/{self.project}"
+
+    def call(self, *arguments, **more):
+        return self.emulator.call(*arguments, **more)
+
+    def query(self, sql, **more):
+        return self.call("POST", f"{self.root}/queries", {"query": sql, "useLegacySql": False, **more})
+
+    def make_table(self):
+        self.call("POST", f"{self.root}/datasets", {"datasetReference": {"datasetId": "d"}, "location": "US"})
+        status, table = self.call("POST", f"{self.root}/datasets/d/tables",
+                                  {"tableReference": {"datasetId": "d", "tableId": "t"}, "schema": SCHEMA})
+        self.assertEqual(status, 200, table)
+        return table
+
+    def test_counts_requests_per_route_and_project(self):
+        self.make_table()
+        self.call("GET", f"{self.root}/datasets/d/tables/t")
+        expected = {"GET /projects/*/datasets/*/tables/*": 1, "POST /projects/*/datasets": 1, "POST /projects/*/datasets/*/tables": 1}
+        mine = f"/_requests?project={self.project}"
+        self.assertEqual(self.call("GET", mine)[1]["routes"], expected)
+        self.assertEqual(self.call("GET", "/_requests?project=another-project")[1]["total"], 0)
+        self.assertGreaterEqual(self.call("GET", "/_requests")[1]["total"], 3)
+        self.call("DELETE", mine)
+        self.assertEqual(self.call("GET", mine)[1]["total"], 0)
+
+    def test_is_ready(self):
+        self.assertEqual(self.call("GET", "/_ready"), (200, {"ready": True}))
+
+    def test_failed_query_is_an_http_error(self):
+        status, answer = self.query("SELECT * FROM `d.missing`")
+        self.assertEqual((status, answer["error"]["errors"][0]["reason"]), (404, "notFound"))
+
+    def test_required_column_cannot_be_null(self):
+        self.make_table()
+        status, answer = self.query("INSERT INTO `d.t` (runs) VALUES (1)")
+        self.assertEqual((status, answer["error"]["errors"][0]["reason"]), (400, "invalidQuery"))
+
+    def test_patched_column_can_be_queried_and_shows_in_the_region(self):
+        table = self.make_table()
+        fields = SCHEMA["fields"] + [{"name": "added", "type": "DATE"}]
+        path = f"{self.root}/datasets/d/tables/t"
+        stale = self.call("PATCH", path, {"schema": {"fields": fields}}, headers={"If-Match": '"other"'})
+        self.assertEqual(stale[0], 412)
+        status, _ = self.call("PATCH", path, {"schema": {"fields": fields}}, headers={"If-Match": table["etag"]})
+        self.assertEqual(status, 200)
+        self.assertEqual(self.query("SELECT added FROM `d.t`")[0], 200)
+        status, answer = self.query(
+            f"SELECT column_name FROM `{self.project}`.`region-us`.INFORMATION_SCHEMA.COLUMNS ORDER BY ordinal_position")
+        self.assertEqual([row["f"][0]["v"] for row in answer["rows"]], ["org_slug", "runs", "added"])
+
+    def test_used_job_id_is_a_duplicate(self):
+        job = {"jobReference": {"jobId": "once"}, "configuration": {"query": {"query": "SELECT 1", "useLegacySql": False}}}
+        self.assertEqual(self.call("POST", f"{self.root}/jobs", job)[0], 200)
+        self.assertEqual(self.call("POST", f"{self.root}/jobs", job)[0], 409)
+
+    def test_lists_in_pages(self):
+        self.make_table()
+        self.call("POST", f"{self.root}/datasets", {"datasetReference": {"datasetId": "e"}})
+        _, first = self.call("GET", f"{self.root}/datasets?maxResults=1")
+        _, second = self.call("GET", f"{self.root}/datasets?maxResults=1&pageToken={first['nextPageToken']}")
+        self.assertEqual([d["datasetReference"]["datasetId"] for d in first["datasets"] + second["datasets"]], ["d", "e"])
+        self.assertNotIn("nextPageToken", second)
+
+    def test_merge_that_matches_twice_is_refused(self):
+        self.make_table()
+        self.query("INSERT INTO `d.t` (org_slug, runs) VALUES ('a', 1)")
+        status, answer = self.query("MERGE `d.t` t USING (SELECT 'a' s, 2 n UNION ALL SELECT 'a', 3) u ON t.org_slug = u.s "
+                                    "WHEN MATCHED THEN UPDATE SET runs = u.n")
+        self.assertEqual(status, 400)
+        self.assertIn("at most one source row", answer["error"]["message"])
+
+
+class EmulatorProcessTests(unittest.TestCase):
+    def test_delays_requests_side_by_side(self):
+        emulator = Emulator("--delay-ms", "300")
+        self.addCleanup(emulator.stop)
+        threads = [threading.Thread(target=emulator.call, args=("GET", "/projects/p/datasets")) for _ in range(3)]
+        start = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertGreaterEqual(time.monotonic() - start, 0.3)
+        self.assertEqual(emulator.call("GET", "/_requests")[1]["total"], 3)
+        self.assertGreaterEqual(emulator.call("GET", "/_requests")[1]["peakInFlight"], 2)
+
+    def test_ends_with_its_parent(self):
+        script = ("import os, subprocess, sys, time; "
+                  f"p = subprocess.Popen([sys.executable, {str(HERE / 'emulator.py')!r}, '--exit-with', str(os.getpid())], "
+                  "stdout=subprocess.PIPE, stderr=subprocess.DEVNULL); p.stdout.readline(); print(p.pid, flush=True); os.kill(os.getpid(), 9)")
+        child = int(subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE).stdout)
+        for _ in range(200):
+            try:
+                os.kill(child, 0)
+            except ProcessLookupError:
+                return
+            state = Path(f"/proc/{child}/stat")
+            if state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return
+            time.sleep(0.1)
+        self.fail("the emulator outlived its parent")
+
+
+if __name__ == "__main__":
+    unittest.main()

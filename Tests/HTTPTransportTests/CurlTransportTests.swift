@@ -1,0 +1,159 @@
+import Foundation
+import HTTPTransport
+import TestSupport
+import Testing
+
+@Suite struct CurlTransportTests {
+    @Test(arguments: [HTTPRequest.Method.get, .post, .patch, .put, .delete])
+    func sendsMethodQueryHeadersAndBody(method: HTTPRequest.Method) async throws {
+        let server = try ScriptedServer(replies: [.json(#"{"ok":true}"#, status: 201, headers: ["X-Reply": "yes"])])
+        let body = method == .get ? nil : Data(#"{"a":1}"#.utf8)
+        let headers: HTTPHeaders = ["Content-Type": "application/json", "X-Empty": "", "Authorization": "Bearer abc"]
+
+        let response = try await CurlTransport().send(
+            HTTPRequest(method, server.url + "/v2/p%20q?a=1&b=x%26y", headers: headers, body: body))
+
+        let request = try #require(server.requests.first)
+        #expect(response.status == 201)
+        #expect(response.headers["x-reply"] == "yes")
+        #expect(response.body == Data(#"{"ok":true}"#.utf8))
+        #expect(request.method == method.rawValue)
+        #expect(request.target == "/v2/p%20q?a=1&b=x%26y")
+        #expect(request.query == ["a": "1", "b": "x&y"])
+        #expect(request.rawBody == body ?? Data())
+        #expect(request.headers["Content-Type"] == "application/json")
+        #expect(request.headers["X-Empty"] == "")
+        #expect(request.headers["Authorization"] == "Bearer abc")
+        #expect(request.headers["Accept-Encoding"] == "gzip")
+        #expect(request.headers["User-Agent"] == "scheduler-jobs (gzip)")
+        #expect(request.headers["Expect"] == nil)
+        #expect(request.headers["Cookie"] == nil)
+    }
+
+    @Test(arguments: [HTTPRequest.Method.post, .put, .patch, .delete])
+    func sendsNoBodyWhereThereIsNone(method: HTTPRequest.Method) async throws {
+        let server = try ScriptedServer(replies: [.init(status: 204)])
+
+        let response = try await CurlTransport().send(HTTPRequest(method, server.url))
+
+        #expect(response.status == 204)
+        #expect(response.body.isEmpty)
+        #expect(server.requests.map(\.rawBody) == [Data()])
+        #expect(server.requests[0].headers["Content-Length"] == (method == .delete ? nil : "0"))
+        #expect(server.requests[0].headers["Content-Type"] == nil)
+    }
+
+    @Test(arguments: [400, 401, 404, 412, 429, 500, 503])
+    func anyStatusIsAResponse(status: Int) async throws {
+        let server = try ScriptedServer(replies: [.json("{}", status: status)])
+
+        let response = try await CurlTransport().send(HTTPRequest(.get, server.url))
+
+        #expect(response.status == status)
+    }
+
+    @Test func leavesInterimResponsesOut() async throws {
+        let bytes =
+            "HTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\nHTTP/1.1 200 OK\r\nX-A: final\r\nContent-Length: 2\r\n\r\nok"
+        let server = try ScriptedServer(replies: [.rawBytes(Data(bytes.utf8))])
+
+        let response = try await CurlTransport().send(HTTPRequest(.get, server.url))
+
+        #expect(response.headers.fields.filter { $0.name == "X-A" }.map(\.value) == ["final"])
+        #expect(response.body == Data("ok".utf8))
+    }
+
+    @Test func readsChunkedBodies() async throws {
+        let bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        let server = try ScriptedServer(replies: [.rawBytes(Data(bytes.utf8))])
+
+        let response = try await CurlTransport().send(HTTPRequest(.get, server.url))
+
+        #expect(response.body == Data("abcde".utf8))
+    }
+
+    @Test func keepsTheConnectionForTheNextRequest() async throws {
+        let server = try ScriptedServer { _ in .text("ok") }
+        let transport = CurlTransport()
+
+        for _ in 1...10 {
+            _ = try await transport.send(HTTPRequest(.get, server.url))
+        }
+
+        #expect(server.requests.map(\.connection) == Array(repeating: 0, count: 10))
+    }
+
+    @Test func carriesManyRequestsAtOnceWithinTheBoundOnConnections() async throws {
+        let server = try ScriptedServer { request in .delayed(.milliseconds(5), .text(request.path)) }
+        var configuration = CurlTransport.Configuration()
+        configuration.maxConnections = 8
+        let transport = CurlTransport(configuration)
+        let url = server.url
+
+        let paths = try await withThrowingTaskGroup(of: String.self) { group in
+            for number in 0..<50 {
+                group.addTask {
+                    String(
+                        decoding: try await transport.send(HTTPRequest(.get, "\(url)/\(number)")).body, as: UTF8.self)
+                }
+            }
+            return try await group.reduce(into: Set<String>()) { $0.insert($1) }
+        }
+
+        #expect(paths == Set((0..<50).map { "/\($0)" }))
+        #expect(server.requests.count == 50)
+        #expect((2...8).contains(server.connections))
+    }
+
+    @Test func waitingForAConnectionDoesNotCountTowardsTheTimeout() async throws {
+        let server = try ScriptedServer { request in
+            request.path == "/first" ? .delayed(.milliseconds(1500), .text("1")) : .text("2")
+        }
+        var configuration = CurlTransport.Configuration()
+        configuration.maxConnections = 1
+        let transport = CurlTransport(configuration)
+        let url = server.url
+
+        async let first = transport.send(HTTPRequest(.get, url + "/first"))
+        while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+        let second = try await transport.send(HTTPRequest(.get, url + "/second", timeout: .seconds(1)))
+
+        #expect(second.body == Data("2".utf8))
+        #expect(try await first.body == Data("1".utf8))
+    }
+
+    @Test func followsNoRedirect() async throws {
+        let server = try ScriptedServer(replies: [.init(status: 302, headers: ["Location": "/elsewhere"])])
+
+        let response = try await CurlTransport().send(HTTPRequest(.get, server.url))
+
+        #expect(response.status == 302)
+        #expect(response.headers["Location"] == "/elsewhere")
+        #expect(server.requests.count == 1)
+    }
+
+    @Test func keepsNoCookies() async throws {
+        let server = try ScriptedServer { _ in .text("ok", headers: ["Set-Cookie": "a=b; Path=/"]) }
+        let transport = CurlTransport()
+
+        for _ in 1...2 { _ = try await transport.send(HTTPRequest(.get, server.url)) }
+
+        #expect(server.requests.allSatisfy { $0.headers["Cookie"] == nil })
+    }
+
+    @Test func closesItsConnectionsWhenItIsReleased() async throws {
+        let server = try ScriptedServer { request in
+            request.path == "/count" ? .text("") : .delayed(.seconds(3600), .text("late"))
+        }
+        weak var released: CurlTransport?
+        do {
+            let transport = CurlTransport()
+            released = transport
+            _ = try await transport.send(HTTPRequest(.get, server.url + "/count"))
+            #expect(server.openConnections == 1)
+        }
+
+        #expect(released == nil)
+        while server.openConnections > 0 { try await Task.sleep(for: .milliseconds(1)) }
+    }
+}
