@@ -13,7 +13,7 @@ struct ProcessSurroundings: Sendable {
     /// Calls the closure after that time, from a thread that the job cannot block.
     var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
     /// Ends the process at once, from any thread; returns only where a test put something else here.
-    var exit: @Sendable (ExitStatus) -> Void
+    var exit: @Sendable (JobExitCode) -> Void
     /// Calls the closure for every signal, from a thread that the job cannot block.
     var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
 }
