@@ -8,14 +8,26 @@ import Testing
     private func summary() throws -> ParsedJSON { try ParsedJSON(process.outputLines.last ?? "") }
 
     @Test func successEndsWithZeroAndTheSummaryAsLastLine() async throws {
-        let status = await process.run(TrialJob.self)
+        let status = await process.run(TrialJob.self, environment: ["LOG_FORMAT": "text"])
 
         #expect(status == .success)
         #expect(process.exits == [.success])
-        #expect(process.outputLines.dropLast() == ["as of 2026-01-31T00:05:00.000000Z", "slug  n", "acme  7"])
+        #expect(
+            process.outputLines.dropLast() == [
+                "as of 2026-01-31T00:05:00.000000Z", "slug  n", "acme  7", "trial succeeded in 0 ms: 2 organizations",
+            ])
         #expect(try summary()["status"] == "succeeded")
         #expect(try summary()["message"] == "trial succeeded in 0 ms: 2 organizations")
         #expect(try summary()["details"] == nil)
+    }
+
+    @Test func resultsAreLogMessagesWhereLogsAreJSON() async throws {
+        _ = await process.run(TrialJob.self)
+
+        #expect(process.outputLines.count == 1)
+        let messages = try process.errorLines.map { try ParsedJSON($0)["message"] }
+        #expect(messages.contains("as of 2026-01-31T00:05:00.000000Z"))
+        #expect(messages.contains("acme: 7"))
     }
 
     @Test func oneFailedItemEndsWithOne() async throws {
@@ -113,7 +125,7 @@ import Testing
         (["--now", "2026-03-01T12:00:00+02:00"], "2026-03-01T10:00:00.000000Z"),
     ])
     func theCommandLineSetsTheInstant(arguments: [String], instant: String) async throws {
-        _ = await process.run(TrialJob.self, arguments + ["--dry-run"])
+        _ = await process.run(TrialJob.self, arguments + ["--dry-run"], environment: ["LOG_FORMAT": "text"])
 
         #expect(process.outputLines.first == "as of \(instant), dry")
         #expect(try summary()["now"] == .string(instant))

@@ -70,13 +70,15 @@ import Testing
         #expect(!ran.value)
     }
 
-    @Test func aTaskThatIsAlreadyCancelledDoesNotRun() async {
-        let limiter = RateLimiter(ratePerSecond: 1, maxInFlight: 1, time: clock.time)
-        let task = Task {
-            withUnsafeCurrentTask { $0?.cancel() }
-            try await limiter.withPermit { _ = Issue.record("ran") }
+    @Test func aTaskThatIsAlreadyCancelledNeitherRunsNorWaits() async throws {
+        let limiter = RateLimiter(ratePerSecond: 1000, maxInFlight: 1, time: clock.time)
+        try await limiter.withPermit {
+            let task = Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                try await limiter.withPermit { _ = Issue.record("ran") }
+            }
+            await #expect(throws: CancellationError.self) { try await task.value }
         }
-        await #expect(throws: CancellationError.self) { try await task.value }
     }
 
     @Test func aFailedOperationFreesItsPlace() async throws {

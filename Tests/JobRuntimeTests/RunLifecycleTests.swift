@@ -9,7 +9,7 @@ import Testing
 
     private func start(_ act: TrialJob.Act, environment: [String: String] = [:]) async -> Task<JobExitCode, Never> {
         let run = Task { await process.run(TrialJob.self, ["--act", act.rawValue], environment: environment) }
-        await process.wait { $0.output.contains("started") }
+        await process.wait { $0.error.contains("started") }
         return run
     }
 
@@ -25,6 +25,14 @@ import Testing
         #expect(try summary()["reason"] == .string("\(signal.rawValue) received"))
         #expect(try summary()["counts"]?["organizations"] == 2)
         #expect(try summary()["failures"] == .array([]))
+    }
+
+    @Test func aSignalBeforeTheWorkBeganStopsItToo() async throws {
+        var surroundings = process.surroundings(["--act", "untilStopped"])
+        surroundings.onStopSignal = { handler in handler(.terminate) }
+
+        #expect(await JobProcess<TrialJob>(surroundings).run() == .stopped)
+        #expect(try summary()["status"] == "stopped")
     }
 
     @Test func theDeadlineStopsTheWork() async throws {

@@ -12,6 +12,7 @@ MAX_LINES, MAX_JOB_LINES = 250, 25
 WHOLE_FOUNDATION = re.compile(r"^\s*(?:@\w+\s+)*(?:\w+\s+)?import\s+Foundation\s*$")
 FOUNDATION_ALLOWED = {"Embedded", "Tools", "DeploymentKit"}
 TYPE_NAME = re.compile(r"\b(?:struct|class|enum|actor|protocol|typealias)\s+(\w*(?:Manager|Helper|Util|Common)s?)\b")
+HIDDEN_CONFIGURATION = re.compile(r"\btry\?.*(?:environment|configuration|\breader\b)", re.IGNORECASE)
 PUBLIC = re.compile(r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public|open)\b")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b|fatalError\(\s*\"(?i:not |un)(?i:implemented)")
 NOT_COMMITTED = re.compile(r"(?:^|/)(?:Package\.resolved$|\.build[^/]*/|\.venv/|__pycache__/)")
@@ -34,7 +35,6 @@ def swift_problems(path, text):
         yield MAX_LINES + 1, f"{len(lines)} lines; split at {MAX_LINES}"
     if parts[:2] == ("Sources", "Jobs") and len(lines) > MAX_JOB_LINES:
         yield MAX_JOB_LINES + 1, f"a job's main file has at most {MAX_JOB_LINES} lines; the work belongs to its library"
-    reads_configuration = any("EnvironmentReader" in line for line in code)
     for number, line in enumerate(code, 1):
         if parts[0] == "Sources" and WHOLE_FOUNDATION.match(line) and not FOUNDATION_ALLOWED & set(parts):
             yield number, "imports all of Foundation; production code imports FoundationEssentials"
@@ -42,7 +42,7 @@ def swift_problems(path, text):
             yield number, f"{name}: say what it is in the words of the domain"
         if PUBLIC.match(line):
             yield number, "public: use package across targets"
-        if reads_configuration and "try?" in line:
+        if parts[0] == "Sources" and HIDDEN_CONFIGURATION.search(line):
             yield number, "try? hides what is wrong with the configuration"
 
 

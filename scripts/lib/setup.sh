@@ -63,7 +63,7 @@ need_python() {
     [[ -x .venv/bin/python && -f "$stamp" && "$(<"$stamp")" == "$wanted" ]] && return 0
     # Debian's python3 comes without the part that puts pip into an environment.
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
-    say "making .venv for the tests (about a minute, once)"
+    say "making .venv for the tests (a few minutes, once)"
     rm -rf .venv
     python3 -m venv .venv || fail "python3 -m venv .venv failed"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r Tests/requirements.txt \

@@ -5,7 +5,6 @@ struct ProcessSurroundings: Sendable {
     var environment: [String: String]
     var writeOutput: @Sendable (String) -> Void
     var writeError: @Sendable (String) -> Void
-    var isOutputTerminal: Bool
     var isErrorTerminal: Bool
     var terminalWidth: @Sendable () -> Int
     var wallClock: @Sendable () -> Timestamp

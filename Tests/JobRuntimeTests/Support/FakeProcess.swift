@@ -38,7 +38,7 @@ final class FakeProcess: Sendable {
             arguments: arguments, environment: environment,
             writeOutput: { text in self.update { $0.output += text } },
             writeError: { text in self.update { $0.error += text } },
-            isOutputTerminal: isTerminal, isErrorTerminal: isTerminal, terminalWidth: { width },
+            isErrorTerminal: isTerminal, terminalWidth: { width },
             wallClock: { self.state.withLock { Self.start.adding($0.elapsed) } },
             elapsed: { self.state.withLock { $0.elapsed } },
             after: { delay, action in self.update { $0.timers.append((delay, action)) } },
