@@ -29,7 +29,8 @@ struct RunHistory: Sendable {
                 "job": .string(job), "execution": task.execution.map { .string($0) } ?? .null(.string),
                 "task_index": .int64(Int64(task.index)), "attempt": .int64(Int64(task.attempt)),
                 "environment": .string(environment), "status": .string(outcome.status),
-                "started_at": .timestamp(startedAt), "finished_at": .timestamp(finishedAt), "duration_ms": .int64(duration),
+                "started_at": .timestamp(startedAt), "finished_at": .timestamp(finishedAt),
+                "duration_ms": .int64(duration),
                 "counts": .json(outcome.counts.description), "failures": .strings(outcome.failures),
                 "version": .string(serviceVersion),
             ])
@@ -40,7 +41,8 @@ extension JobContext where Job.Settings: WarehouseUser {
     /// Does the work and then writes it into the history, also when it failed or was stopped.
     func recorded(in warehouse: any Warehouse, _ work: () async throws -> Void) async throws {
         let history = RunHistory(
-            job: Job.name, task: task, environment: settings.warehouse.environmentName, startedAt: Timestamp.wallClock())
+            job: Job.name, task: task, environment: settings.warehouse.environmentName, startedAt: Timestamp.wallClock()
+        )
         do {
             try await work()
         } catch {

@@ -81,7 +81,8 @@ final class SchemaSync: Sendable {
         for column in step.relaxed {
             report.warn(
                 column,
-                "REQUIRED in the catalog, added as NULLABLE: BigQuery adds no REQUIRED column to an existing table")
+                "added NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
+            )
         }
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")

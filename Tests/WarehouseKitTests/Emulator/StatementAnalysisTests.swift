@@ -1,4 +1,5 @@
 import Foundation
+import JobRuntime
 import TestSupport
 import Testing
 
@@ -46,12 +47,13 @@ import Testing
         #expect(problems == [])
     }
 
-    @Test func resolvesTheListingOfOrganizations() async throws {
-        let slugs = SQLValue.strings(["acme"])
+    @Test func resolvesTheListingOfOrganizationsAndTheRunHistory() async throws {
+        let instant = Timestamp(microseconds: 0)
+        let history = RunHistory(job: "bootstrap", task: CloudRunTask(), environment: "test", startedAt: instant)
 
         let problems = try await analyzer().problems(in: [
             analyzed(Statement("all", OrganizationDirectory.allActive)),
-            analyzed(Statement("some", OrganizationDirectory.someActive, parameters: ["slugs": slugs])),
+            analyzed(history.statement(ReportFixture().report.outcome(), finishedAt: instant)),
         ])
 
         #expect(problems == [])
