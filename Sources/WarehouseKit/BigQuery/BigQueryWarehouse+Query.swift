@@ -57,6 +57,11 @@ extension BigQueryWarehouse {
         guard let job = response.jobReference else {
             throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
         }
+        try await failIfFailed(job, call)
+    }
+
+    /// Throws what the job ended with, if it failed.
+    private func failIfFailed(_ job: QueryResponse.JobReference, _ call: BigQueryAPI.Call) async throws {
         let get = BigQueryAPI.Call(
             method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
             query: [("location", job.location ?? location), ("fields", "status")], operation: call.operation,
@@ -83,13 +88,23 @@ extension BigQueryWarehouse {
                 ("formatOptions.useInt64Timestamp", "true"),
             ] + (token.map { [("pageToken", $0)] } ?? []),
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
-        // A job that was just started is sometimes not found at once: https://github.com/googleapis/python-bigquery/issues/2134
-        let reply = try await RetryPolicy(attempts: 5).run(on: api.time, decide: Self.isNotFound) { _ in
-            try await api.send(call)
-        }
+        let reply = try await reply(to: call, of: job)
         var next = try api.decode(QueryResponse.self, from: reply, of: call)
         next.jobReference = next.jobReference ?? job
         return next
+    }
+
+    private func reply(to call: BigQueryAPI.Call, of job: QueryResponse.JobReference) async throws -> Data {
+        do {
+            // A job that was just started is sometimes not found at once: https://github.com/googleapis/python-bigquery/issues/2134
+            return try await RetryPolicy(attempts: 5).run(on: api.time, decide: Self.isNotFound) { _ in
+                try await api.send(call, attempts: 3)
+            }
+        } catch let error as WarehouseError where error.retry == .same {
+            // A job that failed answers every such request with its own error, which may read like one of the request.
+            try await failIfFailed(job, call)
+            return try await api.send(call)
+        }
     }
 
     private static let wait = Duration.seconds(60)

@@ -10,7 +10,6 @@ struct QueryResponse: Decodable, Sendable {
     var schema: Table.Schema?
     var rows: [ResultRow]?
     var pageToken: String?
-    var totalRows: String?
     var numDmlAffectedRows: String?
     var totalBytesBilled: String?
     /// Warnings too: only `jobs.get` tells whether the job failed.

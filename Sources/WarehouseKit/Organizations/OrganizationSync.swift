@@ -38,7 +38,6 @@ package struct OrganizationSync: Sendable {
         SchemaSync.declareCounts(in: report)
         let targets = try await targets(slugs)
         report.add(targets.count, to: "organizations")
-        if targets.isEmpty { report.line("no active organization") }
         let tables = catalog.tables(.organization)
         let survey = try await warehouse.survey(
             targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
@@ -74,6 +73,7 @@ package struct OrganizationSync: Sendable {
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
+        if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
         let found = Set(listing.organizations.map(\.slug))
         for slug in slugs where !found.contains(slug) && task.index == 0 {
             report.fail(slug, "no active organization has this slug")

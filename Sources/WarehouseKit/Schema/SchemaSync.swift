@@ -81,7 +81,7 @@ final class SchemaSync: Sendable {
         for column in step.relaxed {
             report.warn(
                 column,
-                "added NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
+                "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
             )
         }
         for conflict in step.conflicts {
