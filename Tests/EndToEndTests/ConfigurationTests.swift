@@ -32,7 +32,8 @@ import Testing
         String(repeating: "a", count: 31), "аcme-test-1", "acme test", "acme-test/1", "example.com:acme-test",
     ])
     func anUnsafeProjectIsRefused(_ project: String) async throws {
-        try await expectRefusal(["WAREHOUSE_URL": "", "GCP_PROJECT_ID": project], words: ["GCP_PROJECT_ID is "])
+        try await expectRefusal(
+            ["WAREHOUSE_URL": "", "GCP_PROJECT_ID": project], words: ["GCP_PROJECT_ID is "], by: [.orgSyncAll])
     }
 
     @Test func noWarehouseIsRefused() async throws {
@@ -48,7 +49,7 @@ import Testing
 
     @Test(arguments: ["warehouse.db", "sqlite:", "postgres://localhost", "bigquery://", "bigquery://x", "SQLITE:a.db"])
     func aBadWarehouseURLIsRefused(_ url: String) async throws {
-        try await expectRefusal(["WAREHOUSE_URL": url], words: ["WAREHOUSE_URL is ", "sqlite:PATH"])
+        try await expectRefusal(["WAREHOUSE_URL": url], words: ["WAREHOUSE_URL is ", "sqlite:PATH"], by: [.bootstrap])
     }
 
     @Test(arguments: ["production", "PROD", "test; drop", "tеst", " test"])
@@ -68,7 +69,7 @@ import Testing
         ("BIGQUERY_EMULATOR_HOST", "file:///etc/passwd"), ("CLOUD_RUN_TASK_COUNT", "0"),
     ])
     func aBadValueIsRefused(_ name: String, _ value: String) async throws {
-        try await expectRefusal([name: value], words: ["\(name) is "])
+        try await expectRefusal([name: value], words: ["\(name) is "], by: [.orgSyncAll])
     }
 
     @Test func aTaskOutsideItsExecutionIsRefused() async throws {
@@ -98,6 +99,10 @@ import Testing
                 "bad_json.json: not valid JSON", "bad_type.json: field a: unknown type TEXT",
                 "bad_name.json: field a;b: not a column name", "no_schema.json: ",
             ], by: [.bootstrap, .bootstrapSync, .orgSyncAll])
+    }
+
+    @Test func everyJobRefusesAnUnsafeProject() async throws {
+        try await expectRefusal(["WAREHOUSE_URL": "", "GCP_PROJECT_ID": "`; --"], words: ["GCP_PROJECT_ID is "])
     }
 
     @Test func allProblemsAreInOneMessage() async throws {

@@ -57,7 +57,7 @@ import WarehouseKit
         let table = try old.tables("organization")[0]
         try old.addColumn("mood", "INTEGER", to: "organization/\(table)")
         try new.addColumn("mood", "STRING", to: "organization/\(table)")
-        try await stage.prepare(["acme"])
+        try await stage.prepare(["acme"], with: old.variables)
         _ = try await stage.run(.orgSyncAll, with: old.variables).succeeded()
         try await stage.add(["a;drop", "../x", "`a`", "", "аcme", "zeta", "zeta"])
 
@@ -73,10 +73,11 @@ import WarehouseKit
 
     @Test func aDryRunOnlyReads() async throws {
         let stage = try await EmulatorStage.shared
-        try await stage.prepare(["acme"])
+        let catalog = try CatalogCopy(organizationTables: 19)
+        try await stage.prepare(["acme"], with: catalog.variables)
         let state = try await stage.state()
 
-        let (outcome, requests) = try await stage.counting(.orgSyncAll, "--dry-run")
+        let (outcome, requests) = try await stage.counting(.orgSyncAll, "--dry-run", with: catalog.variables)
 
         #expect(try outcome.succeeded().counts["tables_created"] == 19)
         #expect(requests.total == 2)

@@ -103,7 +103,7 @@
             let stage = try SQLiteStage()
             let slugs = (1...11).map { "org_\($0)" }
             let catalog = try CatalogCopy(organizationTables: 2)
-            try await stage.prepare(slugs + ["bad-slug"])
+            try await stage.prepare(slugs + ["bad-slug"], with: catalog.variables)
 
             var served = 0
             var failures: [String] = []

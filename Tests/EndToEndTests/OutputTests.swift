@@ -89,17 +89,22 @@
             #expect(!(outcome.output + outcome.error).contains("\u{1B}"))
         }
 
-        @Test func aDryRunWritesNothing() async throws {
-            let stage = try await stage()
-            let (state, files) = (try await stage.state(), try stage.files())
+        @Test func aDryRunLeavesEveryByteAsItIs() async throws {
+            let stage = try SQLiteStage()
+            _ = try await stage.run(.bootstrap).succeeded()
+            _ = try await stage.run(.demoData, "--organizations", "1").succeeded()
+            let state = try await stage.state()
+            let files = try stage.files()
 
-            let outcome = try await stage.run(.orgSyncAll, "--dry-run", "--org", "acme", with: ["LOG_FORMAT": "text"])
+            let outcome = try await stage.run(.orgSyncAll, "--dry-run", with: ["LOG_FORMAT": "text"])
 
             let summary = try outcome.succeeded()
             #expect(summary.dryRun)
             #expect(summary.counts["tables_created"] == 19)
-            #expect(outcome.outputLines.filter { $0.hasPrefix("+ acme_test.") }.count == 19)
-            #expect(try stage.files()["warehouse.db"] == files["warehouse.db"])
+            #expect(outcome.outputLines.filter { $0.hasPrefix("+ demo_10001_test.") }.count == 19)
+            let after = try stage.files()
+            #expect(after["warehouse.db"] == files["warehouse.db"])
+            #expect(after["warehouse.db-wal"]?.isEmpty != false)
             #expect(try await stage.state() == state)
         }
 

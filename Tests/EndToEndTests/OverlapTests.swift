@@ -17,7 +17,7 @@ import WarehouseKit
             try new.addColumn("more", to: "organization/\(table)")
         }
         for stage in [stage, reference] as [any Stage] {
-            try await stage.prepare(["old_1", "old_2"])
+            try await stage.prepare(["old_1", "old_2"], with: old.variables)
             _ = try await stage.run(.orgSyncAll, with: old.variables).succeeded()
             try await stage.add(["new_1", "new_2", "new_3"])
         }

@@ -9,7 +9,7 @@ import WarehouseKit
 
     private func stage(_ catalog: CatalogCopy) async throws -> EmulatorStage {
         let stage = try await EmulatorStage.slow
-        try await stage.prepare(Self.slugs)
+        try await stage.prepare(Self.slugs, with: catalog.variables)
         try await stage.emulator.resetRequestCounts(project: stage.project)
         return stage
     }
@@ -50,7 +50,7 @@ import WarehouseKit
         let emulator = try await EmulatorProcess.start(delayMilliseconds: 400)
         let stage = EmulatorStage(emulator)
         let catalog = try CatalogCopy(organizationTables: 2)
-        try await stage.prepare(Self.slugs)
+        try await stage.prepare(Self.slugs, with: catalog.variables)
 
         let outcome = try await stage.run(
             .orgSyncAll, with: catalog.variables.merging(["DEADLINE_SECONDS": "1"]) { $1 })

@@ -5,14 +5,29 @@ import TestSupport
 struct CatalogCopy {
     private let folder: TemporaryFolder
 
-    /// - Parameter count: How many tables of `organization/` it has; all of them unless given.
-    init(organizationTables count: Int = .max) throws {
+    /// All tables.
+    init() throws {
+        try self.init { _, names in names }
+    }
+
+    /// No more than the jobs need, and so many tables of `organization/`.
+    init(organizationTables count: Int) throws {
+        try self.init { group, names in
+            switch group {
+            case "organizations": ["org_profiles.json"]
+            case "operations": ["job_runs.json"]
+            default: Array(names.prefix(count))
+            }
+        }
+    }
+
+    private init(choosing choice: (_ group: String, _ files: [String]) -> [String]) throws {
         folder = try TemporaryFolder()
         for group in ["organizations", "organization", "operations"] {
             let source = Repository.path("Sources/WarehouseKit/Catalog/Tables/\(group)")
             try FileManager.default.createDirectory(atPath: folder.file(group), withIntermediateDirectories: false)
             let names = try FileManager.default.contentsOfDirectory(atPath: source).sorted()
-            for name in names.prefix(group == "organization" ? count : .max) {
+            for name in choice(group, names) {
                 try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: folder.file("\(group)/\(name)"))
             }
         }
