@@ -71,11 +71,10 @@ import Testing
     #endif
 
     @Test func aServersRefusalAtTraceLevelShowsNoSecret() async throws {
-        let server = try ScriptedServer(replies: [
-            ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded"),
-            ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded"),
-        ])
+        let warehouse = try ScriptedWarehouse { _ in
+            ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded")
+        }
 
-        try await expectSilence(.bootstrap, ["--log-level", "trace"], ScriptedWarehouse.environment(server))
+        try await expectSilence(.bootstrap, ["--log-level", "trace"], warehouse.environment)
     }
 }

@@ -10,18 +10,18 @@ import Testing
         .truncated(.init("{}      ".utf8), afterBytes: 1),
     ])
     func troubleThatPassesIsOutlived(_ trouble: ScriptedReply) async throws {
-        let server = try ScriptedServer { request in
+        let warehouse = try ScriptedWarehouse { request in
             if request.index < 2 { return trouble }
             return ScriptedWarehouse.statement(of: request).contains("org_profiles")
                 ? ScriptedWarehouse.organizations(["acme"]) : ScriptedWarehouse.survey()
         }
 
-        let outcome = try await JobExecutable.orgSyncAll.run(environment: ScriptedWarehouse.environment(server))
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
 
         let summary = try outcome.succeeded()
         #expect(summary.counts["in_sync"] == 1)
-        #expect(server.requests.count == 4)
-        #expect(server.unexpected.isEmpty)
+        #expect(warehouse.requests.count == 4)
+        #expect(warehouse.server.unexpected.isEmpty)
     }
 
     @Test(arguments: [
@@ -30,19 +30,19 @@ import Testing
         (403, "accessDenied", "User does not have bigquery.jobs.create"), (401, "authError", "Invalid Credentials"),
     ])
     func troubleThatStaysEndsTheRunAtOnce(_ status: Int, _ reason: String, _ message: String) async throws {
-        let server = try ScriptedServer(replies: [ScriptedWarehouse.refusal(status, reason, message)])
+        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.refusal(status, reason, message) }
 
-        let outcome = try await JobExecutable.orgSyncAll.run(environment: ScriptedWarehouse.environment(server))
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
 
         let summary = try outcome.failed()
         #expect(summary.failures.count == 1)
         #expect(summary.failures.first?.reason.contains(message) == true)
-        #expect(server.requests.count == 1)
+        #expect(warehouse.requests.count == 1)
     }
 
     @Test func quotaThatIsUsedUpHalfWayEndsTheRun() async throws {
         let slugs = (1...100).map { "org_\($0)" }
-        let server = try ScriptedServer { request in
+        let warehouse = try ScriptedWarehouse { request in
             if request.method == "GET" {
                 return ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded for reads")
             }
@@ -51,18 +51,18 @@ import Testing
                 : ScriptedWarehouse.survey(slugs.map { ["\($0)_test", "true", nil, "subscription_plans"] })
         }
 
-        let outcome = try await JobExecutable.orgSyncAll.run(environment: ScriptedWarehouse.environment(server))
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
 
         let summary = try outcome.failed()
         #expect(summary.failures.contains { $0.reason.contains("Quota exceeded for reads (quotaExceeded)") })
-        #expect(server.requests.count < slugs.count)
+        #expect(warehouse.requests.count < slugs.count)
     }
 
     @Test func aDatasetThatRefusesDoesNotStopTheOthers() async throws {
         let table = try String(
             contentsOfFile: Repository.path("Sources/WarehouseKit/Catalog/Tables/organization/subscription_plans.json"),
             encoding: .utf8)
-        let server = try ScriptedServer { request in
+        let warehouse = try ScriptedWarehouse { request in
             if request.path.contains("/globex_test/") {
                 return ScriptedWarehouse.refusal(403, "accessDenied", "no bigquery.tables.get on globex_test")
             }
@@ -73,28 +73,28 @@ import Testing
                     ["acme", "globex", "initech"].map { ["\($0)_test", "true", nil, "subscription_plans"] })
         }
 
-        let outcome = try await JobExecutable.orgSyncAll.run(environment: ScriptedWarehouse.environment(server))
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
 
         let summary = try outcome.failed()
         #expect(summary.failures.map(\.subject) == ["globex"])
         #expect(summary.failures.first?.reason.contains("no bigquery.tables.get on globex_test") == true)
         #expect(summary.counts["organizations"] == 3)
         for slug in ["acme", "globex", "initech"] {
-            #expect(server.requests.filter { $0.path.contains("/\(slug)_test/tables/") }.count == 1)
+            #expect(warehouse.requests.filter { $0.path.contains("/\(slug)_test/tables/") }.count == 1)
         }
     }
 
     @Test func anEmulatorIsSentNoCredentials() async throws {
-        let server = try ScriptedServer { _ in ScriptedWarehouse.survey() }
-        let environment = ScriptedWarehouse.environment(server).merging([
+        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.survey() }
+        let environment = warehouse.environment.merging([
             "GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file"
         ]) { $1 }
 
         let outcome = try await JobExecutable.bootstrap.run(environment: environment)
 
         _ = try outcome.succeeded()
-        #expect(server.requests.count == 2)
-        #expect(server.requests.allSatisfy { $0.headers["Authorization"] == nil })
-        #expect(server.requests.allSatisfy { $0.headers["User-Agent"]?.hasPrefix("scheduler-jobs/") == true })
+        #expect(warehouse.requests.count == 2)
+        #expect(warehouse.requests.allSatisfy { $0.headers["Authorization"] == nil })
+        #expect(warehouse.requests.allSatisfy { $0.headers["User-Agent"]?.hasPrefix("scheduler-jobs/") == true })
     }
 }

@@ -10,15 +10,8 @@ final class SchemaSync: Sendable {
     private let policy: SchemaPolicy
     private let isDryRun: Bool
     private let report: RunReport
-    private let outcomes = Mutex<[Outcome]>([])
-
-    private struct Outcome: Sendable {
-        var subject: String
-        var dataset: String
-        var text: String
-        /// In a dry run, what would be done, a line each.
-        var plan: [String]
-    }
+    private let rows = Mutex<[[String]]>([])
+    private let planned = Mutex<[DatasetID: [String]]>([:])
 
     init(warehouse: any Warehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
         self.warehouse = warehouse
@@ -38,7 +31,6 @@ final class SchemaSync: Sendable {
         _ dataset: Dataset, to tables: [NamedTable], _ finding: SchemaSurvey.Finding, subject: String
     ) async throws {
         let done = Mutex(SchemaChanges())
-        var planned: [String] = []
         let record: @Sendable (SchemaChanges) -> Void = { [self] step in
             done.withLock { $0.add(step) }
             count(step, in: dataset)
@@ -50,8 +42,8 @@ final class SchemaSync: Sendable {
             record(SchemaChanges(conflicts: plan.conflicts))
             reportWhatIsNotOurs(&plan)
             if isDryRun {
-                planned = plan.lines
-                planned.forEach(report.line)
+                plan.lines.forEach(report.line)
+                planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
                 try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
@@ -59,39 +51,31 @@ final class SchemaSync: Sendable {
         } catch let error where !(error is CancellationError) {
             if (error as? WarehouseError)?.endsRun == true { throw error }
             report.fail(subject, String(describing: error))
-            note(subject, dataset, "failed; " + done.withLock { $0.summary }, planned)
+            note(subject, dataset, "failed; " + done.withLock { $0.summary })
             return
         }
-        note(subject, dataset, done.withLock { $0.summary }, planned)
+        note(subject, dataset, done.withLock { $0.summary })
     }
 
-    /// One line for each dataset that was worked on, by subject; the same goes into the summary's details.
+    /// One line for each dataset that was worked on, by subject; the summary's details have the same.
     /// - Parameter title: What subjects are; without it there is no column for them.
     func printTable(title: String? = nil) {
-        let outcomes = outcomes.withLock { $0.sorted { ($0.subject, $0.dataset) < ($1.subject, $1.dataset) } }
-        attach(outcomes)
-        let rows = outcomes.map { [$0.subject, $0.dataset, $0.text] }
+        let rows = rows.withLock { $0.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } }
         let header = [title ?? "", "dataset", isDryRun ? "would be done" : "done"]
         let hidden = title == nil ? 1 : 0
+        let outcomes = rows.map {
+            JSONText.object([
+                ("subject", .string($0[0])), ("dataset", .string($0[1])), ("outcome", .string($0[2])),
+            ])
+        }
+        report.attach("datasets", .array(outcomes))
+        let plan = planned.withLock { $0.sorted { $0.key < $1.key }.flatMap(\.value) }
+        if isDryRun { report.attach("plan", .array(plan.map { .string($0) })) }
         report.table(header: Array(header.dropFirst(hidden)), rows: rows.map { Array($0.dropFirst(hidden)) })
     }
 
-    private func attach(_ outcomes: [Outcome]) {
-        report.attach(
-            "datasets",
-            .array(
-                outcomes.map {
-                    .object([
-                        ("subject", .string($0.subject)), ("dataset", .string($0.dataset)),
-                        ("outcome", .string($0.text)),
-                    ])
-                }))
-        if isDryRun { report.attach("plan", .array(outcomes.flatMap(\.plan).map { .string($0) })) }
-    }
-
-    private func note(_ subject: String, _ dataset: Dataset, _ outcome: String, _ plan: [String]) {
-        let outcome = Outcome(subject: subject, dataset: dataset.id.name, text: outcome, plan: plan)
-        outcomes.withLock { $0.append(outcome) }
+    private func note(_ subject: String, _ dataset: Dataset, _ outcome: String) {
+        rows.withLock { $0.append([subject, dataset.id.name, outcome]) }
     }
 
     private func count(_ step: SchemaChanges, in dataset: Dataset) {
@@ -103,7 +87,8 @@ final class SchemaSync: Sendable {
         for column in step.relaxed {
             report.warn(
                 column,
-                "REQUIRED in the catalog, added as NULLABLE: BigQuery adds no REQUIRED column to an existing table")
+                "added NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
+            )
         }
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")

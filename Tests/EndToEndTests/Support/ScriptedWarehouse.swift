@@ -2,12 +2,30 @@ import Foundation
 import TestSupport
 import WarehouseKit
 
-/// Replies of BigQuery for a job that is to meet trouble.
-enum ScriptedWarehouse {
-    static let project = "acme-test-1"
+/// A server that answers as BigQuery does, for a job that is to meet trouble.
+struct ScriptedWarehouse {
+    let server: ScriptedServer
+
+    /// The row of the run's history is taken as it comes; the handler is given all other requests.
+    init(_ handler: @escaping ScriptedServer.Handler) throws {
+        server = try ScriptedServer { request in
+            if !Self.isHistory(request) { return handler(request) }
+            return .json(
+                #"{"jobComplete": true, "jobReference": {"jobId": "job_2"}, "numDmlAffectedRows": "1"}"#)
+        }
+    }
+
+    var environment: [String: String] { Self.environment(server) }
+
+    /// Without the history's.
+    var requests: [ScriptedRequest] { server.requests.filter { !Self.isHistory($0) } }
 
     static func environment(_ server: ScriptedServer) -> [String: String] {
-        ["GCP_PROJECT_ID": project, "BIGQUERY_EMULATOR_HOST": server.url, "ENVIRONMENT": "test"]
+        ["GCP_PROJECT_ID": "acme-test-1", "BIGQUERY_EMULATOR_HOST": server.url, "ENVIRONMENT": "test"]
+    }
+
+    private static func isHistory(_ request: ScriptedRequest) -> Bool {
+        statement(of: request).contains("INSERT INTO `scheduler_jobs.job_runs`")
     }
 
     /// The statement of a request to `jobs.query`.
