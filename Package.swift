@@ -69,5 +69,13 @@ let package = Package(
         .testTarget(
             name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport", "COpenSSL"],
             swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "TestSupport", "JobRuntime", "WarehouseKit", "HTTPTransport", logging, grdb, "BootstrapJob",
+                "BootstrapSyncJob",
+                "OrgSyncAllJob", "demo-data",
+            ],
+            swiftSettings: settings),
     ]
 )
