@@ -139,8 +139,8 @@ import Testing
         let outcome = try await JobExecutable.bootstrap.run(
             environment: ["WAREHOUSE_URL": "sqlite:missing/warehouse.db"], in: folder.path)
 
-        let summary = try outcome.failed()
-        #expect(summary.failures.first?.reason.contains("there is no folder missing") == true)
+        #expect(outcome.ending == .exited(78))
+        #expect(try outcome.summary().failures.first?.reason.contains("there is no folder missing") == true)
         #expect(try folder.names().isEmpty)
     }
 }

@@ -17,6 +17,8 @@ package struct OrganizationSync: Sendable {
 
     /// Datasets that are worked on at the same time; the requests have budgets of their own.
     private static let atOnce = 64
+    /// The same where tables are created by script: such a script has 100 KB, and the job 512 MiB.
+    private static let scriptsAtOnce = 32
     /// As many tables as `tables.insert` takes in one burst: more are created by one script for each dataset.
     static let mostCreatedByInsert = 30
 
@@ -46,12 +48,13 @@ package struct OrganizationSync: Sendable {
         }
         report.add(targets.count - work.count, to: "in_sync")
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
+        let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: warehouse, policy: .everything(byScript: creations > Self.mostCreatedByInsert),
+            warehouse: warehouse, policy: .everything(byScript: byScript),
             isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
         if !work.isEmpty { report.begin("organizations", total: work.count) }
-        try await eachConcurrently(work, atOnce: Self.atOnce) { item in
+        try await eachConcurrently(work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { item in
             try await sync.bringUp(item.target.dataset, to: tables, item.finding, subject: item.target.slug)
             report.advance(item.target.slug)
         }
