@@ -4,7 +4,7 @@ import Testing
 import WarehouseKit
 
 /// A run on a slow warehouse that is told to stop half-way.
-@Suite(.timeLimit(.minutes(5))) struct StopTests {
+@Suite(.timeLimit(.minutes(30))) struct StopTests {
     private static let slugs = (1...20).map { "org_\($0)" }
 
     private func stage(_ catalog: CatalogCopy) async throws -> EmulatorStage {
