@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct CommandLineTests {
+@Suite(.timeLimit(.minutes(30))) struct CommandLineTests {
     @Test(arguments: JobExecutable.jobs)
     func helpNamesTheJobItsOptionsAndItsEnvironment(_ job: JobExecutable) async throws {
         let outcome = try await job.run(["--help"])

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ConfigurationTests {
+@Suite(.timeLimit(.minutes(30))) struct ConfigurationTests {
     private static let jobs: [JobExecutable] = [.bootstrap, .bootstrapSync, .orgSyncAll, .demoData]
     private static let right = ["WAREHOUSE_URL": "sqlite:warehouse.db", "ENVIRONMENT": "test"]
 

@@ -4,7 +4,7 @@ import Testing
 import WarehouseKit
 
 /// `org-sync-all` is killed half-way, again and again, and the next run puts everything right.
-@Suite(.timeLimit(.minutes(10))) struct KillTests {
+@Suite(.timeLimit(.minutes(30))) struct KillTests {
     /// Three organizations have tables of an older catalog, so that columns are missing; three have nothing yet.
     private struct Scene {
         var (old, new): (CatalogCopy, CatalogCopy)

@@ -4,7 +4,7 @@
     import Testing
     import WarehouseKit
 
-    @Suite(.timeLimit(.minutes(5))) struct OutputTests {
+    @Suite(.timeLimit(.minutes(30))) struct OutputTests {
         private func stage() async throws -> SQLiteStage {
             let stage = try SQLiteStage()
             try await stage.prepare(["acme", "bad-slug", "globex"])

@@ -3,7 +3,7 @@ import Testing
 import WarehouseKit
 
 /// Two executions of a job at the same time: both succeed, and the state is that of one.
-@Suite(.timeLimit(.minutes(10))) struct OverlapTests {
+@Suite(.timeLimit(.minutes(30))) struct OverlapTests {
     private func overlap(_ stage: some Stage, _ job: JobExecutable, _ variables: [String: String]) async throws
         -> [JobSummary]
     {

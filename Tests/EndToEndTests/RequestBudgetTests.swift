@@ -3,7 +3,7 @@ import Testing
 import WarehouseKit
 
 /// What a run asks of BigQuery with a hundred organizations. They are filled once, which takes the emulator a while.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct RequestBudgetTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct RequestBudgetTests {
     private static let filling = Task {
         let stage = try await EmulatorStage.shared
         _ = try await stage.run(.bootstrap).succeeded()

@@ -3,7 +3,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct ServerTroubleTests {
+@Suite(.timeLimit(.minutes(30))) struct ServerTroubleTests {
     @Test(arguments: [
         ScriptedReply.reset, .closeWithoutReply, .text("unavailable", status: 503), .text("", status: 502),
         ScriptedWarehouse.refusal(403, "rateLimitExceeded", "too fast"),

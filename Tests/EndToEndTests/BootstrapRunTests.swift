@@ -3,7 +3,7 @@
     import Testing
     import WarehouseKit
 
-    @Suite(.timeLimit(.minutes(5))) struct BootstrapTests {
+    @Suite(.timeLimit(.minutes(30))) struct BootstrapRunTests {
         @Test func createsBothDatasetsAndThenRests() async throws {
             let stage = try SQLiteStage()
 

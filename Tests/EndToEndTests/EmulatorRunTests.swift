@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import WarehouseKit
 
-@Suite(.timeLimit(.minutes(5))) struct EmulatorTests {
+@Suite(.timeLimit(.minutes(30))) struct EmulatorRunTests {
     @Test func bootstrapCreatesEverythingTogetherAndThenRests() async throws {
         let stage = try await EmulatorStage.shared
 

@@ -3,7 +3,7 @@
     import Testing
     import WarehouseKit
 
-    @Suite(.timeLimit(.minutes(5))) struct OrganizationSyncTests {
+    @Suite(.timeLimit(.minutes(30))) struct OrganizationSyncRunTests {
         @Test func demoOrganizationsGetTheirDatasetsAndThenNothingIsLeftToDo() async throws {
             let stage = try SQLiteStage()
             _ = try await stage.run(.bootstrap).succeeded()
