@@ -102,7 +102,7 @@
 
         private func reference(_ dataset: String, _ table: String) throws -> TableReference {
             let id = try #require(DatasetID(dataset))
-        return try #require(TableReference(id, table))
+            return try #require(TableReference(id, table))
         }
 
         private func newTable(in warehouse: EmbeddedWarehouse) async throws -> TableReference {
