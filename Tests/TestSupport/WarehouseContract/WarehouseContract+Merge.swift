@@ -42,7 +42,7 @@ extension WarehouseContract {
 
             #expect(result.inserted == 0)
             #expect(result.updated == 2)
-            #expect(try await contract.rows(reference) == ["a 1 3 new", "a 1 3 new", "a 1 3 old"])
+            #expect(try await contract.rows(reference) == ["a 1 3 old", "a 1 3 new", "a 1 3 new"])
         },
         Clause("a merge that finds two values for a row fails and changes nothing") { contract in
             let reference = try await contract.counters("merge_ambiguous", [("a", 1, 1), ("b", 1, 1)])
