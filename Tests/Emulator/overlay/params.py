@@ -3,11 +3,15 @@
 Stock binds an ARRAY or STRUCT parameter without its type (an empty array is an array of INT64), and UNNEST of an array
 of structs gives one column instead of the struct's fields.  STRUCT(a.x, a.y) in a SELECT loses its field names, and
 ARRAY_AGG cannot have IGNORE NULLS and LIMIT together.
+
+F14: named parameters are numbered ($1, $2): DuckDB numbers the ? of an UPDATE ... FROM in an order of its own.  DIV(a - b, 2)
+keeps its parentheses.
 """
 import base64
 import itertools
 
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
 
 from bqemulator.jobs import executor as ex_mod
 from bqemulator.sql import parameters as par_mod
@@ -154,7 +158,16 @@ def ignore_nulls(tree):
     return bool(found)
 
 
+def in_parentheses(kind):
+    """DIV(a - b, 2) as an operator: stock writes a - b // 2."""
+    def build(args):
+        return kind(**{k: exp.Paren(this=a) if isinstance(a, exp.Binary) else a for k, a in zip(("this", "expression"), args)})
+
+    return build
+
+
 def install():
+    BigQuery.Parser.FUNCTIONS["DIV"] = in_parentheses(exp.IntDiv)
     par_mod._bq_to_duckdb_type, par_mod._placeholder_for, par_mod._bind_positional, par_mod._bind_named = duck_type, placeholder, bind_positional, bind_named
     par_mod._SCALAR_CONVERTERS["BYTES"] = base64.b64decode
     agg_mod._rewrite_ignore_nulls = ignore_nulls

@@ -41,6 +41,8 @@ F12 a dataset or table that is not there: stock says accessDenied or invalidQuer
     US"; a job has a location and finds nothing in another one.  (jobs.py)
 F13 dmlStats: stock has none.  Here what a DML statement inserted, updated and
     deleted.  (dml.py)
+F14 parameters in an UPDATE ... FROM: stock mixes them up.  Here each is where it
+    belongs; DIV(a - b, 2) is no longer a - DIV(b, 2).  (params.py)
 """
 import re
 import sys
