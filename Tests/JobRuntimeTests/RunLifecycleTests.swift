@@ -2,14 +2,14 @@ import Testing
 
 @testable import JobRuntime
 
-@Suite(.timeLimit(.minutes(5))) struct RunLifecycleTests {
+@Suite(.timeLimit(.minutes(1))) struct RunLifecycleTests {
     private let process = FakeProcess()
 
     private func summary() throws -> ParsedJSON { try ParsedJSON(process.outputLines.last ?? "") }
 
     private func start(_ act: TrialJob.Act, environment: [String: String] = [:]) async -> Task<JobExitCode, Never> {
         let run = Task { await process.run(TrialJob.self, ["--act", act.rawValue], environment: environment) }
-        await process.wait { $0.output.contains("started") }
+        await process.wait { $0.error.contains("started") }
         return run
     }
 
