@@ -1,6 +1,7 @@
 extension BigQueryWarehouse {
     package func merge(_ merge: MergeStatement) async throws -> MergeResult {
         let result = try await run(merge.statement(Self.sql(of: merge)), scope: .project, countingRows: true)
+        if result.affectedRows == 0 { return MergeResult(inserted: 0, updated: 0, bytesBilled: result.bytesBilled) }
         guard let counts = result.rowCounts else {
             throw WarehouseError(
                 .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed")

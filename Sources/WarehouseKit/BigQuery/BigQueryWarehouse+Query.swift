@@ -46,7 +46,7 @@ extension BigQueryWarehouse {
         result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         let job = page.jobReference
-        if countingRows, result.rowCounts == nil, let job {
+        if countingRows, result.affectedRows != 0, result.rowCounts == nil, let job {
             result.rowCounts = try await status(of: job, "statistics(query(dmlStats))", for: start).statistics?.query?
                 .dmlStats
         }

@@ -95,11 +95,11 @@ struct QuotaResetStatements: Sendable {
         LEFT JOIN (
           SELECT
             org_slug,
-            COUNTIF(start_time >= @day_start AND start_time < @day_end) AS daily,
-            COUNTIF(start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.succeeded)) AS succeeded,
-            COUNTIF(start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.failed)) AS failed,
-            COUNTIF(start_time >= @month_start) AS monthly,
-            COUNTIF(start_time >= @stale_before AND start_time < @day_end AND status IN \(RunStatuses.open)) AS running
+            \(RunStatuses.count("start_time >= @day_start AND start_time < @day_end")) AS daily,
+            \(RunStatuses.count("start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.succeeded)")) AS succeeded,
+            \(RunStatuses.count("start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.failed)")) AS failed,
+            \(RunStatuses.count("start_time >= @month_start")) AS monthly,
+            \(RunStatuses.count("start_time >= @stale_before AND start_time < @day_end AND status IN \(RunStatuses.open)")) AS running
           FROM \(QuotaTables.runs.sql)
           WHERE start_time >= @log_start AND start_time < @month_end
           GROUP BY org_slug) AS r

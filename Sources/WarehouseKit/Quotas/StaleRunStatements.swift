@@ -83,10 +83,10 @@ extension StaleRunStatements {
           WHERE usage_date >= @first_day AND usage_date <= @today) AS d
         LEFT JOIN (
           SELECT
-            org_slug, COUNTIF(status IN \(RunStatuses.open) AND start_time >= @stale_before) AS running,
-            COUNTIF(\(hasFailed) AND start_time >= @today_start) AS failed_today,
-            COUNTIF(\(hasFailed) AND start_time >= @yesterday_start AND start_time < @today_start) AS failed_yesterday,
-            COUNTIF(\(hasFailed) AND start_time >= @first_day_start AND start_time < @yesterday_start) AS failed_before
+            org_slug, \(RunStatuses.count("status IN \(RunStatuses.open) AND start_time >= @stale_before")) AS running,
+            \(RunStatuses.count("\(hasFailed) AND start_time >= @today_start")) AS failed_today,
+            \(RunStatuses.count("\(hasFailed) AND start_time >= @yesterday_start AND start_time < @today_start")) AS failed_yesterday,
+            \(RunStatuses.count("\(hasFailed) AND start_time >= @first_day_start AND start_time < @yesterday_start")) AS failed_before
           FROM \(QuotaTables.runs.sql)
           WHERE start_time >= @log_start AND start_time < @today_end
           GROUP BY org_slug) AS r

@@ -132,6 +132,24 @@ import WarehouseKit
     }
 
     @Test(arguments: Backend.allCases)
+    func executionsAtOnceLeaveOneRowForEachOrganization(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("reset-at-once"))
+        try await fixture.add(active: ["acme", "globex", "initech"])
+        let now = instant("2026-02-01T00:05:00Z")
+
+        let worked = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for index in 0..<6 {
+                let job: QuotaFixture.Job = index % 2 == 0 ? .daily : .monthly
+                group.addTask { try await fixture.performLeased(job, at: now, holder: "\(index)", clock: now) }
+            }
+            return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+        }
+
+        #expect(worked >= 1)
+        #expect(try await fixture.rows().map(\.slug) == ["acme", "globex", "initech"])
+    }
+
+    @Test(arguments: Backend.allCases)
     func theNewestSubscriptionCountsAndTheDuplicateIsReported(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("reset-duplicates"))
         try await fixture.add(profiles: [("acme", "ACTIVE"), ("globex", "ACTIVE")])
