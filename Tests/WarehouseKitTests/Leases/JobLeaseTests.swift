@@ -1,5 +1,4 @@
 import JobRuntime
-import Synchronization
 import TestSupport
 import Testing
 
@@ -189,14 +188,6 @@ import Testing
         }
 
         #expect(inside.most == 1)
-    }
-
-    private final class Occupancy: Sendable {
-        private let state = Mutex((now: 0, most: 0))
-
-        var most: Int { state.withLock { $0.most } }
-        func enter() { state.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) } }
-        func leave() { state.withLock { $0.now -= 1 } }
     }
 
     /// Whatever statement of an acquisition dies or loses its reply, the same holder can go on, and others after the expiry.
