@@ -27,6 +27,7 @@ import Testing
         config.bind = [f"fd://{listener.fileno()}"]
         config.certfile, config.keyfile = sys.argv[1:3]
         config.errorlog = None
+        config.keep_alive_timeout = 3600
         print(listener.getsockname()[1], flush=True)
         asyncio.run(serve(app, config))
         """
