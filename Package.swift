@@ -30,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -50,6 +51,11 @@ let package = Package(
             path: "Sources/Tools/DemoData",
             swiftSettings: settings),
         .target(
+            name: "DeploymentKit", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: settings),
+        .executableTarget(
+            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser], path: "Sources/Tools/GenerateJobs",
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
@@ -57,5 +63,6 @@ let package = Package(
             name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "JobRuntimeTests", dependencies: ["JobRuntime", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "DeploymentKitTests", dependencies: ["DeploymentKit"], swiftSettings: settings),
     ]
 )
