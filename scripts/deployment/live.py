@@ -1,0 +1,86 @@
+"""What is deployed."""
+from concurrent.futures import ThreadPoolExecutor
+
+from .google import GoogleError
+
+CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
+
+
+class Live:
+    """The state of the project as far as it concerns this deployment, read all at once."""
+
+    def __init__(self, google, desired, with_access=True):
+        self.google, self.desired = google, desired
+        project, region = desired.project, desired.region
+        parent = f"v1/projects/{project}"
+        with ThreadPoolExecutor(8) as pool:
+            jobs = pool.submit(google.get, "run", f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
+            triggers = pool.submit(google.pages, "cloudscheduler", f"{parent}/locations/{region}/jobs", "jobs", pageSize=500)
+            alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
+            channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
+                                   "notificationChannels") if desired.index["alert_emails"] else None
+            if with_access:
+                accounts = pool.submit(google.pages, "iam", f"{parent}/serviceAccounts", "accounts", pageSize=100)
+                roles = pool.submit(google.pages, "iam", f"{parent}/roles", "roles", view="FULL", showDeleted="true",
+                                    pageSize=300)
+                policy = pool.submit(self.project_policy)
+                datasets = {d["name"]: pool.submit(self.dataset, d["name"]) for d in desired.datasets}
+                secrets = {s: pool.submit(self.secret_policy, s) for s in desired.secrets}
+            self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
+            self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
+            self.alerts = [a for a in alerts.result() if self._is_ours(a)]
+            self.channels = [c for c in channels.result() if self._is_ours(c)] if channels else []
+            if with_access:
+                policies = {n: pool.submit(self.job_policy, n) for n in desired.job_grants if n in self.jobs}
+                self.accounts = {a["email"]: a for a in accounts.result()}
+                self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
+                self.project_grants = granted(policy.result())
+                self.datasets = {n: f.result() for n, f in datasets.items()}
+                self.secret_grants = {n: granted(f.result()) for n, f in secrets.items()}
+                self.job_grants = {n: granted(f.result()) for n, f in policies.items()}
+
+    def _is_ours(self, thing):
+        labels = thing.get("userLabels", {})
+        return labels.get("managed-by") == "scheduler-jobs" and labels.get("environment") == self.desired.environment
+
+    def project_policy(self):
+        return self.google.request("POST", "cloudresourcemanager", f"v1/projects/{self.desired.project}:getIamPolicy",
+                                   body=CONDITIONAL, reads=True)
+
+    def secret_policy(self, name):
+        return self.google.get("secretmanager", f"v1/projects/{self.desired.project}/secrets/{name}:getIamPolicy",
+                               **{"options.requestedPolicyVersion": 3})
+
+    def job_policy(self, name):
+        place = f"projects/{self.desired.project}/locations/{self.desired.region}"
+        return self.google.get("run", f"v1/{place}/jobs/{name}:getIamPolicy", self.desired.region)
+
+    def dataset(self, name):
+        """The dataset as BigQuery describes it, or `None`."""
+        try:
+            return self.google.get("bigquery", f"bigquery/v2/projects/{self.desired.project}/datasets/{name}")
+        except GoogleError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def granted(policy):
+    """The pairs of role and member that hold without a condition."""
+    return {(b["role"], m) for b in policy.get("bindings", []) if "condition" not in b for m in b["members"]}
+
+
+# BigQuery writes three predefined roles in their old names.
+OLD_NAMES = {"OWNER": "roles/bigquery.dataOwner", "WRITER": "roles/bigquery.dataEditor", "READER": "roles/bigquery.dataViewer"}
+
+
+def dataset_grants(dataset):
+    """The pairs of role and service account in a dataset's access list."""
+    pairs = set()
+    for entry in (dataset or {}).get("access", []):
+        role, email = OLD_NAMES.get(entry.get("role"), entry.get("role")), entry.get("userByEmail", "")
+        if role and email.endswith("gserviceaccount.com"):
+            pairs.add((role, "serviceAccount:" + email))
+        elif role and "iamMember" in entry:
+            pairs.add((role, entry["iamMember"]))
+    return pairs

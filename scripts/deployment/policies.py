@@ -1,0 +1,63 @@
+"""Changing IAM policies and access lists: read, change our own entries, write with what was read as a condition."""
+import json
+import os
+import tempfile
+
+from .google import GoogleError
+from .live import dataset_grants
+
+
+def amended(policy, add, remove):
+    """The policy with these pairs of role and member more and less; bindings with a condition stay as they are."""
+    bindings = [{**b, "members": list(b["members"])} for b in policy.get("bindings", [])]
+    for binding in bindings:
+        if "condition" not in binding:
+            binding["members"] = [m for m in binding["members"] if (binding["role"], m) not in remove]
+    for role, member in sorted(add):
+        plain = next((b for b in bindings if b["role"] == role and "condition" not in b), None)
+        if not plain:
+            plain = {"role": role, "members": []}
+            bindings.append(plain)
+        if member not in plain["members"]:
+            plain["members"].append(member)
+    return {**policy, "bindings": [b for b in bindings if b["members"]]}
+
+
+def set_policy(google, read, command, add, remove):
+    """`command` is gcloud's without the policy's file: `projects set-iam-policy PROJECT`."""
+    def once():
+        policy = amended(read(), add, remove)
+        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+            json.dump(policy, file)
+        try:
+            google.gcloud(*command, file.name)
+        finally:
+            os.unlink(file.name)
+
+    patiently(google, once)
+
+
+def set_access(google, live, name, add, remove):
+    """The access list of a dataset, which gcloud has no command for."""
+    def once():
+        dataset = live.dataset(name)
+        entries = [e for e in dataset.get("access", []) if not dataset_grants({"access": [e]}) & remove]
+        entries += [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(add)]
+        google.request("PATCH", "bigquery", f"bigquery/v2/projects/{google.project}/datasets/{name}",
+                       body={"access": entries}, headers={"If-Match": dataset["etag"]})
+
+    patiently(google, once)
+
+
+def patiently(google, attempt):
+    """Repeats after somebody else's change, and while a new account is not known everywhere, which takes up to a minute."""
+    for seconds in (2, 4, 8, 16, 30, None):
+        try:
+            return attempt()
+        except GoogleError as error:
+            # gcloud shows the text of the refusal only, not its code.
+            text = str(error)
+            passing = error.status == 412 or "concurrent policy changes" in text or "does not exist" in text
+            if not passing or seconds is None:
+                raise
+            google.sleep(seconds)
