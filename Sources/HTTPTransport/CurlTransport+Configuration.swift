@@ -9,8 +9,8 @@ extension CurlTransport {
         package var timeout = Duration.seconds(60)
         /// The most connections open at once, to one host and to all together.
         package var maxConnections = 64
-        /// The most requests on the wire at once; reached only where connections are shared, that is with HTTP/2. Servers
-        /// take 100 on one connection, and each request above that would open another.
+        /// The most requests on the wire at once; reached only where connections are shared, that is with HTTP/2.
+        /// Servers take 100 on one connection, and each request above that would open another.
         package var maxRequestsInFlight = 100
         /// The most bytes of one response: of its head and body as they arrive, and of its body inflated.
         package var maxResponseBytes = 64 << 20

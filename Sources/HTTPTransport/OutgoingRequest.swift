@@ -28,7 +28,9 @@ struct OutgoingRequest: Sendable {
         if headers["Accept-Encoding"] == nil { headers["Accept-Encoding"] = "gzip" }
         var body = request.body
         if let plain = body, let limit = configuration.compressBodiesOver, plain.count > limit,
-            headers["Content-Encoding"] == nil
+            headers["Content-Encoding"] == nil,
+            // Forms go to token servers, which need not know gzip.
+            headers["Content-Type"] != "application/x-www-form-urlencoded"
         {
             headers["Content-Encoding"] = "gzip"
             body = Gzip.compress(plain)
@@ -55,7 +57,7 @@ struct OutgoingRequest: Sendable {
     }
 
     private static func lines(of headers: HTTPHeaders, _ operation: String) throws(HTTPTransportError) -> [String] {
-        // Without a value these keep libcurl from adding them: it would wait for "100 Continue", and name every body a form.
+        // Without a value these keep libcurl from adding them: it would wait for "100 Continue" and call bodies forms.
         var lines = ["Expect:"]
         if headers["Content-Type"] == nil { lines.append("Content-Type:") }
         for (name, value) in headers.fields {

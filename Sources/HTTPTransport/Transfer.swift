@@ -50,7 +50,9 @@ final class Transfer: @unchecked Sendable {
         return easy
     }
 
-    /// Frees the handle, which no multi handle may hold any more, and answers whoever waits. Only the first call counts.
+    /// Frees the handle, which no multi handle may hold any more, and answers whoever waits.
+    ///
+    /// Only the first call counts.
     func end(with result: Result<HTTPResponse, any Error>) {
         if let easy { curl_easy_cleanup(easy) }
         easy = nil
@@ -88,7 +90,9 @@ final class Transfer: @unchecked Sendable {
 
     // MARK: Callbacks
 
-    /// libcurl sends a request again when a kept connection ends without a reply, whatever the method. The server may have
+    /// Whether libcurl may send the request now.
+    ///
+    /// It sends a request again when a kept connection ends without a reply, whatever the method. The server may have
     /// done the work by then, so whether to repeat is for those to decide who know the request.
     func mayBeSent() -> Bool {
         timesSent += 1

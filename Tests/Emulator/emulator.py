@@ -12,7 +12,6 @@ exist; nothing is billed; no credentials are checked. Error texts come from docu
 """
 import argparse
 import os
-import signal
 import sys
 import threading
 import time
@@ -37,11 +36,17 @@ def exit_with(parent):
     def watch():
         while os.getppid() == parent:
             time.sleep(0.25)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
         os._exit(1)
 
     threading.Thread(target=watch, name="exit-with", daemon=True).start()
+
+
+def quiet():
+    """The package logs while it is imported, before it has read its log level."""
+    import logging
+
+    import structlog
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def use_packaged_extension():
@@ -109,7 +114,8 @@ def main():
     if options.exit_with:
         exit_with(options.exit_with)
     announcements = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)       # the package prints while it starts; standard output is for the line "ready PORT"
+    os.dup2(2, 1)       # standard output is for the line "ready PORT" alone
+    quiet()
     # refuse anything but loopback, and do not look for DuckDB extensions on the network
     os.environ.setdefault("BQEMU_REST_HOST", "127.0.0.1")
     os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")

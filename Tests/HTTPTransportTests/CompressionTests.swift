@@ -57,6 +57,17 @@ import Testing
         await #expect(throws: HTTPTransportError.self) { _ = try await transport.send(HTTPRequest(.get, server.url)) }
     }
 
+    @Test func leavesFormsAsTheyAre() async throws {
+        let server = try ScriptedServer(replies: [.json("{}")])
+        let form = Data("subject_token=\(String(repeating: "x", count: 8_000))".utf8)
+
+        _ = try await CurlTransport().send(
+            HTTPRequest(
+                .post, server.url, headers: ["Content-Type": "application/x-www-form-urlencoded"], body: form))
+
+        #expect(server.requests.first?.rawBody == form)
+    }
+
     @Test func refusesEncodingsThatItDidNotAskFor() async throws {
         let server = try ScriptedServer(replies: [.text("abc", headers: ["Content-Encoding": "br"])])
 

@@ -7,10 +7,10 @@ final class PythonServer {
     private let process = Process()
 
     /// Ends with an error when the program does, before it printed a port.
-    init(_ program: String, python: String, arguments: [String]) throws {
+    init(_ program: String, python: String = "python3", arguments: [String]) throws {
         let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: python)
-        process.arguments = ["-c", program] + arguments
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [python, "-c", program] + arguments
         process.standardOutput = output
         try process.run()
         var line = ""

@@ -25,7 +25,7 @@ import Testing
     @Test func trustsTheGivenAuthorityOnly() async throws {
         let authority = try CertificateAuthority()
         let server = try PythonServer(
-            Self.program, python: "/usr/bin/python3", arguments: [authority.certificateFile, authority.keyFile])
+            Self.program, arguments: [authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = authority.authorityFile
         let trusting = CurlTransport(configuration)
@@ -43,7 +43,7 @@ import Testing
     @Test func saysWhichAuthorityFileItCannotRead() async throws {
         let authority = try CertificateAuthority()
         let server = try PythonServer(
-            Self.program, python: "/usr/bin/python3", arguments: [authority.certificateFile, authority.keyFile])
+            Self.program, arguments: [authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = "/no/such/file.pem"
 

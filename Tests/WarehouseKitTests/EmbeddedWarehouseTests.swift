@@ -22,6 +22,22 @@
             }
         }
 
+        @Test func bindsToEachStatementOfAScriptWhatItNames() async throws {
+            let warehouse = try EmbeddedWarehouse(path: ":memory:")
+            let table = try await newTable(in: warehouse).sql
+
+            let result = try await warehouse.query(
+                Statement(
+                    "insert two",
+                    """
+                    INSERT INTO \(table) (id, n) VALUES (@first, @n);
+                    INSERT INTO \(table) (id, n) VALUES (@second, @n);
+                    UPDATE \(table) SET n = n + 1 WHERE id IN (@first, @second)
+                    """, parameters: ["first": .string("a"), "second": .string("b"), "n": .int64(1)]))
+
+            #expect(result.affectedRows == 2)
+        }
+
         @Test func refusesNamesThatDifferInCaseOnly() async throws {
             let warehouse = try EmbeddedWarehouse(path: ":memory:")
             let dataset = try #require(DatasetID("acme"))
@@ -102,7 +118,7 @@
 
         private func reference(_ dataset: String, _ table: String) throws -> TableReference {
             let id = try #require(DatasetID(dataset))
-        return try #require(TableReference(id, table))
+            return try #require(TableReference(id, table))
         }
 
         private func newTable(in warehouse: EmbeddedWarehouse) async throws -> TableReference {

@@ -11,7 +11,7 @@ struct JobProcess<Job: ScheduledJob> {
         self.surroundings = surroundings
     }
 
-    func run() async -> ExitStatus {
+    func run() async -> JobExitCode {
         let command: JobCommand<Job>
         switch parsedCommand() {
         case .success(let parsed): command = parsed
@@ -33,7 +33,7 @@ struct JobProcess<Job: ScheduledJob> {
     }
 
     private struct Ending: Error {
-        let status: ExitStatus
+        let status: JobExitCode
     }
 
     private func parsedCommand() -> Result<JobCommand<Job>, Ending> {

@@ -13,7 +13,6 @@ extension ProcessSurroundings {
             environment: ProcessInfo.processInfo.environment,
             writeOutput: { writeAll($0, to: STDOUT_FILENO) },
             writeError: { writeAll($0, to: STDERR_FILENO) },
-            isOutputTerminal: isatty(STDOUT_FILENO) == 1,
             isErrorTerminal: isatty(STDERR_FILENO) == 1,
             terminalWidth: { JobRuntime.terminalWidth() },
             wallClock: { .wallClock() },

@@ -5,7 +5,6 @@ struct ProcessSurroundings: Sendable {
     var environment: [String: String]
     var writeOutput: @Sendable (String) -> Void
     var writeError: @Sendable (String) -> Void
-    var isOutputTerminal: Bool
     var isErrorTerminal: Bool
     var terminalWidth: @Sendable () -> Int
     var wallClock: @Sendable () -> Timestamp
@@ -13,7 +12,7 @@ struct ProcessSurroundings: Sendable {
     /// Calls the closure after that time, from a thread that the job cannot block.
     var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
     /// Ends the process at once, from any thread; returns only where a test put something else here.
-    var exit: @Sendable (ExitStatus) -> Void
+    var exit: @Sendable (JobExitCode) -> Void
     /// Calls the closure for every signal, from a thread that the job cannot block.
     var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
 }

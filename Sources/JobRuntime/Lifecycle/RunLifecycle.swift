@@ -11,7 +11,7 @@ final class RunLifecycle: Sendable {
     private struct State {
         var work: Task<Void, Never>?
         var stopReason: String?
-        var onEnd: CheckedContinuation<ExitStatus, Never>?
+        var onEnd: CheckedContinuation<JobExitCode, Never>?
     }
 
     private let setting: RunSetting
@@ -21,7 +21,7 @@ final class RunLifecycle: Sendable {
         self.setting = setting
     }
 
-    func run(_ work: @escaping @Sendable () async throws -> Void) async -> ExitStatus {
+    func run(_ work: @escaping @Sendable () async throws -> Void) async -> JobExitCode {
         await withCheckedContinuation { continuation in
             state.withLock { $0.onEnd = continuation }
             setting.surroundings.onStopSignal { self.receive($0) }
@@ -81,7 +81,7 @@ final class RunLifecycle: Sendable {
     }
 
     /// Prints the summary and hands over the exit status; only the first call does.
-    private func end(_ status: ExitStatus) {
+    private func end(_ status: JobExitCode) {
         let (onEnd, reason) = state.withLock { state in
             let taken = (state.onEnd, state.stopReason)
             state.onEnd = nil

@@ -62,12 +62,22 @@ struct BigQueryAPI: Sendable {
     /// A token that was revoked or expired early is replaced once; the second refusal is final.
     private func authorizedAttempt(_ call: Call) async throws -> Data {
         guard let credentials else { return try await attempt(call, token: nil) }
-        let token = try await credentials.token()
+        let token = try await self.token(of: credentials, for: call)
         do {
             return try await attempt(call, token: token)
         } catch let error as WarehouseError where error.code == .unauthenticated {
             await credentials.reject(token)
-            return try await attempt(call, token: try await credentials.token())
+            return try await attempt(call, token: try await self.token(of: credentials, for: call))
+        }
+    }
+
+    /// Without a token the next call would fail in the same way, so the run ends. The token server's retries are over by then.
+    private func token(of credentials: CachedAccessToken, for call: Call) async throws -> String {
+        do {
+            return try await credentials.token()
+        } catch let error as CredentialsError {
+            throw WarehouseError(
+                .unauthenticated, operation: call.operation, message: error.description, endsRun: true)
         }
     }
 

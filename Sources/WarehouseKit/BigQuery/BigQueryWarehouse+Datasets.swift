@@ -21,7 +21,7 @@ extension BigQueryWarehouse {
     /// Every dataset of the project with its location. One request for each thousand.
     func locationsOfDatasets() async throws -> [DatasetID: String] {
         var locations: [DatasetID: String] = [:]
-        var pageToken: String?
+        var pageToken = ""
         repeat {
             let call = BigQueryAPI.Call(
                 method: .datasetsList, path: "/datasets", query: page(pageToken), operation: "list the datasets",
@@ -30,13 +30,13 @@ extension BigQueryWarehouse {
             for item in page.datasets ?? [] {
                 if let id = DatasetID(item.datasetReference.datasetId) { locations[id] = item.location ?? location }
             }
-            pageToken = page.nextPageToken
-        } while pageToken != nil
+            pageToken = page.nextPageToken ?? ""
+        } while !pageToken.isEmpty
         return locations
     }
 
-    func page(_ token: String?) -> [(name: String, value: String)] {
-        [("maxResults", "1000")] + (token.map { [("pageToken", $0)] } ?? [])
+    func page(_ token: String) -> [(name: String, value: String)] {
+        [("maxResults", "1000")] + (token.isEmpty ? [] : [("pageToken", token)])
     }
 
     func whereFound<Value>(_ read: () async throws -> Value?) async throws -> Value? {

@@ -32,17 +32,17 @@ extension BigQueryWarehouse {
             // The server holds the request for up to `timeoutMs`; the client must not give up before it.
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
         var page = try api.decode(QueryResponse.self, from: try await api.send(start), of: start)
-        try await check(page, of: start)
         var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
         while page.jobComplete == false {
             page = try await results(of: page, token: nil, statement, scope)
         }
+        try await check(page, of: start)
         result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         let job = page.jobReference
         while true {
             result.rows += try (page.rows ?? []).map { try reader.row($0) }
-            guard let token = page.pageToken else { return result }
+            guard let token = page.pageToken, !token.isEmpty else { return result }
             page.jobReference = page.jobReference ?? job
             page = try await results(of: page, token: token, statement, scope)
         }

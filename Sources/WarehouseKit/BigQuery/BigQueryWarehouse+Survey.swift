@@ -30,7 +30,7 @@ extension BigQueryWarehouse {
         let locations = try await locationsOfDatasets()
         let (existing, missing) = datasets.split { locations[$0]?.lowercased() == location.lowercased() }
         let nothing = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
-        var survey = SchemaSurvey(findings: Dictionary(uniqueKeysWithValues: missing.map { ($0, nothing) }))
+        var survey = SchemaSurvey(findings: Dictionary(missing.map { ($0, nothing) }) { first, _ in first })
         for start in stride(from: 0, to: existing.count, by: Self.datasetsPerQuery) {
             let batch = Array(existing[start..<min(start + Self.datasetsPerQuery, existing.count)])
             let found = try await surveyBatch(batch, tables)

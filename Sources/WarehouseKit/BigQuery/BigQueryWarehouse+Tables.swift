@@ -12,15 +12,15 @@ extension BigQueryWarehouse {
 
     package func tables(in dataset: DatasetID) async throws -> [String] {
         var names: [String] = []
-        var pageToken: String?
+        var pageToken = ""
         repeat {
             let call = BigQueryAPI.Call(
                 method: .tablesList, path: "/datasets/\(dataset)/tables", query: page(pageToken),
                 operation: "list the tables of \(dataset)", scope: .dataset)
             let page = try api.decode(TableList.self, from: try await api.send(call), of: call)
             names += (page.tables ?? []).map(\.tableReference.tableId)
-            pageToken = page.nextPageToken
-        } while pageToken != nil
+            pageToken = page.nextPageToken ?? ""
+        } while !pageToken.isEmpty
         return names.sorted()
     }
 

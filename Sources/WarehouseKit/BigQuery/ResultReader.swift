@@ -29,7 +29,11 @@ struct ResultReader {
     private func element(_ value: ResultValue, _ field: FieldSchema) throws -> SQLValue {
         switch value {
         case .null: return .null(try type(of: field))
-        case .record(let row): return .structure(try fields(row, field.fields))
+        case .record(let row):
+            guard field.canonicalType == "STRUCT" else {
+                throw problem("column \(field.name) is no RECORD and one came")
+            }
+            return .structure(try fields(row, field.fields))
         case .repeated: throw problem("column \(field.name) is not REPEATED and a list came")
         case .scalar(let text):
             guard let value = Self.scalar(text, field.canonicalType) else {
@@ -60,6 +64,7 @@ struct ResultReader {
         // Microseconds, since every query asks for useInt64Timestamp.
         case "TIMESTAMP": Int64(text).map { .timestamp(Timestamp(microseconds: $0)) }
         case "JSON": .json(text)
+        case "STRUCT": nil
         default: .string(text)
         }
     }

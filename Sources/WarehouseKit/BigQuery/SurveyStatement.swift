@@ -84,7 +84,8 @@ struct SurveyStatement {
         LEFT JOIN schemata AS s ON s.schema_name = d
         LEFT JOIN compared AS c ON c.table_schema = d AND c.table_name = w.table_name
         WHERE
-          c.table_name IS NULL OR c.agreeing_count < w.column_count OR c.partitioning_count != w.partitioning_count
+          -- A region's COLUMNS goes on showing a dataset that was deleted, for as long as it can be restored.
+          s.schema_name IS NULL OR c.table_name IS NULL OR c.agreeing_count < w.column_count OR c.partitioning_count != w.partitioning_count
           OR c.clustering_count != w.clustering_count
         GROUP BY d
         UNION ALL

@@ -12,8 +12,12 @@ extension Catalog {
                 problems += error.problems
             }
         }
+        do throws(CatalogError) {
+            try self.init(sources)
+        } catch {
+            throw CatalogError(problems: problems + error.problems)
+        }
         guard problems.isEmpty else { throw CatalogError(problems: problems) }
-        try self.init(sources)
     }
 
     private static func files(in folder: String) throws(CatalogError) -> [CatalogFile] {

@@ -1,4 +1,5 @@
 package import FoundationEssentials
+import JobRuntime
 
 /// One file of the catalog, not yet read.
 package struct CatalogFile: Sendable {
@@ -21,9 +22,10 @@ package struct CatalogFile: Sendable {
         } catch {
             throw CatalogError(problems: ["\(path): \(Self.reason(of: error))"])
         }
+        var problems = TableRules.problems(of: table, named: name)
+        if let type = table.type, type != "TABLE" { problems.insert("type: a \(quoted(type)) is not a table", at: 0) }
         table.etag = nil
         table.type = nil
-        let problems = TableRules.problems(of: table, named: name)
         guard problems.isEmpty else { throw CatalogError(problems: problems.map { "\(path): \($0)" }) }
         return NamedTable(name, table)
     }

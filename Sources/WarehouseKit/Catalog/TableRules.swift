@@ -1,3 +1,5 @@
+import JobRuntime
+
 /// BigQuery's rules for a table that is to be created, as far as a catalog file can break them. Source:
 /// https://cloud.google.com/bigquery/docs/schemas, .../partitioned-tables, .../clustered-tables
 enum TableRules {
@@ -53,13 +55,17 @@ enum TableRules {
         guard table.rangePartitioning == nil else {
             return ["timePartitioning and rangePartitioning exclude each other"]
         }
-        guard let name = partitioning.field else { return [] }
+        guard let name = partitioning.field else {
+            return units["TIMESTAMP"]!.contains(partitioning.type)
+                ? [] : ["timePartitioning.type: \(quoted(partitioning.type)) is not HOUR, DAY, MONTH or YEAR"]
+        }
         guard let column = columns[name.lowercased()] else { return ["timePartitioning.field: no column \(name)"] }
         guard let units = units[column.canonicalType], column.mode != .repeated else {
             return ["timePartitioning.field: \(name) is \(column.sqlType), not DATE, TIMESTAMP or DATETIME"]
         }
         return units.contains(partitioning.type)
-            ? [] : ["timePartitioning.type: \(partitioning.type) does not go with a \(column.canonicalType) column"]
+            ? []
+            : ["timePartitioning.type: \(quoted(partitioning.type)) does not go with a \(column.canonicalType) column"]
     }
 
     private static let clusterable: Set<String> = [

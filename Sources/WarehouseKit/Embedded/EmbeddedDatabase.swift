@@ -34,7 +34,7 @@
             configuration.busyMode = .timeout(Double(busyTimeout.components.seconds))
             configuration.prepareDatabase { database in
                 SQLFunctions.install(in: database)
-                try database.execute(sql: "PRAGMA case_sensitive_like = ON")
+                try database.execute(sql: "PRAGMA case_sensitive_like = ON; PRAGMA cache_size = -32000")
             }
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.inDatabase { database in
@@ -66,8 +66,11 @@
         }
 
         private static func checkLayout(of database: Database) throws {
-            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
-            let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") == 0
+            // One statement, so that what another process creates meanwhile is seen as a whole or not at all.
+            let state = try GRDB.Row.fetchOne(
+                database, sql: "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
+            let version: Int = state?[0] ?? 0
+            let isEmpty = state?[1] == 0
             guard version == layout || (version == 0 && isEmpty) else {
                 throw problem(.invalid, "the file is a SQLite database, but not a warehouse of this version")
             }

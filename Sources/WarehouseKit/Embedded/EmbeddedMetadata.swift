@@ -69,22 +69,17 @@
                 arguments: [try Self.resource(table), reference.dataset.name, reference.table])
         }
 
-        /// `nil` where the dataset has all that is wanted.
-        func finding(_ dataset: DatasetID, _ wanted: [NamedTable]) throws -> SchemaSurvey.Finding? {
-            guard try self.dataset(dataset) != nil else {
-                return SchemaSurvey.Finding(datasetExists: false, absent: Set(wanted.map(\.name)), differing: [])
-            }
-            var finding = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: [])
-            for table in wanted {
-                guard let actual = try TableReference(dataset, table.name).flatMap({ try self.table($0) }) else {
-                    finding.absent.insert(table.name)
-                    continue
-                }
-                if !SchemaDiff(expected: table.table, actual: actual).isConforming {
-                    finding.differing.insert(table.name)
-                }
-            }
-            return finding.absent.isEmpty && finding.differing.isEmpty ? nil : finding
+        /// The tables of a dataset by name, as they are stored.
+        func resources(in dataset: DatasetID) throws -> [String: String] {
+            let rows = try GRDB.Row.fetchAll(
+                database, sql: "SELECT name, resource FROM _tables WHERE dataset = ?", arguments: [dataset.name])
+            return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
+        }
+
+        static func table(_ resource: String) throws -> Table {
+            var table = try JSONDecoder().decode(Table.self, from: Data(resource.utf8))
+            table.type = "TABLE"
+            return table
         }
 
         static func missing(_ dataset: DatasetID) -> WarehouseError {

@@ -5,7 +5,9 @@
     ///
     /// The table `organizations.org_profiles` is the SQLite table of that very name, so statements in backticks read the same on
     /// both warehouses. What SQLite cannot do throws `notImplemented`: a REQUIRED column stays REQUIRED, and dataset or table names
-    /// that differ in case only cannot be told apart. NUMERIC compares and sorts as text.
+    /// that differ in case only cannot be told apart. NUMERIC compares and sorts as text. Statements are the part of GoogleSQL that
+    /// ``SQLiteRewriter`` and SQLite read alike. Creating a table takes longer the more tables there are, as SQLite goes through all of
+    /// them: made for a hundred organizations, not for thousands.
     package struct EmbeddedWarehouse: Warehouse {
         package let location: String
         private let queue: DatabaseQueue
@@ -76,9 +78,9 @@
             _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
         ) async throws -> SchemaSurvey {
             try await read("compare \(datasets.count) datasets with the catalog") { database in
-                let metadata = EmbeddedMetadata(database)
+                var survey = EmbeddedSurvey(EmbeddedMetadata(database), for: tables)
                 var findings: [DatasetID: SchemaSurvey.Finding] = [:]
-                for dataset in datasets { findings[dataset] = try metadata.finding(dataset, tables) }
+                for dataset in datasets { findings[dataset] = try survey.finding(dataset) }
                 return SchemaSurvey(findings: findings)
             }
         }

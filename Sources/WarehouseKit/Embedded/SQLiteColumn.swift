@@ -47,9 +47,8 @@
             let storage = SQLType(scalarName: logical).map(Self.storage) ?? .text
             var sql = "\(name) \(logical)_\(storage.rawValue)"
             if field.mode == .required { sql += " NOT NULL" }
-            if let check = Self.check(logical, name) {
-                sql += " CONSTRAINT `\(field.name) takes values of type \(logical)` CHECK (\(check))"
-            }
+            // Without a name: CREATE TABLE reads the text of all tables, so it grows slower with shorter ones.
+            if let check = Self.check(logical, name) { sql += " CHECK (\(check))" }
             return sql
         }
 

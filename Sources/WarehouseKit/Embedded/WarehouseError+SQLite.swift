@@ -33,7 +33,9 @@
             if let column = suffix(of: message, after: "NOT NULL constraint failed: ") {
                 return "Required field \(column.split(separator: ".").last.map(String.init) ?? column) cannot be null"
             }
-            return suffix(of: message, after: "CHECK constraint failed: ") ?? message
+            return suffix(of: message, after: "CHECK constraint failed: ").map {
+                "A value is not of its column's type: \($0)"
+            } ?? message
         }
 
         private static func suffix(of text: String, after prefix: String) -> String? {

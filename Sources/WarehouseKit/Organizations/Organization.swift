@@ -22,7 +22,9 @@ package struct Organization: Hashable, Sendable {
     /// The dataset that is the organization's: the one that the profile names, else `{slug}_{environment}`.
     package func dataset(in environment: DeploymentEnvironment) -> (id: DatasetID?, problem: String?) {
         let standard = DatasetID("\(slug)_\(environment.rawValue)")
-        let name = String(datasetName.drop { $0.isWhitespace })
+        var trimmed = datasetName.drop { $0.isWhitespace }
+        while trimmed.last?.isWhitespace == true { trimmed.removeLast() }
+        let name = String(trimmed)
         guard !name.isEmpty else { return (standard, nil) }
         guard let id = DatasetID(name) else {
             return (

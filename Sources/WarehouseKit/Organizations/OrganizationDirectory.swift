@@ -20,7 +20,7 @@ package struct OrganizationDirectory: Sendable {
         var seen: Set<String> = []
         var listing = Listing()
         for row in try await rows(slugs) {
-            let slug = try row.string("org_slug")
+            let slug = try row.optionalString("org_slug") ?? ""
             guard seen.insert(slug).inserted else { continue }
             if let organization = Organization(slug: slug, datasetName: try row.optionalString("org_dataset_id") ?? "")
             {

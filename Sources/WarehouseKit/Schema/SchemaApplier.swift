@@ -22,32 +22,37 @@ package struct SchemaApplier: Sendable {
 
     /// Cancellation is obeyed between two steps. The plan's own conflicts are the caller's to report.
     package func apply(_ plan: SchemaPlan) async throws {
-        if plan.createsDataset { try await create(plan.dataset) }
-        try await createTables(plan)
+        var isNew = false
+        if plan.createsDataset { isNew = try await create(plan.dataset) }
+        // A dataset that was there after all may have any of the tables, and a script would leave them as they are.
+        let byScript = policy.createsByScript && isNew == plan.createsDataset
+        try await createTables(plan, byScript: byScript)
         for addition in plan.additions {
             try Task.checkCancellation()
             if try await !update(addition, in: plan.dataset) {
-                try await bringUpToDate(addition.table, in: plan.dataset)
+                try await bringUpToDate(addition.table, in: plan.dataset, told: plan.conflicts)
             }
         }
     }
 
-    private func create(_ dataset: Dataset) async throws {
+    /// - Returns: `false` if it was there.
+    private func create(_ dataset: Dataset) async throws -> Bool {
         if try await warehouse.createDataset(dataset) {
             record(SchemaChanges(datasetsCreated: 1))
-            return
+            return true
         }
-        guard let existing = try await warehouse.dataset(dataset.id) else { return }
+        guard let existing = try await warehouse.dataset(dataset.id) else { return false }
         guard existing.location.lowercased() == dataset.location.lowercased() else {
             throw WarehouseError(
                 .invalid, operation: "use dataset \(existing.id)",
                 message:
                     "it is in \(existing.location), not in \(dataset.location); set BIGQUERY_LOCATION to where it is")
         }
+        return false
     }
 
-    private func createTables(_ plan: SchemaPlan) async throws {
-        if policy.createsByScript && plan.newTables.count > 1 {
+    private func createTables(_ plan: SchemaPlan, byScript: Bool) async throws {
+        if byScript && plan.newTables.count > 1 {
             try Task.checkCancellation()
             try await warehouse.createTables(plan.newTables, in: plan.dataset.id)
             record(SchemaChanges(tablesCreated: plan.newTables.count))
@@ -68,24 +73,28 @@ package struct SchemaApplier: Sendable {
         if try await warehouse.createTable(reference, table.table) {
             record(SchemaChanges(tablesCreated: 1))
         } else if policy.addsColumns {
-            try await bringUpToDate(table, in: dataset)
+            try await bringUpToDate(table, in: dataset, told: [])
         }
     }
 
     /// Reads, compares and updates until the table stands still.
-    private func bringUpToDate(_ table: NamedTable, in dataset: Dataset) async throws {
+    /// - Parameter told: Conflicts that were reported before.
+    private func bringUpToDate(_ table: NamedTable, in dataset: Dataset, told: [TableConflict]) async throws {
         let planner = SchemaPlanner(warehouse: warehouse, tables: [table])
+        var told = told
         for _ in 1...Self.rounds {
             try Task.checkCancellation()
             var plan = SchemaPlan(dataset: dataset)
             try await planner.add(table, to: &plan)
-            record(SchemaChanges(conflicts: plan.conflicts))
+            guard plan.newTables.isEmpty else { break }
+            record(SchemaChanges(conflicts: plan.conflicts.filter { !told.contains($0) }))
+            told += plan.conflicts
             guard let addition = plan.additions.first else { return }
             if try await update(addition, in: dataset) { return }
         }
         throw WarehouseError(
             .preconditionFailed, operation: "update table \(dataset.id).\(table.name)",
-            message: "somebody else keeps changing its schema; run the job again")
+            message: "somebody else keeps changing it; run the job again")
     }
 
     /// - Returns: `false` if the table is no longer in the version that was read.

@@ -35,6 +35,7 @@ final class SchemaSync: Sendable {
             count(step, in: dataset)
         }
         do {
+            let finding = policy == .addColumns ? try await confirmed(finding, dataset, tables) : finding
             var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
                 for: dataset, finding: finding)
             record(SchemaChanges(conflicts: plan.conflicts))
@@ -81,6 +82,18 @@ final class SchemaSync: Sendable {
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")
         }
+    }
+
+    /// A survey is a hint: before something is called missing it is looked for.
+    private func confirmed(
+        _ finding: SchemaSurvey.Finding, _ dataset: Dataset, _ tables: [NamedTable]
+    ) async throws -> SchemaSurvey.Finding {
+        var differing = finding.absent.union(finding.differing)
+        if !finding.datasetExists {
+            guard try await warehouse.dataset(dataset.id) != nil else { return finding }
+            differing = Set(tables.map(\.name))
+        }
+        return SchemaSurvey.Finding(datasetExists: true, absent: [], differing: differing)
     }
 
     /// Takes out of the plan what this job does not do, and says which job does it.

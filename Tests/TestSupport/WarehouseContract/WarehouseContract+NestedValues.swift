@@ -45,7 +45,7 @@ extension WarehouseContract {
         },
         Clause("rows are a parameter") { contract in
             let fields = [
-                FieldSchema("id", "INT64"), FieldSchema("name", "STRING"), FieldSchema("at", "TIMESTAMP"),
+                FieldSchema("id", "INT64"), FieldSchema("name", "STRING"), FieldSchema("seen_at", "TIMESTAMP"),
                 FieldSchema("is_new", "BOOL"), FieldSchema("rate", "FLOAT64"), FieldSchema("day", "DATE"),
             ]
             let reference = try await contract.newTable("row_parameter", fields)
@@ -56,14 +56,14 @@ extension WarehouseContract {
 
             let inserted = try await contract.run(
                 """
-                INSERT INTO \(reference.sql) (id, name, at, is_new, rate, day)
-                SELECT r.id, r.name, r.at, r.is_new, r.rate, r.day FROM UNNEST(@rows) AS r
+                INSERT INTO \(reference.sql) (id, name, seen_at, is_new, rate, day)
+                SELECT r.id, r.name, r.seen_at, r.is_new, r.rate, r.day FROM UNNEST(@records) AS r
                 """,
-                ["rows": .array(of: SQLValue.structure(rows[0]).type, rows.map { .structure($0) })])
+                ["records": .array(of: SQLValue.structure(rows[0]).type, rows.map { .structure($0) })])
 
             #expect(inserted.affectedRows == 2)
             let found = try await contract.run(
-                "SELECT id, name, at, is_new, rate, day FROM \(reference.sql) ORDER BY id")
+                "SELECT id, name, seen_at, is_new, rate, day FROM \(reference.sql) ORDER BY id")
             #expect(found.rows.map(\.fields) == rows)
         },
         Clause("every row of a large result is read") { contract in
@@ -83,21 +83,21 @@ extension WarehouseContract {
         FieldSchema(
             "project", "RECORD",
             fields: [
-                FieldSchema("id", "STRING"), FieldSchema("number", "INT64"), FieldSchema("at", "TIMESTAMP"),
+                FieldSchema("id", "STRING"), FieldSchema("number", "INT64"), FieldSchema("seen_at", "TIMESTAMP"),
                 FieldSchema("rate", "FLOAT64"), FieldSchema("is_new", "BOOL"), FieldSchema("day", "DATE"),
                 FieldSchema("labels", "STRING", mode: .repeated),
             ]),
     ]
 
     private static let project = SQLValue.structure([
-        .init("id", .string("p-1")), .init("number", .int64(.max)), .init("at", .timestamp(.example)),
+        .init("id", .string("p-1")), .init("number", .int64(.max)), .init("seen_at", .timestamp(.example)),
         .init("rate", .float64(2)), .init("is_new", .bool(true)), .init("day", .date(Timestamp.example.date)),
         .init("labels", .strings(["a", "b"])),
     ])
 
     private static func example(_ id: Int64, _ name: SQLValue, _ at: SQLValue) -> [SQLValue.Field] {
         [
-            .init("id", .int64(id)), .init("name", name), .init("at", at), .init("is_new", .bool(true)),
+            .init("id", .int64(id)), .init("name", name), .init("seen_at", at), .init("is_new", .bool(true)),
             .init("rate", .float64(3)), .init("day", .date(Timestamp.example.date)),
         ]
     }

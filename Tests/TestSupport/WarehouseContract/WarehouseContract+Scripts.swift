@@ -9,11 +9,11 @@ extension WarehouseContract {
                 """
                 BEGIN TRANSACTION;
                 -- a comment; with a semicolon
-                INSERT INTO \(table) (id, n) VALUES (@id, 1);
-                INSERT INTO \(table) (id, n) VALUES ('b;', @n);
+                INSERT INTO \(table) (id, n) VALUES ('a', 1);
+                INSERT INTO \(table) (id, n) VALUES ('b;', 2);
                 UPDATE \(table) SET n = n + 1 WHERE true;
                 COMMIT TRANSACTION;
-                """, ["id": .string("a"), "n": .int64(2)])
+                """)
 
             let rows = try await contract.run("SELECT id, n FROM \(table) ORDER BY id").rows
 
@@ -28,9 +28,9 @@ extension WarehouseContract {
                     """
                     BEGIN TRANSACTION;
                     INSERT INTO \(table) (id, n) VALUES ('a', 1);
-                    INSERT INTO \(table) (id, n) VALUES (@id, 2);
+                    INSERT INTO \(table) (id, n) VALUES (NULL, 2);
                     COMMIT TRANSACTION;
-                    """, ["id": .null(.string)])
+                    """)
             }
 
             #expect(try await contract.run("SELECT id FROM \(table)").rows.isEmpty)

@@ -87,8 +87,8 @@ extension WarehouseContract {
                 try await contract.run(
                     """
                     SELECT @n / 2 AS half, 1 - @n / 2 AS rest, 'Abc' LIKE 'A%' AS alike, 'Abc' LIKE 'a%' AS alike_without_case,
-                        DATE(@at) AS day
-                    """, ["n": .int64(5), "at": .timestamp(Timestamp(microseconds: -1))]
+                        DATE(@instant) AS day
+                    """, ["n": .int64(5), "instant": .timestamp(Timestamp(microseconds: -1))]
                 ).rows.first)
             let counted = try await contract.run(
                 "SELECT COUNTIF(x > 1) AS many, COUNTIF(x > 9) AS none, COUNT(*) AS everything FROM UNNEST(@list) AS x",

@@ -62,9 +62,9 @@ extension WarehouseContract {
             FieldSchema("id", "STRING", mode: .required), FieldSchema("n", "INTEGER"),
             FieldSchema("tags", "STRING", mode: .repeated),
             FieldSchema("project", "RECORD", fields: [FieldSchema("id", "STRING"), FieldSchema("number", "INTEGER")]),
-            FieldSchema("at", "TIMESTAMP"),
+            FieldSchema("seen_at", "TIMESTAMP"),
         ],
-        timePartitioning: Table.TimePartitioning(type: "DAY", field: "at"),
+        timePartitioning: Table.TimePartitioning(type: "DAY", field: "seen_at"),
         clustering: Table.Clustering(fields: ["id", "n"]))
 
     /// The table is made as `edit` leaves it, and the survey compares it with the catalog's.

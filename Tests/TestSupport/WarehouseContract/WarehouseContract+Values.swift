@@ -24,40 +24,40 @@ extension WarehouseContract {
         } + [
             Clause("a parameter finds the row that holds its value") { contract in
                 let fields = [
-                    FieldSchema("name", "STRING"), FieldSchema("at", "TIMESTAMP"), FieldSchema("day", "DATE"),
+                    FieldSchema("name", "STRING"), FieldSchema("seen_at", "TIMESTAMP"), FieldSchema("day", "DATE"),
                 ]
                 let reference = try await contract.newTable("found", fields)
                 let parameters: KeyValuePairs<String, SQLValue> = [
-                    "name": .string("it's \"x\"; -- \\"), "at": .timestamp(.example),
+                    "name": .string("it's \"x\"; -- \\"), "instant": .timestamp(.example),
                     "day": .date(Timestamp.example.date),
                 ]
                 try await contract.run(
-                    "INSERT INTO \(reference.sql) (name, at, day) VALUES (@name, @at, @day)", parameters)
+                    "INSERT INTO \(reference.sql) (name, seen_at, day) VALUES (@name, @instant, @day)", parameters)
 
                 let found = try await contract.run(
-                    "SELECT COUNT(*) AS n FROM \(reference.sql) WHERE name = @name AND at = @at AND day = @day",
+                    "SELECT COUNT(*) AS n FROM \(reference.sql) WHERE name = @name AND seen_at = @instant AND day = @day",
                     parameters)
 
                 #expect(try found.rows.first?.int64("n") == 1)
             },
             Clause("times compare and sort as times, also out of an aggregate") { contract in
-                let reference = try await contract.newTable("times", [FieldSchema("at", "TIMESTAMP")])
+                let reference = try await contract.newTable("times", [FieldSchema("seen_at", "TIMESTAMP")])
                 let instants = [Int64(-62_135_596_800_000_000), -1, 0, 999_999, 1_000_000, 253_402_300_799_999_999]
                 for microseconds in instants.reversed() {
                     try await contract.run(
-                        "INSERT INTO \(reference.sql) (at) VALUES (@at)",
-                        ["at": .timestamp(Timestamp(microseconds: microseconds))])
+                        "INSERT INTO \(reference.sql) (seen_at) VALUES (@instant)",
+                        ["instant": .timestamp(Timestamp(microseconds: microseconds))])
                 }
 
-                let sorted = try await contract.run("SELECT at FROM \(reference.sql) ORDER BY at")
+                let sorted = try await contract.run("SELECT seen_at FROM \(reference.sql) ORDER BY seen_at")
                 let summary = try await contract.run(
                     """
-                    SELECT MIN(at) AS first, MAX(at) AS last, COUNTIF(at > @epoch) AS later, MAX(at) > @epoch AS is_later,
-                        DATE(MAX(at)) AS last_day
+                    SELECT MIN(seen_at) AS first, MAX(seen_at) AS last, COUNTIF(seen_at > @epoch) AS later, MAX(seen_at) > @epoch AS is_later,
+                        DATE(MAX(seen_at)) AS last_day
                     FROM \(reference.sql)
                     """, ["epoch": .timestamp(Timestamp(microseconds: 0))])
 
-                #expect(try sorted.rows.map { try $0.timestamp("at").microseconds } == instants)
+                #expect(try sorted.rows.map { try $0.timestamp("seen_at").microseconds } == instants)
                 let row = try #require(summary.rows.first)
                 #expect(try row.timestamp("first").microseconds == instants.first)
                 #expect(try row.timestamp("last").microseconds == instants.last)
@@ -98,12 +98,13 @@ extension WarehouseContract {
     ]
 
     /// A form in which equal means the same bytes: Swift's strings compare by canonical equivalence, and a server may write JSON
-    /// with other spaces and order of keys.
+    /// with other spaces and order of keys, and `1.500` for 1.5.
     private static func exact(_ value: SQLValue) -> [String] {
         switch value {
         case .string(let text): ["STRING"] + text.unicodeScalars.map { String($0.value) }
         case .json(let text):
             ["JSON", (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))).map { "\($0.sorted)" } ?? text]
+        case .numeric(let text): ["NUMERIC", Decimal(string: text).map { "\($0)" } ?? text]
         default: ["\(value)"]
         }
     }

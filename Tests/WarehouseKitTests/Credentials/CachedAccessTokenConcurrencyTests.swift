@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import WarehouseKit
 
-@Suite struct CredentialsCacheConcurrencyTests {
+@Suite(.timeLimit(.minutes(1))) struct CredentialsCacheConcurrencyTests {
     @Test func oneCallersCancellationIsNotTheOthers() async throws {
         let fetch = HeldFetch()
         let (calls, call) = AsyncStream.makeStream(of: Void.self)
@@ -55,6 +55,23 @@ import WarehouseKit
 
         await #expect(throws: CancellationError.self) { try await caller.value }
         #expect(fetch.begun == 0)
+    }
+
+    @Test func theLateAnswerOfAnAbandonedFetchIsDropped() async throws {
+        let fetch = DeafFetch()
+        let cache = CachedAccessToken(source: fetch, now: { CredentialFixture.start })
+        let first = Task { try await cache.token() }
+        await fetch.hasBegun()
+        first.cancel()
+        await #expect(throws: CancellationError.self) { try await first.value }
+        let second = Task { try await cache.token() }
+        await fetch.hasBegun()
+
+        fetch.answer(0, with: "late")
+        fetch.answer(1, with: "in time")
+
+        #expect(try await second.value == "in time")
+        #expect(try await cache.token() == "in time")
     }
 
     @Test func twentyCallersAtOnceAreOneRequest() async throws {

@@ -5,7 +5,8 @@ import Synchronization
 import TestSupport
 import WarehouseKit
 
-/// Credential files in memory, a token server on the loopback, a clock that the test sets and the pauses that were asked for.
+/// Credential files in memory, a token server on the loopback, a clock that the test sets and the pauses that were
+/// asked for.
 final class CredentialFixture: Sendable {
     static let file = "/keys/credentials.json"
     static let start = Timestamp("2026-01-31T00:00:00Z")!
@@ -68,7 +69,7 @@ final class CredentialFixture: Sendable {
 
 extension CredentialFixture {
     static let clientSecret = "GOCSPX-client-secret-1234"
-    static let refreshToken = "1//refresh-token-5678"
+    static let refreshToken = "1//refresh+token&56=78% ü"
 
     func serviceAccount(_ changes: [String: Any?] = [:]) -> [String: Any] {
         let object: [String: Any] = [

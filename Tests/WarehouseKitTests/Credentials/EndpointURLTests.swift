@@ -13,6 +13,7 @@ import WarehouseKit
         "https://a.example/\r\nHost: b", "https://a.example/ b", "https://bücher.example/", "http://[::1/",
         "http://[::1]x/",
         "http://127.0.0.2/token", "HTTPS://a.example/", "https:/a.example", "http://169.254.169.254/token",
+        "https://a.example/x#y", "https://a.example/{x}",
     ])
     func sendsNoSecretToAnUnsafeURL(url: String) async throws {
         let fixture = try CredentialFixture()

@@ -30,7 +30,8 @@ import WarehouseKit
         #expect(requests[1].json["lifetime"] as? String == "3600s")
         #expect(
             credentials.origin
-                == "impersonation of target@acme-prod.iam.gserviceaccount.com with the authorized user file \(CredentialFixture.file)"
+                == "impersonation of target@acme-prod.iam.gserviceaccount.com with the "
+                + "authorized user file \(CredentialFixture.file)"
         )
     }
 

@@ -8,8 +8,8 @@ package import JobRuntime
 /// server. <https://cloud.google.com/docs/authentication/application-default-credentials>
 package struct ApplicationDefaultCredentials: AccessTokenSource {
     private let source: any AccessTokenSource
-    /// The project that is billed for the requests, for the `x-goog-user-project` header: `GOOGLE_CLOUD_QUOTA_PROJECT`, else
-    /// the file's `quota_project_id`.
+    /// The project that is billed for the requests, for the `x-goog-user-project` header: `GOOGLE_CLOUD_QUOTA_PROJECT`,
+    /// else the file's `quota_project_id`.
     package let quotaProject: String?
 
     package var origin: String { source.origin }

@@ -1,6 +1,7 @@
 import JobRuntime
 
-/// A person's consent as `gcloud auth application-default login` stores it: a refresh token is exchanged for an access token.
+/// A person's consent as `gcloud auth application-default login` stores it: a refresh token is exchanged for an access
+/// token.
 struct AuthorizedUserToken: AccessTokenSource {
     private static let advice = "run `gcloud auth application-default login`"
 

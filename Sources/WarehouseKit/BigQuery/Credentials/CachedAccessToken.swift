@@ -2,8 +2,8 @@ package import JobRuntime
 
 /// Keeps the token of a source and renews it before it expires.
 ///
-/// However many callers wait, there is one fetch at a time. A cancelled caller leaves at once with `CancellationError`; the
-/// others go on waiting, and the fetch is cancelled only with its last caller.
+/// However many callers wait, there is one fetch at a time. A cancelled caller leaves at once with `CancellationError`;
+/// the others go on waiting, and the fetch is cancelled only with its last caller.
 package actor CachedAccessToken {
     private typealias Waiter = CheckedContinuation<AccessToken, any Error>
 
@@ -38,7 +38,8 @@ package actor CachedAccessToken {
         }
     }
 
-    /// Call this after a 401 with the token that was sent: the next ``token()`` fetches, unless there is a newer one by now.
+    /// Call this after a 401 with the token that was sent: the next ``token()`` fetches, unless there is a newer one by
+    /// now.
     package func reject(_ token: String) {
         guard current?.value == token else { return }
         current = nil

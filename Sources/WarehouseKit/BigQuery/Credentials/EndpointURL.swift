@@ -1,7 +1,7 @@
 /// An absolute URL out of a credential file to which secrets may go: https, or plain http to this machine.
 ///
-/// The grammar is narrower than RFC 3986 (no user information, no fragment, ASCII only), so that no other reader of the same
-/// text can take another host from it.
+/// The grammar is narrower than RFC 3986 (no user information, no fragment, ASCII only), so that no other reader of the
+/// same text can take another host from it.
 struct EndpointURL: Sendable {
     static let rule = "must be an https URL (plain http only to localhost)"
     private static let thisMachine: Set<String> = ["localhost", "127.0.0.1", "[::1]"]

@@ -2,7 +2,8 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// Workload identity federation: the token of another identity provider is exchanged at Google's Security Token Service.
+/// Workload identity federation: the token of another identity provider is exchanged at Google's Security Token
+/// Service.
 struct ExternalAccountToken: AccessTokenSource {
     private let subject: SubjectToken
     private let subjectType: String

@@ -1,4 +1,5 @@
-/// The address of a service account, as far as it can be told without asking: plain ASCII, safe in a URL and in a log line.
+/// The address of a service account, as far as it can be told without asking: plain ASCII, safe in a URL and in a log
+/// line.
 enum ServiceAccountEmail {
     static func isValid(_ text: some StringProtocol) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)

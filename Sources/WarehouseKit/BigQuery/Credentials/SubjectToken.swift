@@ -2,8 +2,8 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// The token of another identity provider, from a file or from a local server, as `credential_source` says. It is read anew
-/// each time, since the provider renews it there.
+/// The token of another identity provider, from a file or from a local server, as `credential_source` says. It is read
+/// anew each time, since the provider renews it there.
 struct SubjectToken: Sendable {
     private enum Place: Sendable {
         case file(String)

@@ -8,8 +8,8 @@ struct TokenExchange: Sendable {
     let now: @Sendable () -> Timestamp
     let time: TimeSource
 
-    /// Posts a form as OAuth 2.0 has it and reads `access_token` and `expires_in`. `secrets` are kept out of any error, should
-    /// the server repeat them.
+    /// Posts a form as OAuth 2.0 has it and reads `access_token` and `expires_in`. `secrets` are kept out of any error,
+    /// should the server repeat them.
     func token(
         from endpoint: EndpointURL, form: [(name: String, value: String)], headers: HTTPHeaders = [:],
         secrets: [Secret],
@@ -24,8 +24,8 @@ struct TokenExchange: Sendable {
         return try TokenReply(response, operation: operation).token(asked: asked)
     }
 
-    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less, as
-    /// Google's Python library does.
+    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less,
+    /// as Google's Python library does.
     func send(
         _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
     ) async throws -> HTTPResponse {

@@ -2,8 +2,8 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// A token server's answer with another status than 2xx: `{"error": "...", "error_description": "..."}` as in OAuth 2.0, or
-/// `{"error": {"status": ..., "message": ...}}` as in Google's APIs, or anything else, which is not repeated.
+/// A token server's answer with another status than 2xx: `{"error": "...", "error_description": "..."}` as in OAuth
+/// 2.0, or `{"error": {"status": ..., "message": ...}}` as in Google's APIs, or anything else, which is not repeated.
 struct TokenServerRefusal {
     private static let retryableStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
     private static let retryableErrors: Set<String> = ["internal_failure", "server_error", "temporarily_unavailable"]

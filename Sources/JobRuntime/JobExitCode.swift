@@ -1,5 +1,5 @@
 /// The exit codes of every job.
-package enum ExitStatus: Int32, Sendable {
+package enum JobExitCode: Int32, Sendable {
     /// The work is done, or there was none to do (a summary with status `succeeded` or `skipped`).
     case success = 0
     /// Some or all of the work failed; the summary names what.

@@ -1,0 +1,117 @@
+import Testing
+
+@testable import JobRuntime
+
+@Suite(.timeLimit(.minutes(1))) struct RunLifecycleTests {
+    private let process = FakeProcess()
+
+    private func summary() throws -> ParsedJSON { try ParsedJSON(process.outputLines.last ?? "") }
+
+    private func start(_ act: TrialJob.Act, environment: [String: String] = [:]) async -> Task<JobExitCode, Never> {
+        let run = Task { await process.run(TrialJob.self, ["--act", act.rawValue], environment: environment) }
+        await process.wait { $0.error.contains("started") }
+        return run
+    }
+
+    @Test(arguments: [StopSignal.terminate, .interrupt])
+    func aSignalStopsTheWorkAndKeepsTheCounts(signal: StopSignal) async throws {
+        let run = await start(.untilStopped)
+
+        process.send(signal)
+
+        #expect(await run.value == .stopped)
+        #expect(try summary()["status"] == "stopped")
+        #expect(try summary()["severity"] == "WARNING")
+        #expect(try summary()["reason"] == .string("\(signal.rawValue) received"))
+        #expect(try summary()["counts"]?["organizations"] == 2)
+        #expect(try summary()["failures"] == .array([]))
+    }
+
+    @Test func aSignalBeforeTheWorkBeganStopsItToo() async throws {
+        var surroundings = process.surroundings(["--act", "untilStopped"])
+        surroundings.onStopSignal = { handler in handler(.terminate) }
+
+        #expect(await JobProcess<TrialJob>(surroundings).run() == .stopped)
+        #expect(try summary()["status"] == "stopped")
+    }
+
+    @Test func theDeadlineStopsTheWork() async throws {
+        let run = await start(.untilStopped, environment: ["DEADLINE_SECONDS": "90"])
+
+        process.fire(.seconds(90))
+
+        #expect(await run.value == .stopped)
+        #expect(try summary()["reason"] == "deadline of 1 min 30 s reached")
+    }
+
+    @Test func withoutADeadlineNoTimerIsSet() async {
+        _ = await process.run(TrialJob.self)
+        #expect(process.timers.isEmpty)
+    }
+
+    @Test func workThatDoesNotStopIsLeftAfterEightSeconds() async throws {
+        let run = await start(.ignoreStop)
+        process.send(.terminate)
+        #expect(process.exits.isEmpty)
+        #expect(process.timers == [.seconds(8)])
+
+        process.fire(.seconds(8))
+
+        #expect(await run.value == .stopped)
+        #expect(try summary()["status"] == "stopped")
+    }
+
+    @Test func aSecondInterruptEndsAtOnce() async throws {
+        let run = await start(.ignoreStop)
+        process.send(.interrupt)
+        #expect(process.exits.isEmpty)
+
+        process.send(.interrupt)
+
+        #expect(process.exits == [.stopped])
+        #expect(await run.value == .stopped)
+        #expect(try summary()["status"] == "stopped")
+    }
+
+    @Test func aSecondTerminateDoesNotShortenTheGrace() async {
+        let run = await start(.ignoreStop)
+        process.send(.terminate)
+        process.send(.terminate)
+        #expect(process.exits.isEmpty)
+        #expect(process.timers == [.seconds(8)])
+        process.fire(.seconds(8))
+        #expect(await run.value == .stopped)
+    }
+
+    @Test func workThatIsDoneInSpiteOfTheSignalIsDone() async throws {
+        let run = await start(.finishWhenStopped)
+
+        process.send(.terminate)
+
+        #expect(await run.value == .success)
+        #expect(try summary()["status"] == "succeeded")
+        process.fire(.seconds(8))
+        #expect(process.exits == [.success])
+    }
+
+    @Test func workThatFailsWhileItStopsIsStoppedAndNamed() async throws {
+        let run = await start(.failWhenStopped)
+
+        process.send(.terminate)
+
+        #expect(await run.value == .stopped)
+        #expect(try summary()["status"] == "stopped")
+        #expect(process.output.contains("the warehouse burnt down"))
+    }
+
+    @Test func aSignalAfterTheEndChangesNothing() async {
+        _ = await process.run(TrialJob.self)
+        let output = process.output
+
+        process.send(.terminate)
+
+        #expect(process.exits == [.success])
+        #expect(process.output == output)
+        #expect(process.timers.isEmpty)
+    }
+}

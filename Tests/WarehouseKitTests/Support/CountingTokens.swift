@@ -1,0 +1,29 @@
+import JobRuntime
+import Synchronization
+import WarehouseKit
+
+/// Hands out `token-1`, `token-2` and so on, or an error instead.
+final class CountingTokens: AccessTokenSource {
+    static let now = Timestamp("2026-01-31T00:00:00Z")!
+
+    private let count = Mutex(0)
+    private let error: CredentialsError?
+    let origin = "a test"
+
+    init(error: CredentialsError? = nil) {
+        self.error = error
+    }
+
+    var fetched: Int { count.withLock { $0 } }
+
+    func fetchToken() async throws -> AccessToken {
+        let number = count.withLock { count in
+            count += 1
+            return count
+        }
+        if let error { throw error }
+        return AccessToken(value: "token-\(number)", expiresAt: Self.now.adding(.seconds(3600)))
+    }
+
+    var cached: CachedAccessToken { CachedAccessToken(source: self, now: { Self.now }) }
+}

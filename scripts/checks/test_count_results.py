@@ -1,0 +1,63 @@
+"""What the last line says of a run."""
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("count_results.py")
+
+
+def test(name):
+    return {"kind": "test", "payload": {"kind": "function", "id": name}}
+
+
+def event(kind, name, **more):
+    return {"kind": "event", "payload": {"kind": kind, "testID": name, **more}}
+
+
+def whole(name):
+    return [test(name), event("testStarted", name), event("testEnded", name)]
+
+
+class CountTests(unittest.TestCase):
+    def run_with(self, records, exit_code=0, python=()):
+        with tempfile.TemporaryDirectory() as folder:
+            events = Path(folder, "swift.jsonl")
+            if records is not None:
+                events.write_text("\n".join(json.dumps(r) for r in records) + '\n{"kind": "ev')
+            for number, result in enumerate(python):
+                Path(folder, f"{number}.json").write_text(json.dumps(result))
+            run = subprocess.run([sys.executable, SCRIPT, "--swift", str(exit_code), events, folder],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return run.stdout.strip(), run.returncode
+
+    def test_adds_swift_and_python(self):
+        self.assertEqual(self.run_with(whole("a") + whole("b"), python=[{"passed": 3, "failed": 0}]), ("5 passed, 0 failed", 0))
+
+    def test_issue_is_a_failure_once(self):
+        issue = event("issueRecorded", "a", issue={"isKnown": False, "isFailure": True})
+        self.assertEqual(self.run_with(whole("a") + [issue, issue] + whole("b"), 1), ("1 passed, 1 failed", 1))
+
+    def test_known_issues_and_warnings_are_none(self):
+        known = event("issueRecorded", "a", issue={"isKnown": True, "isFailure": False, "severity": "error"})
+        warning = event("issueRecorded", "a", issue={"isKnown": False, "isFailure": False, "severity": "warning"})
+        self.assertEqual(self.run_with(whole("a") + [known, warning]), ("1 passed, 0 failed", 0))
+
+    def test_crash_fails_what_had_not_ended(self):
+        self.assertEqual(self.run_with(whole("a") + [test("b"), event("testStarted", "b")], 1), ("1 passed, 1 failed", 1))
+
+    def test_failure_that_no_test_names_counts(self):
+        self.assertEqual(self.run_with(whole("a"), 1), ("1 passed, 1 failed", 1))
+
+    def test_nothing_ran(self):
+        self.assertEqual(self.run_with([], python=[{"passed": 3, "failed": 0}]), ("3 passed, 1 failed", 1))
+        self.assertEqual(self.run_with(None, 1), ("0 passed, 1 failed", 1))
+
+    def test_python_failure_fails_the_run(self):
+        self.assertEqual(self.run_with(whole("a"), python=[{"passed": 0, "failed": 2}]), ("1 passed, 2 failed", 1))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Format, style and script checks; prints file:line and the reason for everything that is wrong.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source-path=SCRIPTDIR source=lib/setup.sh
+source scripts/lib/setup.sh
+
+if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+    cat <<'HELP'
+usage: scripts/lint.sh
+
+Runs swift-format (lint --strict) over the Swift files, the checks of the house style (scripts/checks/check_style.py),
+shellcheck over the scripts and pyflakes over the Python files. Exit code 0 if nothing was found.
+To format: swift-format format -i -r Package.swift Sources Tests
+HELP
+    exit 0
+fi
+
+need_swift
+need_python
+
+mapfile -t swift_files < <(git ls-files --cached --others --exclude-standard -- Package.swift 'Sources/*.swift' 'Tests/*.swift')
+mapfile -t shell_files < <(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
+mapfile -t python_files < <(git ls-files --cached --others --exclude-standard -- '*.py')
+
+problems=0
+say "swift-format, ${#swift_files[@]} files"
+swift format lint --strict --configuration .swift-format "${swift_files[@]}" || problems=1
+say "style"
+.venv/bin/python scripts/checks/check_style.py || problems=1
+say "shellcheck, ${#shell_files[@]} files"
+.venv/bin/shellcheck --external-sources "${shell_files[@]}" || problems=1
+say "pyflakes, ${#python_files[@]} files"
+.venv/bin/python -m pyflakes "${python_files[@]}" || problems=1
+exit "$problems"
