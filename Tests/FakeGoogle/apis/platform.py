@@ -4,7 +4,7 @@ import json
 import re
 from urllib.parse import parse_qsl
 
-from core import DEPLOYER, S, Err, iam_policy, lro, now, number, page, route, take
+from core import DEPLOYER, S, Err, iam_policy, lro, number, page, route, take
 
 REGIONS = ["us-central1", "us-east1", "us-west1", "europe-west1", "europe-west4", "asia-northeast1"]
 
