@@ -75,6 +75,8 @@ let package = Package(
         .testTarget(
             name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport", "COpenSSL"],
             swiftSettings: settings),
-        .testTarget(name: "DeploymentKitTests", dependencies: ["DeploymentKit"], swiftSettings: settings),
+        .testTarget(
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", .product(name: "Yams", package: "Yams")],
+            exclude: ["Golden"], swiftSettings: settings),
     ]
 )

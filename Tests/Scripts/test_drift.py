@@ -38,7 +38,7 @@ def drift(state):
         "state: PAUSED -> ENABLED", "+ run.invoker for ca-test-trigger", "+ bigquery.metadataViewer for ca-test-org-sync-all",
         "+ secretmanager.secretAccessor for ca-test-billing-sync-reconcile", "+ bigquery.dataEditor for ca-test-quota-reset-daily",
         "~ update alert job-failed", "- bigquery.tables.delete", "display name: renamed -> cloudact-bootstrap (test)",
-        "+ create trigger cloudact-billing-sync-reconcile-trigger", "= unchanged: cloudact-quota-reset-daily, cloudact-quota-reset-monthly\n",
+        "+ create trigger cloudact-billing-sync-reconcile-trigger", "= unchanged: cloudact-quota-reset-monthly\n",
     ]
 
 

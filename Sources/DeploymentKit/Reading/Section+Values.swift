@@ -12,7 +12,8 @@ extension Section {
     func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let text = text(key) else { return nil }
         guard let number = Int(text.value), range.contains(number) else {
-            note(key, "\(key) must be a whole number from \(range.lowerBound) to \(range.upperBound), not \(text.value)")
+            note(
+                key, "\(key) must be a whole number from \(range.lowerBound) to \(range.upperBound), not \(text.value)")
             return nil
         }
         return number
@@ -64,7 +65,7 @@ extension Section {
 
     /// The keys under a key, which are free.
     func section(_ key: String) -> Section? {
-        node(key).flatMap { Section($0.value, "\(name), \(key)", keys: nil, log: log) }
+        node(key).flatMap { Section($0.value, "\(owner(of: key)), \(key)", keys: nil, log: log) }
     }
 
     private func text(of found: Located<Node>, _ key: String) -> Located<String>? {

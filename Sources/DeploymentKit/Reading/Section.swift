@@ -44,7 +44,12 @@ struct Section {
     func lineOf(_ key: String) -> Int { node(key)?.line ?? line }
 
     func note(_ key: String, _ message: String) {
-        log.add(lineOf(key), "\(name): \(message)")
+        log.add(lineOf(key), "\(owner(of: key)): \(message)")
+    }
+
+    /// Whom messages about a key name: a value of `defaults` is wrong once, not once for each job.
+    func owner(of key: String) -> String {
+        members[key] == nil && fallback[key] != nil ? "defaults" : name
     }
 
     /// Notes the absence of a key that must be there.

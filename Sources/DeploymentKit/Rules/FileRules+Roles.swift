@@ -21,7 +21,7 @@ extension FileRules {
                 }
             }
         }
-        for role in file.customRoles where !used.contains(role.name) {
+        for role in file.customRoles where isComplete && !used.contains(role.name) {
             log.add(role.line, "custom_roles \(role.name) is not used by any job")
         }
     }
@@ -30,7 +30,9 @@ extension FileRules {
         if !Pattern.roleName.fits(role.name) {
             log.add(role.line, "custom_roles: \(role.name) must be \(Pattern.roleName.meaning)")
         }
-        if role.title.count > 100 { log.add(role.line, "custom_roles \(role.name): its title has more than 100 characters") }
+        if role.title.count > 100 {
+            log.add(role.line, "custom_roles \(role.name): its title has more than 100 characters")
+        }
         for permission in role.permissions where permission.split(separator: ".").count != 3 {
             log.add(role.line, "custom_roles \(role.name): \(permission) is no permission, such as bigquery.tables.get")
         }

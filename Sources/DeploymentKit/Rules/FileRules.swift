@@ -2,6 +2,14 @@
 struct FileRules {
     let file: JobsFile
     let log: ProblemLog
+    /// Whether every part could be read: a job that could not is missing here, and nothing follows from that.
+    let isComplete: Bool
+
+    init(file: JobsFile, log: ProblemLog) {
+        self.file = file
+        self.log = log
+        isComplete = log.problems.isEmpty
+    }
 
     func check() {
         checkJobNames()
@@ -21,8 +29,9 @@ struct FileRules {
             }
             lines[job.name] = lines[job.name] ?? job.line
         }
-        for environment in file.environments {
-            for job in environment.paused where !file.jobs.contains(where: { $0.name == job.value && $0.schedule != nil }) {
+        for environment in file.environments where isComplete {
+            for job in environment.paused
+            where !file.jobs.contains(where: { $0.name == job.value && $0.schedule != nil }) {
                 log.add(job.line, "environments \(environment.name): paused names \(job.value), which has no schedule")
             }
         }
@@ -50,7 +59,8 @@ struct FileRules {
             }
         }
         if file.jobs.contains(where: { $0.name == environment.triggerAccount }) {
-            log.add(environment.line, "no job can be called \(environment.triggerAccount): its account is the triggers'")
+            log.add(
+                environment.line, "no job can be called \(environment.triggerAccount): its account is the triggers'")
         }
     }
 

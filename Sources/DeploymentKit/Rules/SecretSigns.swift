@@ -5,7 +5,8 @@ enum SecretSigns {
         "CREDENTIALS",
     ]
     private static let beginnings = [
-        "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "AIza", "ya29.", "ghp_", "github_pat_", "xoxb-", "eyJ",
+        "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "AIza", "ya29.", "ghp_", "github_pat_", "xoxb-",
+        "eyJ",
         "-----BEGIN",
     ]
 

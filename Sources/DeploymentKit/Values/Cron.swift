@@ -12,7 +12,8 @@ package struct Cron: Hashable, Sendable {
     package init(_ text: String) throws(CronError) {
         let fields = text.split(separator: " ")
         guard fields.count == 5 else {
-            throw CronError("has \(fields.count) fields instead of five: minute, hour, day of month, month, day of week")
+            throw CronError(
+                "has \(fields.count) fields instead of five: minute, hour, day of month, month, day of week")
         }
         self.text = fields.joined(separator: " ")
         minutes = try Self.values(fields[0], Field(name: "minute", range: 0...59)).sorted()
@@ -52,7 +53,8 @@ package struct Cron: Hashable, Sendable {
         return result
     }
 
-    private static func range(_ text: Substring, _ field: Field, isStepped: Bool) throws(CronError) -> ClosedRange<Int> {
+    private static func range(_ text: Substring, _ field: Field, isStepped: Bool) throws(CronError) -> ClosedRange<Int>
+    {
         if text == "*" { return field.range }
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)
         let numbers = ends.compactMap { Int($0) ?? field.names[$0.uppercased()] }

@@ -15,7 +15,8 @@ struct AlertPolicies {
     private var jobFailed: Document {
         let names = jobs.map { "\"\($0.name)\"" }.joined(separator: ", ")
         let filter = [
-            "resource.type = \"cloud_run_job\"", "metric.type = \"\(Self.metric)\"", "metric.labels.result = \"failed\"",
+            "resource.type = \"cloud_run_job\"", "metric.type = \"\(Self.metric)\"",
+            "metric.labels.result = \"failed\"",
             "resource.labels.location = \"\(environment.region)\"", "resource.labels.job_name = one_of(\(names))",
         ]
         return policy(
@@ -108,7 +109,8 @@ struct AlertPolicies {
 
     /// `22.5 minutes`, `36 hours`, `46.5 days`.
     static func spoken(_ seconds: Int) -> String {
-        let (unit, name) = seconds >= 3 * 86_400 ? (86_400, "days") : seconds >= 2 * 3600 ? (3600, "hours") : (60, "minutes")
+        let (unit, name) =
+            seconds >= 3 * 86_400 ? (86_400, "days") : seconds >= 2 * 3600 ? (3600, "hours") : (60, "minutes")
         let tenths = (seconds * 10 + unit / 2) / unit
         return (tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)") + " \(name)"
     }

@@ -31,10 +31,12 @@ extension Document {
 
     private static func yamlScalar(_ text: String) -> String {
         let safe = text.unicodeScalars.allSatisfy {
-            ("a"..."z").contains($0) || ("A"..."Z").contains($0) || ("0"..."9").contains($0) || "/._-".unicodeScalars.contains($0)
+            ("a"..."z").contains($0) || ("A"..."Z").contains($0) || ("0"..."9").contains($0)
+                || "/._-".unicodeScalars.contains($0)
         }
         let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
-        let startsWithLetter = text.unicodeScalars.first.map { ("a"..."z").contains($0) || ("A"..."Z").contains($0) } ?? false
+        let startsWithLetter =
+            text.unicodeScalars.first.map { ("a"..."z").contains($0) || ("A"..."Z").contains($0) } ?? false
         return safe && startsWithLetter && !words.contains(text.lowercased()) ? text : quoted(text)
     }
 }
