@@ -65,15 +65,15 @@ def coming(state):
 
 
 def picture(state):
-    """A bar for each execution; its height grows with the logarithm of its duration."""
+    """A bar for each execution; its height grows with the square root of its duration."""
     history = state.history[:WIDTH // STEP][::-1]
     if not history:
         return '<p class="empty">no executions yet</p>'
-    longest = max(math.log1p(e.seconds(state.now)) for e in history) or 1
+    longest = max(math.sqrt(e.seconds(state.now)) for e in history) or 1
     first = WIDTH - len(history) * STEP
     bars = []
     for index, execution in enumerate(history):
-        height = 6 + (HEIGHT - 8) * math.log1p(execution.seconds(state.now)) / longest
+        height = 6 + (HEIGHT - 8) * math.sqrt(execution.seconds(state.now)) / longest
         label = (f"{execution.name}: {execution.status}, {execution.created:%d %b %H:%M} UTC, "
                  f"{spoken(execution.seconds(state.now))}")
         bars.append(f'<rect class="{WORDS[execution.status]}" x="{first + index * STEP + 1}" y="{HEIGHT - height:.1f}" '
