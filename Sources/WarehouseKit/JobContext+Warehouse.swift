@@ -10,9 +10,14 @@ package protocol WarehouseUser: JobSettings {
 extension JobContext where Job.Settings: WarehouseUser {
     /// Opens the warehouse that the environment names and does the work with it.
     package func withWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
+        let warehouse = try opened()
+        try await recorded(in: warehouse) { try await work(warehouse) }
+    }
+
+    private func opened() throws -> any Warehouse {
         switch settings.warehouse.choice {
-        case .bigQuery(let project): try await work(try bigQuery(project))
-        case .embedded(let path): try await work(try Self.embedded(path: path, location: settings.warehouse.location))
+        case .bigQuery(let project): try bigQuery(project)
+        case .embedded(let path): try Self.embedded(path: path, location: settings.warehouse.location)
         case nil: throw ConfigurationError("no warehouse is chosen")
         }
     }

@@ -16,6 +16,8 @@ package struct WarehouseSettings: JobSettings {
     /// The variables in which Google's Application Default Credentials are looked for.
     package let credentialVariables: [String: String]
     package let certificateAuthorityFile: String?
+    /// `ENVIRONMENT`, for the run history; empty where it is not set. Jobs that depend on it check it.
+    package let environmentName: String
 
     package static let environmentHelp: [(name: String, text: String)] = [
         ("GCP_PROJECT_ID", "The Google Cloud project whose BigQuery is the warehouse."),
@@ -40,6 +42,7 @@ package struct WarehouseSettings: JobSettings {
         maximumBytesBilled = Int64(
             environment.integer("MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max))
         credentialVariables = environment.variables
+        environmentName = environment.variables["ENVIRONMENT"] ?? ""
         certificateAuthorityFile = environment.optionalString("SSL_CERT_FILE", expected: "the path of a PEM file")
     }
 

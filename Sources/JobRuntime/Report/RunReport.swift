@@ -68,6 +68,29 @@ package final class RunReport: Sendable {
         console.print(TextTable(header: header, rows: rows).lines.joined(separator: "\n"))
     }
 
+    /// What the run came to so far, for a record outside of the summary.
+    package struct Outcome: Sendable {
+        /// `succeeded`, `failed`, `skipped` or `stopped`, as in the summary.
+        package let status: String
+        package let counts: JSONText
+        /// `subject: reason` each; at most a hundred.
+        package let failures: [String]
+    }
+
+    /// - Parameter error: What ended the work; cancellation is how a run is stopped.
+    package func outcome(endedBy error: (any Error)? = nil) -> Outcome {
+        record.withLock { record in
+            var failures = record.failures.kept.map { "\($0.subject): \($0.reason)" }
+            let isStopped = error is CancellationError
+            if let error, !isStopped { failures.append("job: \(error)") }
+            let ending: RunSummary.Status = record.skipReason == nil ? .succeeded : .skipped
+            let status = isStopped ? .stopped : failures.isEmpty ? ending : .failed
+            return Outcome(
+                status: status.rawValue, counts: .object(record.counts.map { ($0.name, .integer($0.value)) }),
+                failures: failures)
+        }
+    }
+
     /// Puts a structured detail under `details` of the summary, which has them with `--json` only.
     package func attach(_ key: String, _ value: JSONText) {
         record.withLock { $0.details.append((key, value)) }

@@ -27,12 +27,16 @@ enum BigQueryErrors {
         return error
     }
 
-    /// The error that a job ended with, wherever it stood.
+    /// The error that a job ended with, wherever it stood. The same request would only be told of the same end, so that what
+    /// is worth another try needs a new job.
     static func error(of problem: ErrorProto, operation: String, scope: Scope) -> WarehouseError {
         let message = problem.message ?? "no message"
-        return error(reason: problem.reason ?? "", message: message, operation: operation, scope: scope)
+        var error =
+            error(reason: problem.reason ?? "", message: message, operation: operation, scope: scope)
             ?? WarehouseError(
                 .unexpectedResult, operation: operation, message: "\(problem.reason ?? "unknown reason"): \(message)")
+        if error.retry == .same { error.retry = .newJob }
+        return error
     }
 
     private static func error(reason: String, message: String, operation: String, scope: Scope) -> WarehouseError? {

@@ -48,7 +48,7 @@ struct SurveyStatement {
     private static let columnNames =
         "table_schema, table_name, column_name, data_type, is_nullable, is_partitioning_column, clustering_ordinal_position"
 
-    private static func sql(columns: String, schemata: String) -> String {
+    static func sql(columns: String, schemata: String) -> String {
         """
         WITH
           expected AS (SELECT table_name, column_name, data_type, nullable, partitioning, clustering FROM UNNEST(@columns)),

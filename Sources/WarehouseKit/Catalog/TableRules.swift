@@ -25,6 +25,9 @@ enum TableRules {
                 problems.append(
                     "\(name): not a column name; use a letter or _, then letters, digits and _, at most 300")
             }
+            if let prefix = reservedPrefixes.first(where: field.name.lowercased().hasPrefix) {
+                problems.append("\(name): BigQuery keeps names with \(prefix) for itself")
+            }
             if !seen.insert(field.name.lowercased()).inserted { problems.append("\(name): there are two of that name") }
             if !FieldSchema.knownTypes.contains(field.canonicalType) {
                 problems.append("\(name): unknown type \(field.type)")
@@ -40,6 +43,12 @@ enum TableRules {
         }
         return problems
     }
+
+    /// https://cloud.google.com/bigquery/docs/schemas#column_names
+    private static let reservedPrefixes = [
+        "_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_sequence_number",
+        "_change_type", "_change_timestamp",
+    ]
 
     static func isValidColumn(_ name: String) -> Bool {
         (1...300).contains(name.utf8.count) && name.utf8.allSatisfy(\.isWordCharacter) && !name.utf8.first!.isDigit

@@ -15,11 +15,10 @@ package struct OrganizationDirectory: Sendable {
     }
 
     /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once.
-    /// - Parameter slugs: Only these, unless empty.
-    package func active(only slugs: [String] = []) async throws -> Listing {
+    package func active() async throws -> Listing {
         var seen: Set<String> = []
         var listing = Listing()
-        for row in try await rows(slugs) {
+        for row in try await rows() {
             let slug = try row.optionalString("org_slug") ?? ""
             guard seen.insert(slug).inserted else { continue }
             if let organization = Organization(slug: slug, datasetName: try row.optionalString("org_dataset_id") ?? "")
@@ -32,13 +31,9 @@ package struct OrganizationDirectory: Sendable {
         return listing
     }
 
-    private func rows(_ slugs: [String]) async throws -> [Row] {
-        let statement =
-            slugs.isEmpty
-            ? Statement("list the active organizations", Self.allActive)
-            : Statement("list the active organizations", Self.someActive, parameters: ["slugs": .strings(slugs)])
+    private func rows() async throws -> [Row] {
         do {
-            return try await warehouse.query(statement).rows
+            return try await warehouse.query(Statement("list the active organizations", Self.allActive)).rows
         } catch let error as WarehouseError where error.code == .notFound {
             var error = error
             error.message += " - run bootstrap first"
@@ -48,8 +43,5 @@ package struct OrganizationDirectory: Sendable {
 
     static let allActive = """
         SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE' ORDER BY org_slug
-        """
-    static let someActive = """
-        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE' AND org_slug IN UNNEST(@slugs) ORDER BY org_slug
         """
 }

@@ -36,7 +36,7 @@ package struct OrganizationSync: Sendable {
     package func run(only slugs: [String] = []) async throws {
         report.declare(counts: "organizations", "in_sync")
         SchemaSync.declareCounts(in: report)
-        let targets = targets(try await listing(slugs))
+        let targets = try await targets(slugs)
         report.add(targets.count, to: "organizations")
         if targets.isEmpty { report.line("no active organization") }
         let tables = catalog.tables(.organization)
@@ -63,36 +63,38 @@ package struct OrganizationSync: Sendable {
         var dataset: Dataset
     }
 
-    private func listing(_ slugs: [String]) async throws -> [Organization] {
-        let listing = try await OrganizationDirectory(warehouse: warehouse).active(only: slugs)
-        for slug in listing.invalidSlugs where task.isMine(slug) {
+    /// What this run is for: the named organizations, or all of them, and of those the task's share.
+    private func isMine(_ slug: String, _ slugs: [String]) -> Bool {
+        task.isMine(slug) && (slugs.isEmpty || slugs.contains(slug))
+    }
+
+    /// Who owns a dataset is decided over all organizations, so that every task and every `--org` comes to the same answer.
+    private func targets(_ slugs: [String]) async throws -> [Target] {
+        let listing = try await OrganizationDirectory(warehouse: warehouse).active()
+        for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
         let found = Set(listing.organizations.map(\.slug))
         for slug in slugs where !found.contains(slug) && task.index == 0 {
             report.fail(slug, "no active organization has this slug")
         }
-        return listing.organizations
+        var owners: [DatasetID: String] = [:]
+        return listing.organizations.compactMap { target(for: $0, isMine: isMine($0.slug, slugs), &owners) }
     }
 
-    /// Each task of an execution takes its share; who owns a dataset is decided over all organizations, so that all tasks
-    /// agree.
-    private func targets(_ organizations: [Organization]) -> [Target] {
-        var owners: [String: String] = [:]
-        var targets: [Target] = []
-        for organization in organizations {
-            let (id, problem) = organization.dataset(in: environment)
-            let isMine = task.isMine(organization.slug)
-            if let problem, isMine { report.fail(organization.slug, problem) }
-            guard let id else { continue }
-            if let owner = owners[id.name] {
-                if isMine { report.fail(organization.slug, "dataset \(id) is already that of \(owner)") }
-                continue
-            }
-            owners[id.name] = organization.slug
-            if isMine { targets.append(Target(slug: organization.slug, dataset: dataset(id, of: organization.slug))) }
+    private func target(
+        for organization: Organization, isMine: Bool, _ owners: inout [DatasetID: String]
+    ) -> Target? {
+        let slug = organization.slug
+        let (id, problem) = organization.dataset(in: environment)
+        if let problem, isMine { report.fail(slug, problem) }
+        guard let id else { return nil }
+        if let owner = owners[id] {
+            if isMine { report.fail(slug, "dataset \(id) is already that of \(owner)") }
+            return nil
         }
-        return targets
+        owners[id] = slug
+        return isMine ? Target(slug: slug, dataset: dataset(id, of: slug)) : nil
     }
 
     private func dataset(_ id: DatasetID, of slug: String) -> Dataset {

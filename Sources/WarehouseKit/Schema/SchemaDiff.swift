@@ -8,8 +8,8 @@
 package struct SchemaDiff: Hashable, Sendable {
     /// Paths of the fields that are missing, `address.city` for a nested one.
     package private(set) var additions: [String] = []
-    /// Those of the additions that the catalog calls REQUIRED. BigQuery refuses them on an existing table, so they are added
-    /// as NULLABLE: https://cloud.google.com/bigquery/docs/managing-table-schemas
+    /// Those of the additions that the catalog calls REQUIRED or gives a default value. BigQuery refuses both on an existing
+    /// table, so they are added as NULLABLE and without: https://cloud.google.com/bigquery/docs/managing-table-schemas
     package private(set) var relaxed: [String] = []
     package private(set) var conflicts: [SchemaConflict] = []
     package private(set) var merged: [FieldSchema] = []
@@ -63,10 +63,9 @@ package struct SchemaDiff: Hashable, Sendable {
     private mutating func addition(_ field: FieldSchema, path: String) -> FieldSchema {
         additions.append(path + field.name)
         var field = field
-        if field.mode == .required {
-            relaxed.append(path + field.name)
-            field.mode = .nullable
-        }
+        let losesDefault = field.attributes.removeValue(forKey: "defaultValueExpression") != nil
+        if field.mode == .required || losesDefault { relaxed.append(path + field.name) }
+        if field.mode == .required { field.mode = .nullable }
         return field
     }
 

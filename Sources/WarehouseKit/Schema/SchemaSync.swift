@@ -11,6 +11,7 @@ final class SchemaSync: Sendable {
     private let isDryRun: Bool
     private let report: RunReport
     private let rows = Mutex<[[String]]>([])
+    private let planned = Mutex<[DatasetID: [String]]>([:])
 
     init(warehouse: any Warehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
         self.warehouse = warehouse
@@ -42,6 +43,7 @@ final class SchemaSync: Sendable {
             reportWhatIsNotOurs(&plan)
             if isDryRun {
                 plan.lines.forEach(report.line)
+                planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
                 try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
@@ -61,6 +63,8 @@ final class SchemaSync: Sendable {
         let rows = rows.withLock { $0.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } }
         let header = [title ?? "", "dataset", isDryRun ? "would be done" : "done"]
         let hidden = title == nil ? 1 : 0
+        let plan = planned.withLock { $0.sorted { $0.key < $1.key }.flatMap(\.value) }
+        if isDryRun { report.attach("plan", .array(plan.map { .string($0) })) }
         report.table(header: Array(header.dropFirst(hidden)), rows: rows.map { Array($0.dropFirst(hidden)) })
     }
 
@@ -77,7 +81,8 @@ final class SchemaSync: Sendable {
         for column in step.relaxed {
             report.warn(
                 column,
-                "REQUIRED in the catalog, added as NULLABLE: BigQuery adds no REQUIRED column to an existing table")
+                "added NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
+            )
         }
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")

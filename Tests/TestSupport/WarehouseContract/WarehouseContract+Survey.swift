@@ -6,7 +6,6 @@ extension WarehouseContract {
         survey("nothing where all agree", "agree", actual: catalog, finds: nil),
         survey("nothing in what the customer has added", "extras", finds: nil) { table in
             table.schema.fields.insert(FieldSchema("customer_column", "STRING"), at: 0)
-            table.schema.fields[3].fields.append(FieldSchema("customer_field", "INT64"))
         },
         survey("nothing in a column that could only be added as NULLABLE", "relaxed", finds: nil) { table in
             table.schema.fields[0].mode = .nullable
@@ -27,7 +26,7 @@ extension WarehouseContract {
         survey("a column that is REQUIRED", "required_drift") { $0.schema.fields[1].mode = .required },
         survey("another clustering", "clustering_drift") { $0.clustering = Table.Clustering(fields: ["n", "id"]) },
         survey("no clustering", "unclustered") { $0.clustering = nil },
-        survey("another partitioning", "partitioning_drift") { $0.timePartitioning?.type = "MONTH" },
+        survey("another partitioning", "partitioning_drift") { $0.timePartitioning?.field = "day" },
         survey("no partitioning", "unpartitioned") { $0.timePartitioning = nil },
         Clause("a survey names what is absent") { contract in
             let complete = try await contract.newDataset("survey_complete")
@@ -49,6 +48,20 @@ extension WarehouseContract {
                     missing: .init(datasetExists: false, absent: ["costs", "usage"], differing: []),
                 ])
         },
+        // What a survey finds is a hint: BigQuery's view shows a RECORD as the text of its type.
+        Clause("a survey finds at most that one table where the customer has added to a RECORD") { contract in
+            let dataset = try await contract.newDataset("survey_inner_extras")
+            var table = catalog
+            table.schema.fields[3].fields.append(FieldSchema("customer_field", "INT64"))
+            let reference = try contract.reference(dataset, "costs")
+            #expect(try await contract.warehouse.createTable(reference, table))
+
+            let wanted = [NamedTable("costs", catalog)]
+            let survey = try await contract.warehouse.survey([dataset], for: wanted, known: reference)
+
+            let hint = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: ["costs"])
+            #expect(survey.findings.isEmpty || survey.findings == [dataset: hint])
+        },
         Clause("a survey of no datasets finds nothing") { contract in
             let survey = try await contract.warehouse.survey([], for: [NamedTable("costs", catalog)], known: nil)
 
@@ -62,7 +75,7 @@ extension WarehouseContract {
             FieldSchema("id", "STRING", mode: .required), FieldSchema("n", "INTEGER"),
             FieldSchema("tags", "STRING", mode: .repeated),
             FieldSchema("project", "RECORD", fields: [FieldSchema("id", "STRING"), FieldSchema("number", "INTEGER")]),
-            FieldSchema("seen_at", "TIMESTAMP"),
+            FieldSchema("seen_at", "TIMESTAMP"), FieldSchema("day", "DATE"),
         ],
         timePartitioning: Table.TimePartitioning(type: "DAY", field: "seen_at"),
         clustering: Table.Clustering(fields: ["id", "n"]))

@@ -44,6 +44,8 @@ import WarehouseKit
         .refusal(400, "invalidQuery", "Could not serialize access to table p:d.t due to concurrent update"),
         .refusal(400, "resourcesExceeded", "Too many DML statements outstanding against table p:d.t, limit is 20."),
         .json(#"{"status": {"errorResult": {"reason": "jobInternalError", "message": "again"}}}"#),
+        .json(#"{"status": {"errorResult": {"reason": "rateLimitExceeded", "message": "again"}}}"#),
+        .json(#"{"jobComplete": true, "errors": [{"reason": "backendError", "message": "again"}]}"#),
     ])
     func startsANewJobWhereTheFirstOneFailed(_ failure: ScriptedReply) async throws {
         let fixture = try BigQueryFixture([failure, .number(7)])

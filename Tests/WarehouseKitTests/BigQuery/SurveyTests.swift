@@ -142,7 +142,7 @@ import WarehouseKit
         ])
 
         let survey = try await fixture.warehouse.survey(
-            Self.ids(2) + Self.ids(3), for: Self.tables, known: Self.known)
+            Self.ids(3) + Self.ids(3), for: Self.tables, known: Self.known)
 
         #expect(survey.findings.keys.map(\.name) == ["org_2"])
         #expect(fixture.server.requests[2].query["pageToken"] == "p2")

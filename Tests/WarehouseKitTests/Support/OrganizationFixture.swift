@@ -32,11 +32,11 @@ struct OrganizationFixture {
                 "add an organization",
                 """
                 INSERT INTO `organizations.org_profiles` (org_slug, company_name, admin_email, org_dataset_id, status, created_at)
-                VALUES (@slug, 'Company', 'admin@acme.example', @dataset, @status, TIMESTAMP '2026-01-31 00:00:00+00')
+                VALUES (@slug, 'Company', 'admin@acme.example', @dataset, @status, @now)
                 """,
                 parameters: [
                     "slug": .string(profile.slug), "dataset": .string(profile.dataset),
-                    "status": .string(profile.status),
+                    "status": .string(profile.status), "now": .timestamp(CountingTokens.now),
                 ]))
     }
 

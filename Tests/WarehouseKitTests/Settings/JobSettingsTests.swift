@@ -1,0 +1,64 @@
+import ArgumentParser
+import JobRuntime
+import TestSupport
+import Testing
+import WarehouseKit
+
+@Suite struct JobSettingsTests {
+    private static let project = ["GCP_PROJECT_ID": "acme-test-1"]
+
+    @Test func readsTheBuiltInCatalog() {
+        var reader = EnvironmentReader(Self.project)
+
+        let settings = BootstrapSettings(reading: &reader)
+
+        #expect(reader.problems.isEmpty)
+        #expect(settings.environment == nil)
+        #expect(settings.catalog.tables(.organizations).count == 21)
+        #expect(settings.catalog.tables(.operations).count == 3)
+    }
+
+    @Test func needsAnEnvironmentForTheOrganizations() {
+        var reader = EnvironmentReader(Self.project)
+
+        _ = OrganizationSyncSettings(reading: &reader)
+
+        #expect(reader.problems.count == 1)
+        #expect(reader.problems.first?.hasPrefix("ENVIRONMENT is not set") == true)
+    }
+
+    @Test(arguments: ["production", "PROD", "prod;", " test"])
+    func refusesAnUnknownEnvironment(_ name: String) {
+        var forBootstrap = EnvironmentReader(Self.project.merging(["ENVIRONMENT": name]) { $1 })
+        var forSync = forBootstrap
+
+        _ = BootstrapSettings(reading: &forBootstrap)
+        _ = OrganizationSyncSettings(reading: &forSync)
+
+        #expect(forBootstrap.problems.count == 1)
+        #expect(forSync.problems == forBootstrap.problems)
+    }
+
+    @Test func namesEveryProblemOfAnotherCatalogBesideTheOthers() throws {
+        let folder = try TemporaryFolder()
+        var reader = EnvironmentReader(["CATALOG_DIR": folder.path])
+
+        _ = BootstrapSettings(reading: &reader)
+
+        #expect(reader.problems.count == 3)
+        #expect(reader.problems.filter { $0.hasPrefix("CATALOG_DIR: \(folder.path)/") }.count == 2)
+    }
+
+    @Test(arguments: [["a;drop"], ["ok", ""], ["../x"], ["ａcme"], [String(repeating: "x", count: 300)]])
+    func refusesAHostileSlugOnTheCommandLine(_ slugs: [String]) {
+        let arguments = slugs.flatMap { ["--org", $0] }
+
+        let error = #expect(throws: (any Error).self) { try OrganizationSyncOptions.parse(arguments) }
+
+        #expect(error.map { OrganizationSyncOptions.message(for: $0) }?.contains("is not a valid slug") == true)
+    }
+
+    @Test func takesSeveralOrganizations() throws {
+        #expect(try OrganizationSyncOptions.parse(["--org", "acme", "--org", "globex"]).org == ["acme", "globex"])
+    }
+}
