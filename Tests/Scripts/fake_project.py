@@ -85,13 +85,13 @@ class FakeGoogle:
     def faults(self, *faults):
         self.control("POST", "config", {"faults": list(faults)})
 
-    def run(self, *command, **options):
+    def run(self, *command, environment=None):
         """Output, errors and exit code, with gcloud's calls and the requests that were made."""
         calls, log = self.folder / "calls", self.folder / "requests.jsonl"
         calls.write_text("")
         before = log.stat().st_size if log.exists() else 0
-        done = subprocess.run([str(part) for part in command], env=self.environment, capture_output=True, text=True, cwd=ROOT,
-                              stdin=subprocess.DEVNULL, check=False, **options)
+        done = subprocess.run([str(part) for part in command], env=environment or self.environment, capture_output=True, text=True,
+                              cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
         done.gcloud = calls.read_text().splitlines()
         with open(log, encoding="utf-8") as lines:
             lines.seek(before)

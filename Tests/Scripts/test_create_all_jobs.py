@@ -1,9 +1,12 @@
 """create-all-jobs.sh from an empty project to a deployed one, twice."""
 import json
+import pathlib
+import shutil
+import tempfile
 import unittest
 import urllib.request
 
-from fake_project import PROJECT, REGION, container, fake, job, members, mutating, needs_gcloud, trigger
+from fake_project import PROJECT, REGION, ROOT, container, fake, job, members, mutating, needs_gcloud, trigger
 
 SCHEDULES = {
     "quota-reset-daily": "0 0 * * *", "quota-reset-monthly": "5 0 1 * *", "stale-cleanup": "*/15 * * * *",
@@ -85,6 +88,32 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual((done.returncode, mutating(done.requests)), (0, []))
         self.assertIn("Nothing to do.", done.stdout)
         self.assertLessEqual(len(done.gcloud), 15)
+
+    def test_without_endpoints_of_its_own_it_goes_to_google_over_tls(self):
+        self.google.put(self.google.deployed())
+        real = {k: v for k, v in self.google.environment.items() if not k.startswith("CLOUDSDK_API_ENDPOINT_OVERRIDES_")}
+        done = self.google.run(ROOT / "scripts/create-all-jobs.sh", "test", "--dry-run", environment=real)
+        self.assertIn("Nothing to do.", done.stdout, done.stderr)
+        hosts = {r["host"].partition(":")[0] for r in done.requests if r["path"] != "/token"}
+        self.assertTrue(all(host.endswith(".googleapis.com") for host in hosts), hosts)
+        self.assertIn("us-central1-run.googleapis.com", hosts)
+
+    def test_whom_alerts_notify(self):
+        self.google.put(self.google.deployed())
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            for folder in ("scripts", "deploy"):
+                shutil.copytree(ROOT / folder, root / folder)
+            index = root / "deploy/generated/test/deployment.json"
+            index.write_text(json.dumps(json.loads(index.read_text()) | {"alert_emails": ["ops@example.com"]}))
+            done = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
+            again = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Nothing to do.", again.stdout)
+        state = self.google.state()
+        channel = next(iter(state["notification_channels"].values()))
+        self.assertEqual(channel["labels"], {"email_address": "ops@example.com"})
+        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * 8)
 
     def test_gcloud_takes_the_generated_files_as_they_are(self):
         self.google.put(self.google.deployed())

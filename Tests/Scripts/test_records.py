@@ -2,6 +2,7 @@
 import copy
 import subprocess
 import unittest
+import unittest.mock
 
 from fake_project import ROOT
 from deployment import change, executions, output, page, policies, records
@@ -47,6 +48,36 @@ class PolicyTests(unittest.TestCase):
     def test_a_conditional_binding_is_not_removed(self):
         gone = policies.amended(self.policy, set(), {("roles/a", "user:x"), ("roles/a", "user:z")})
         self.assertEqual(gone["bindings"], [self.policy["bindings"][1]])
+
+
+class PatienceTests(unittest.TestCase):
+    def attempts(self, *outcomes):
+        """How long it waits between attempts that end so, and what it ends with."""
+        waits, left = [], list(outcomes)
+
+        def attempt():
+            outcome = left.pop(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        google = unittest.mock.Mock(sleep=waits.append)
+        try:
+            return waits, policies.patiently(google, attempt)
+        except GoogleError as error:
+            return waits, str(error)
+
+    def test_waits_for_a_new_account_and_for_others(self):
+        for error in (GoogleError("Service account a@b does not exist."), GoogleError("Precondition Failed", 412),
+                      GoogleError("Permission denied on secret: projects/1/secrets/s for Revision service account a@b."),
+                      GoogleError("There were concurrent policy changes. Please retry.")):
+            self.assertEqual(self.attempts(error, error, "done"), ([2, 4], "done"))
+
+    def test_gives_up_after_a_minute_with_the_last_error(self):
+        error = GoogleError("Service account a@b does not exist.")
+        self.assertEqual(self.attempts(*[error] * 6), ([2, 4, 8, 16, 30], str(error)))
+
+    def test_does_not_wait_for_a_refusal(self):
+        self.assertEqual(self.attempts(GoogleError("denied", 403)), ([], "denied"))
 
 
 class OwnershipTests(unittest.TestCase):

@@ -49,15 +49,19 @@ def set_access(google, live, name, add, remove):
     patiently(google, once)
 
 
+# What a service says while it does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal
+# only, not its code.
+NOT_KNOWN_YET = ("does not exist", "may not exist", "Permission denied on secret")
+CHANGED_MEANWHILE = ("concurrent policy changes",)
+
+
 def patiently(google, attempt):
     """Repeats after somebody else's change, and while a new account is not known everywhere, which takes up to a minute."""
     for seconds in (2, 4, 8, 16, 30, None):
         try:
             return attempt()
         except GoogleError as error:
-            # gcloud shows the text of the refusal only, not its code.
-            text = str(error)
-            passing = error.status == 412 or "concurrent policy changes" in text or "does not exist" in text
+            passing = error.status == 412 or any(text in str(error) for text in NOT_KNOWN_YET + CHANGED_MEANWHILE)
             if not passing or seconds is None:
                 raise
             google.sleep(seconds)

@@ -2,6 +2,7 @@
 from . import change as phases
 from .access import already
 from .change import Change
+from .policies import patiently
 from .records import job_differences, lacks, trigger_differences
 
 
@@ -11,8 +12,14 @@ def jobs(google, desired, live):
         details = job_differences(job["deployed"], there) if there else [f"image: {job['deployed']['image']}"]
         if details:
             yield Change(phases.JOBS, "update" if there else "create", "job", job["name"], details=details,
-                         jobs=frozenset({job["name"]}), apply=lambda job=job: google.gcloud(
-                             "run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}"))
+                         jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
+                             google, live, job["deployed"]["service account"], lambda: google.gcloud(
+                                 "run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")))
+
+
+def with_account(google, live, email, apply):
+    """An account that this run has made, and its roles, may not be known to the service yet."""
+    return apply() if email in live.accounts else patiently(google, apply)
 
 
 def triggers(google, desired, live):
@@ -25,7 +32,9 @@ def triggers(google, desired, live):
         if details:
             yield Change(phases.TRIGGERS, "update" if there else "create", "trigger", name, details=details,
                          jobs=frozenset({job["name"]}),
-                         apply=lambda w=wanted, t=there, d=details: put_trigger(google, desired, w, t, d))
+                         apply=lambda w=wanted, t=there, d=details: with_account(
+                             google, live, w["httpTarget"]["oauthToken"]["serviceAccountEmail"],
+                             lambda: put_trigger(google, desired, w, t, d)))
 
 
 def put_trigger(google, desired, wanted, there, details):
