@@ -79,6 +79,8 @@ struct AlertPolicies {
                     "query": .string("(sum(increase(\(series)[\(window)s])) or vector(0)) < 1"),
                     // The metric is written a few minutes late.
                     "duration": "300s", "evaluationInterval": window < 86_400 ? "60s" : "300s",
+                    // In a new project the metric exists only after the first execution.
+                    "disableMetricValidation": true,
                 ],
             ],
             """
