@@ -7,55 +7,56 @@ from .policies import set_access, set_policy
 
 
 def accounts(google, desired, live):
+    parent = f"v1/projects/{desired.project}/serviceAccounts"
     for account in desired.accounts:
         email, jobs = account["email"], jobs_of(desired, {"serviceAccount:" + account["email"]})
-        texts = [f"--display-name={account['display_name']}", f"--description={account['description']}"]
-        there = live.accounts.get(email)
+        wanted, there = {"displayName": account["display_name"], "description": account["description"]}, live.accounts.get(email)
         if not there:
+            body = {"accountId": account["id"], "serviceAccount": wanted}
             yield Change(phases.ACCOUNTS, "create", "account", account["id"], jobs=jobs, apply=already(
-                lambda account=account, texts=texts: google.gcloud("iam", "service-accounts", "create", account["id"], *texts)))
+                lambda body=body: google.request("POST", "iam", parent, body=body, repeatable=True)))
             continue
-        pairs = (("display name", "displayName", "display_name"), ("description", "description", "description"))
-        details = [f"{name}: {there.get(key, 'none')} -> {account[want]}" for name, key, want in pairs
-                   if there.get(key, "") != account[want]]
+        details = [f"{name}: {there.get(key, 'none')} -> {wanted[key]}" for name, key in (
+            ("display name", "displayName"), ("description", "description")) if there.get(key, "") != wanted[key]]
         if there.get("disabled"):
             yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=["disabled -> enabled"], jobs=jobs,
-                         apply=lambda email=email: google.gcloud("iam", "service-accounts", "enable", email))
+                         apply=lambda email=email: google.request("POST", "iam", f"{parent}/{email}:enable", repeatable=True))
         if details:
+            body = {"serviceAccount": wanted, "updateMask": "displayName,description"}
             yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=details, jobs=jobs,
-                         apply=lambda email=email, texts=texts: google.gcloud(
-                             "iam", "service-accounts", "update", email, *texts))
+                         apply=lambda email=email, body=body: google.request("PATCH", "iam", f"{parent}/{email}", body=body))
 
 
 def already(create):
-    """gcloud repeats a creation whose answer was lost, and then finds what it has made itself."""
+    """A creation whose answer was lost is repeated, and then finds what it has made itself."""
     def apply():
         try:
             create()
         except GoogleError as error:
-            if "already exists" not in str(error):
+            if "already exists" not in str(error).lower():
                 raise
     return apply
 
 
 def custom_roles(google, desired, live):
+    parent = f"v1/projects/{desired.project}/roles"
     for role in desired.custom_roles:
-        values = [f"--title={role['title']}", f"--description={role['description']}",
-                  f"--permissions={','.join(role['permissions'])}", "--stage=GA"]
+        body = {"title": role["title"], "description": role["description"], "includedPermissions": role["permissions"], "stage": "GA"}
         there = live.roles.get(role["id"])
         if not there:
             yield Change(phases.ACCOUNTS, "create", "custom role", role["id"], apply=already(
-                lambda role=role, values=values: google.gcloud("iam", "roles", "create", role["id"], *values)))
+                lambda role=role, body=body: google.request(
+                    "POST", "iam", parent, body={"roleId": role["id"], "role": body}, repeatable=True)))
             continue
         have, want = set(there.get("includedPermissions", [])), set(role["permissions"])
         details = [f"+ {p}" for p in sorted(want - have)] + [f"- {p}" for p in sorted(have - want)]
         details += [f"{k}: {there.get(k, 'none')} -> {role[k]}" for k in ("title", "description") if there.get(k) != role[k]]
         details += ["deleted -> undeleted"] if there.get("deleted") else []
 
-        def mend(role=role, values=values, deleted=there.get("deleted")):
+        def mend(path=f"{parent}/{role['id']}", body=body, deleted=there.get("deleted")):
             if deleted:
-                google.gcloud("iam", "roles", "undelete", role["id"])
-            google.gcloud("iam", "roles", "update", role["id"], *values)
+                google.request("POST", "iam", f"{path}:undelete", body={})
+            google.request("PATCH", "iam", path, body=body, query={"updateMask": "title,description,includedPermissions,stage"})
         if details:
             yield Change(phases.ACCOUNTS, "update", "custom role", role["id"], mend, details)
 
@@ -69,7 +70,7 @@ def datasets(google, desired, live):
                     "location": desired.index["bigquery_location"],
                     "labels": {"managed_by": "scheduler-jobs", "environment": desired.environment}}
             yield Change(phases.ACCOUNTS, "create", "dataset", name, details=[f"location: {body['location']}"], apply=already(
-                lambda body=body: google.request("POST", "bigquery", parent, body=body)))
+                lambda body=body: google.request("POST", "bigquery", parent, body=body, repeatable=True)))
         yield from policy("dataset access", name, desired, dataset["grants"], dataset_grants(there), lambda add, name=name:
                           set_access(google, live, name, add, set()))
 
@@ -83,21 +84,20 @@ def conflicts(desired, live):
 
 def project(google, desired, live):
     yield from policy("project roles", desired.project, desired, desired.project_grants, live.project_grants, lambda add:
-                      set_policy(google, live.project_policy, ["projects", "set-iam-policy", desired.project], add, set()))
+                      set_policy(google, live, "project", desired.project, add, set()))
 
 
 def secrets(google, desired, live):
     for name, wanted in desired.secret_grants.items():
         yield from policy("secret access", name, desired, wanted, live.secret_grants.get(name, set()), lambda add, name=name:
-                          set_policy(google, lambda: live.secret_policy(name), ["secrets", "set-iam-policy", name], add, set()))
+                          set_policy(google, live, "secret", name, add, set()))
 
 
 def jobs(google, desired, live):
     for name, wanted in desired.job_grants.items():
-        command = ["run", "jobs", "set-iam-policy", name, f"--region={desired.region}"]
         yield from policy("job access", name, desired, wanted, live.job_grants.get(name, set()), phase=phases.JOB_ACCESS,
-                          jobs=frozenset({name}), apply=lambda add, name=name, command=command:
-                          set_policy(google, lambda: live.job_policy(name), command, add, set()))
+                          jobs=frozenset({name}), apply=lambda add, name=name:
+                          set_policy(google, live, "job", name, add, set()))
 
 
 def policy(kind, name, desired, wanted, actual, apply, phase=phases.ACCESS, jobs=None):
@@ -130,13 +130,13 @@ def orphans(google, desired, live):
             found.append(Change(phases.REMOVAL, "delete", kind, name, lambda: apply(beyond), spoken("-", beyond)))
 
     extra("project roles", desired.project, live.project_grants, desired.project_grants, lambda gone: set_policy(
-        google, live.project_policy, ["projects", "set-iam-policy", desired.project], set(), gone))
+        google, live, "project", desired.project, set(), gone))
     for name, wanted in desired.secret_grants.items():
         extra("secret access", name, live.secret_grants.get(name, set()), wanted, lambda gone, name=name: set_policy(
-            google, lambda: live.secret_policy(name), ["secrets", "set-iam-policy", name], set(), gone))
+            google, live, "secret", name, set(), gone))
     for name, wanted in desired.job_grants.items():
         extra("job access", name, live.job_grants.get(name, set()), wanted, lambda gone, name=name: set_policy(
-            google, lambda: live.job_policy(name), ["run", "jobs", "set-iam-policy", name, f"--region={desired.region}"], set(), gone))
+            google, live, "job", name, set(), gone))
     for dataset in desired.datasets:
         extra("dataset access", dataset["name"], dataset_grants(live.datasets[dataset["name"]]), dataset["grants"],
               lambda gone, name=dataset["name"]: set_access(google, live, name, set(), gone))
@@ -145,5 +145,6 @@ def orphans(google, desired, live):
         if email not in known and desired.owns_member("serviceAccount:" + email):
             # After its roles: a policy may not name an account that is gone.
             found.append(Change(phases.ACCOUNT_REMOVAL, "delete", "account", email.partition("@")[0],
-                                lambda email=email: google.gcloud("iam", "service-accounts", "delete", email)))
+                                lambda email=email: google.request(
+                                    "DELETE", "iam", f"v1/projects/{desired.project}/serviceAccounts/{email}")))
     return found

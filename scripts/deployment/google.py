@@ -20,7 +20,7 @@ class GoogleError(Exception):
 
 
 class Google:
-    """Reads over REST, changes through gcloud. `calls` counts gcloud's processes and our own requests."""
+    """Reads and gives access over REST, deploys through gcloud. `calls` counts gcloud's processes and our own requests."""
 
     def __init__(self, project, sleep=time.sleep):
         self.project = project
@@ -61,10 +61,10 @@ class Google:
             if not token:
                 return items
 
-    def request(self, method, service, path, body=None, region=None, query=None, headers=None, reads=False):
+    def request(self, method, service, path, body=None, region=None, query=None, headers=None, repeatable=False):
         """One request; repeated after a passing failure where repeating is harmless."""
         url = self.url(service, path, region, query or {})
-        repeats = method != "POST" or reads
+        repeats = method != "POST" or repeatable
         for attempt in range(5):
             try:
                 return self._send(method, url, body, headers or {})

@@ -23,15 +23,15 @@ class Live:
                 accounts = pool.submit(google.pages, "iam", f"{parent}/serviceAccounts", "accounts", pageSize=100)
                 roles = pool.submit(google.pages, "iam", f"{parent}/roles", "roles", view="FULL", showDeleted="true",
                                     pageSize=300)
-                policy = pool.submit(self.project_policy)
+                policy = pool.submit(self.policy, "project", project)
                 datasets = {d["name"]: pool.submit(self.dataset, d["name"]) for d in desired.datasets}
-                secrets = {s: pool.submit(self.secret_policy, s) for s in desired.secrets}
+                secrets = {s: pool.submit(self.policy, "secret", s) for s in desired.secrets}
             self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
             self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
             self.alerts = [a for a in alerts.result() if self._is_ours(a)]
             self.channels = [c for c in channels.result() if self._is_ours(c)] if channels else []
             if with_access:
-                policies = {n: pool.submit(self.job_policy, n) for n in desired.job_grants if n in self.jobs}
+                policies = {n: pool.submit(self.policy, "job", n) for n in desired.job_grants if n in self.jobs}
                 self.accounts = {a["email"]: a for a in accounts.result()}
                 self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
                 self.project_grants = granted(policy.result())
@@ -43,17 +43,18 @@ class Live:
         labels = thing.get("userLabels", {})
         return labels.get("managed-by") == "scheduler-jobs" and labels.get("environment") == self.desired.environment
 
-    def project_policy(self):
-        return self.google.request("POST", "cloudresourcemanager", f"v1/projects/{self.desired.project}:getIamPolicy",
-                                   body=CONDITIONAL, reads=True)
+    def place(self, kind, name):
+        """Where the IAM policy of the project, a secret or a job is: service, path and region."""
+        project, region = f"v1/projects/{self.desired.project}", self.desired.region
+        return {"project": ("cloudresourcemanager", project, None), "secret": ("secretmanager", f"{project}/secrets/{name}", None),
+                "job": ("run", f"{project}/locations/{region}/jobs/{name}", region)}[kind]
 
-    def secret_policy(self, name):
-        return self.google.get("secretmanager", f"v1/projects/{self.desired.project}/secrets/{name}:getIamPolicy",
-                               **{"options.requestedPolicyVersion": 3})
-
-    def job_policy(self, name):
-        place = f"projects/{self.desired.project}/locations/{self.desired.region}"
-        return self.google.get("run", f"v1/{place}/jobs/{name}:getIamPolicy", self.desired.region)
+    def policy(self, kind, name):
+        service, path, region = self.place(kind, name)
+        if kind == "project":
+            return self.google.request("POST", service, f"{path}:getIamPolicy", body=CONDITIONAL, repeatable=True)
+        query = {"options.requestedPolicyVersion": 3} if kind == "secret" else {}
+        return self.google.get(service, f"{path}:getIamPolicy", region, **query)
 
     def dataset(self, name):
         """The dataset as BigQuery describes it, or `None`."""

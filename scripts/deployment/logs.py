@@ -16,7 +16,7 @@ class ExecutionLog:
         """Entries that came since the last call, oldest first."""
         fresh, token = [], ""
         while True:
-            reply = self.google.request("POST", "logging", "v2/entries:list", reads=True, body={
+            reply = self.google.request("POST", "logging", "v2/entries:list", repeatable=True, body={
                 "resourceNames": [f"projects/{self.project}"], "filter": self.filter, "orderBy": "timestamp asc",
                 "pageSize": 1000, **({"pageToken": token} if token else {})})
             for entry in reply.get("entries", []):

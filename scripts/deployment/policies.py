@@ -1,8 +1,4 @@
 """Changing IAM policies and access lists: read, change our own entries, write with what was read as a condition."""
-import json
-import os
-import tempfile
-
 from .google import GoogleError
 from .live import dataset_grants
 
@@ -23,18 +19,12 @@ def amended(policy, add, remove):
     return {**policy, "bindings": [b for b in bindings if b["members"]]}
 
 
-def set_policy(google, read, command, add, remove):
-    """`command` is gcloud's without the policy's file: `projects set-iam-policy PROJECT`."""
-    def once():
-        policy = amended(read(), add, remove)
-        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            json.dump(policy, file)
-        try:
-            google.gcloud(*command, file.name)
-        finally:
-            os.unlink(file.name)
-
-    patiently(google, once)
+def set_policy(google, live, kind, name, add, remove):
+    """The policy of the project, a secret or a job. Its etag makes sure that nobody else's change is lost."""
+    service, path, region = live.place(kind, name)
+    patiently(google, lambda: google.request(
+        "POST", service, f"{path}:setIamPolicy", region=region, repeatable=True,
+        body={"policy": amended(live.policy(kind, name), add, remove)}))
 
 
 def set_access(google, live, name, add, remove):
