@@ -37,10 +37,10 @@ let package = Package(
         .trait(name: "EmbeddedWarehouse", description: "WAREHOUSE_URL=sqlite:PATH, for a laptop, a demo and tests."),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -56,6 +56,10 @@ let package = Package(
         job("BootstrapJob"),
         job("BootstrapSyncJob"),
         job("OrgSyncAllJob"),
+        job("QuotaResetDailyJob"),
+        job("QuotaResetMonthlyJob"),
+        job("StaleCleanupJob"),
+        job("QuotaCleanupJob"),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
             path: "Sources/Tools/DemoData",
@@ -78,5 +82,13 @@ let package = Package(
         .testTarget(
             name: "DeploymentKitTests", dependencies: ["DeploymentKit", .product(name: "Yams", package: "Yams")],
             exclude: ["Golden"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "TestSupport", "JobRuntime", "WarehouseKit", "HTTPTransport", logging, grdb, "BootstrapJob",
+                "BootstrapSyncJob",
+                "OrgSyncAllJob", "demo-data",
+            ],
+            swiftSettings: settings),
     ]
 )

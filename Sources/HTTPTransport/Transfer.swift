@@ -8,6 +8,8 @@ import Synchronization
 final class Transfer: @unchecked Sendable {
     let request: OutgoingRequest
     let isCancelled = Atomic(false)
+    /// Whether the loop's thread has it; read and written there only.
+    var isHandedOver = false
     private let maxResponseBytes: Int
     private var continuation: CheckedContinuation<HTTPResponse, any Error>?
     private(set) var easy: UnsafeMutableRawPointer?

@@ -28,6 +28,7 @@ struct TransferBoard {
 
     mutating func add(_ transfers: [Transfer]) {
         for transfer in transfers {
+            transfer.isHandedOver = true
             if transfer.isCancelled.load(ordering: .acquiring) {
                 transfer.end(with: .failure(CancellationError()))
             } else {
@@ -41,7 +42,8 @@ struct TransferBoard {
         waiting.removeSubrange(..<next)
         next = 0
         waiting.removeAll { $0.isCancelled.load(ordering: .relaxed) }
-        for transfer in transfers {
+        // One that was not handed over is still its caller's; ``add(_:)`` will find it cancelled.
+        for transfer in transfers where transfer.isHandedOver {
             release(transfer.easy)
             transfer.end(with: .failure(CancellationError()))
         }

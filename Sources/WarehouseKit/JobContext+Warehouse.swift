@@ -10,7 +10,13 @@ package protocol WarehouseUser: JobSettings {
 extension JobContext where Job.Settings: WarehouseUser {
     /// Opens the warehouse that the environment names and does the work with it.
     package func withWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
-        let warehouse = try opened()
+        let warehouse: any Warehouse
+        do {
+            warehouse = try opened()
+        } catch {
+            // Nothing was asked of a server yet: a credential file or the path of the warehouse is wrong.
+            throw ConfigurationError(String(describing: error))
+        }
         try await recorded(in: warehouse) { try await work(warehouse) }
     }
 

@@ -8,6 +8,9 @@ import Logging
 struct RunHistory: Sendable {
     static let table = TableReference(Catalog.operationsDataset, "job_runs")!
 
+    /// A stopped run has eight seconds for everything.
+    static let patience = Duration.seconds(6)
+
     var job: String
     var task: CloudRunTask
     var environment: String
@@ -55,8 +58,14 @@ extension JobContext where Job.Settings: WarehouseUser {
     private func write(_ history: RunHistory, _ outcome: RunReport.Outcome, to warehouse: any Warehouse) async {
         guard !isDryRun else { return }
         let statement = history.statement(outcome, finishedAt: Timestamp.wallClock())
-        // A task of its own: that of a stopped run is cancelled, and the row is still wanted.
+        // A task of its own: that of a stopped run is cancelled, and the row is still wanted. It is not waited for much longer
+        // than it takes, so that an outage does not hold up the end of a run.
         let writing = Task { _ = try await warehouse.query(statement) }
+        let timer = Task {
+            try await Task.sleep(for: RunHistory.patience)
+            writing.cancel()
+        }
+        defer { timer.cancel() }
         if case .failure(let error) = await writing.result { logger.warning("no row in the run history: \(error)") }
     }
 }

@@ -112,6 +112,31 @@ class EmulatorTests(unittest.TestCase):
         self.assertEqual([d["datasetReference"]["datasetId"] for d in first["datasets"] + second["datasets"]], ["d", "e"])
         self.assertNotIn("nextPageToken", second)
 
+    def test_merge_says_what_it_inserted_and_updated(self):
+        self.make_table()
+        self.query("INSERT INTO d.t (org_slug, runs) VALUES ('a', 1), ('b', 2)")
+        status, answer = self.query(
+            "MERGE d.t AS t USING (SELECT s, 7 AS n FROM UNNEST(['a', 'b', 'c']) AS s) AS s ON t.org_slug = s.s "
+            "WHEN MATCHED THEN UPDATE SET runs = n WHEN NOT MATCHED THEN INSERT (org_slug, runs) VALUES (s, n)")
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["dmlStats"]["insertedRowCount"], "1")
+        self.assertEqual(answer["dmlStats"]["updatedRowCount"], "2")
+
+    def test_parameters_of_an_update_with_from_are_not_mixed_up(self):
+        self.make_table()
+        self.query("INSERT INTO d.t (org_slug, runs) VALUES ('a', 1)")
+        parameters = [{"name": n, "parameterType": {"type": "INT64"}, "parameterValue": {"value": v}}
+                      for n, v in (("set", "10"), ("from", "20"), ("where", "1"))]
+        status, answer = self.query(
+            "UPDATE d.t AS t SET runs = @set + s.n FROM (SELECT @from AS n) AS s WHERE t.runs = @where",
+            parameterMode="NAMED", queryParameters=parameters)
+        self.assertEqual(answer.get("numDmlAffectedRows"), "1", answer)
+        self.assertEqual(self.query("SELECT runs FROM d.t")[1]["rows"][0]["f"][0]["v"], "30")
+
+    def test_integer_division_keeps_its_operands_together(self):
+        status, answer = self.query("SELECT DIV(9 - 2, 1 + 1), DIV(-7, 2)")
+        self.assertEqual([c["v"] for c in answer["rows"][0]["f"]], ["3", "-3"], answer)
+
     def test_merge_that_matches_twice_is_refused(self):
         self.make_table()
         self.query("INSERT INTO `d.t` (org_slug, runs) VALUES ('a', 1)")

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// A running BigQuery emulator of this project (`Tests/Emulator`), on a free port.
 ///
@@ -63,6 +63,12 @@ package final class EmulatorProcess: Sendable {
 
     package func resetRequestCounts(project: String? = nil) async throws {
         _ = try await control("DELETE", project: project)
+    }
+
+    /// What a GET below `/bigquery/v2` answers, without any of the code under test; an error unless that is 200.
+    package func resource(_ path: String) async throws -> Data {
+        let port = port
+        return try await onOwnThread { try LoopbackExchange.body("GET", "/bigquery/v2\(path)", port: port) }
     }
 
     private func control(_ method: String, project: String?) async throws -> Data {

@@ -20,8 +20,8 @@ package struct SQLAnalyzer: Sendable {
     }
 
     package struct Statement: Sendable {
-        let name: String
-        let sql: String
+        package let name: String
+        package let sql: String
         let parameters: [String: String]
 
         /// - Parameters:

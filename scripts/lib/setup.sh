@@ -31,9 +31,9 @@ need_packages() {
     fi
     say "installing ${missing[*]}"
     # Without an index, or with an old one, the first attempt fails.
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null 2>&1 && return 0
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null 2>&1 && return 0
     "${as_root[@]}" apt-get update -qq >&2 || say "apt-get update failed; trying with the index that is there"
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq "${missing[@]}" >&2 \
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >&2 \
         || fail "apt-get could not install them; $advice"
 }
 

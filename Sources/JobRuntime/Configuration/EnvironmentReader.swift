@@ -32,8 +32,13 @@ package struct EnvironmentReader: Sendable {
         guard let wrong = containsControlCharacters(value) ? "contains control characters" : check(value) else {
             return value
         }
-        note(name, problem: "is \(quoted(value)), which \(wrong)", expected: expected)
+        note(name, problem: "is \(quoted(Self.withoutUser(value))), which \(wrong)", expected: expected)
         return nil
+    }
+
+    /// What may be an address loses the user name and password in front of its `@`.
+    private static func withoutUser(_ value: String) -> String {
+        value.lastIndex(of: "@").map { "…" + value[$0...] } ?? value
     }
 
     /// Secret stores often end a value with a line break; it is cut off. The value is never shown, not even a wrong one.

@@ -35,9 +35,12 @@ struct BigQueryAPI: Sendable {
         var scope: BigQueryErrors.Scope
     }
 
+    /// - Parameter attempts: At most so many, where that is less than the policy's.
     /// - Throws: ``WarehouseError`` for any answer that is not 2xx, after the retries.
-    func send(_ call: Call) async throws -> Data {
-        try await retry.run(on: time, decide: { decide($0) }) { _ in
+    func send(_ call: Call, attempts: Int = .max) async throws -> Data {
+        var retry = retry
+        retry.attempts = min(retry.attempts, attempts)
+        return try await retry.run(on: time, decide: { decide($0) }) { _ in
             try await budgets.withPermit(for: call.method) {
                 try await authorizedAttempt(call)
             }
@@ -93,12 +96,21 @@ struct BigQueryAPI: Sendable {
         } catch let error as HTTPTransportError {
             throw WarehouseError(
                 .transport, operation: call.operation, message: error.description,
-                retry: error.isRetryable ? .same : .never)
+                retry: error.isRetryable ? .same : .never, endsRun: Self.concernsEveryRequest(error))
         }
         if (200..<300).contains(response.status) { return response.body }
-        let error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
-        if error.code == .rateLimited { budgets.slowDown(call.method) }
+        var error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
+        if error.code == .rateLimited {
+            budgets.slowDown(call.method)
+            // Nothing was executed, or it is the job that was refused: then the same requestId would only find that one again.
+            if call.method == .jobsQuery { error.retry = .newJob }
+        }
         throw error
+    }
+
+    /// No way to the server: it will be closed to the next organization, too.
+    private static func concernsEveryRequest(_ error: HTTPTransportError) -> Bool {
+        [.nameNotResolved, .connectionFailed, .tlsFailed].contains(error.code)
     }
 
     private func url(of call: Call) -> String {

@@ -18,6 +18,10 @@ enum BigQueryErrors {
         var error =
             first?.reason.flatMap { Self.error(reason: $0, message: message, operation: operation, scope: scope) }
             ?? Self.error(status: response.status, message: message, operation: operation, scope: scope)
+        // "required" stands for a missing login here and for a missing parameter with status 400.
+        if response.status == 401 {
+            error = WarehouseError(.unauthenticated, operation: operation, message: message, endsRun: true)
+        }
         if response.status == 412 {
             error = WarehouseError(.preconditionFailed, operation: operation, message: message)
         }
@@ -55,7 +59,7 @@ enum BigQueryErrors {
         case "billingNotEnabled": return error(.billingNotEnabled, endsRun: true)
         case "accessDenied", "forbidden", "insufficientPermissions", "accessNotConfigured":
             return error(.accessDenied, endsRun: scope == .project)
-        case "authError", "required": return error(.unauthenticated, endsRun: true)
+        case "authError": return error(.unauthenticated, endsRun: true)
         case "notFound": return error(.notFound)
         case "duplicate", "alreadyExists": return error(.alreadyExists)
         case "conditionNotMet": return error(.preconditionFailed)

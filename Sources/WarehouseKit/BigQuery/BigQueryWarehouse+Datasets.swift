@@ -13,7 +13,8 @@ extension BigQueryWarehouse {
     package func createDataset(_ dataset: Dataset) async throws -> Bool {
         let call = BigQueryAPI.Call(
             method: .datasetsInsert, verb: .post, path: "/datasets",
-            body: try JSONEncoder().encode(DatasetResource(dataset)), operation: "create dataset \(dataset.id)",
+            body: try JSONEncoder().encode(DatasetResource(dataset, in: api.project)),
+            operation: "create dataset \(dataset.id)",
             scope: .project)
         return try await unlessAlreadyThere { _ = try await api.send(call) }
     }
@@ -60,6 +61,7 @@ extension BigQueryWarehouse {
 /// https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets#Dataset
 private struct DatasetResource: Codable {
     struct Reference: Codable {
+        var projectId: String?
         var datasetId: String
     }
 
@@ -68,8 +70,8 @@ private struct DatasetResource: Codable {
     var description: String?
     var labels: [String: String]?
 
-    init(_ dataset: Dataset) {
-        datasetReference = Reference(datasetId: dataset.id.name)
+    init(_ dataset: Dataset, in project: ProjectID) {
+        datasetReference = Reference(projectId: project.name, datasetId: dataset.id.name)
         location = dataset.location
         description = dataset.description
         labels = dataset.labels.isEmpty ? nil : dataset.labels

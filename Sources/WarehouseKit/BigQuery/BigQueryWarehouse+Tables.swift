@@ -27,7 +27,8 @@ extension BigQueryWarehouse {
     package func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool {
         let call = BigQueryAPI.Call(
             method: .tablesInsert, verb: .post, path: "/datasets/\(reference.dataset)/tables",
-            body: try JSONEncoder().encode(NewTable(reference, table)), operation: "create table \(reference)",
+            body: try JSONEncoder().encode(NewTable(project: api.project, reference: reference, table: table)),
+            operation: "create table \(reference)",
             scope: .dataset)
         return try await unlessAlreadyThere { _ = try await api.send(call) }
     }
@@ -49,13 +50,9 @@ extension BigQueryWarehouse {
 
 /// The catalog's table with the reference that `tables.insert` wants.
 private struct NewTable: Encodable {
+    var project: ProjectID
     var reference: TableReference
     var table: Table
-
-    init(_ reference: TableReference, _ table: Table) {
-        self.reference = reference
-        self.table = table
-    }
 
     enum CodingKeys: String, CodingKey {
         case tableReference
@@ -65,7 +62,8 @@ private struct NewTable: Encodable {
         try table.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(
-            ["datasetId": reference.dataset.name, "tableId": reference.table], forKey: .tableReference)
+            ["projectId": project.name, "datasetId": reference.dataset.name, "tableId": reference.table],
+            forKey: .tableReference)
     }
 }
 

@@ -1,8 +1,9 @@
 /// The bulk comparison as one statement over `INFORMATION_SCHEMA`.
 ///
-/// It returns one row for each dataset that differs, and never one for a dataset that agrees. It may name a table that
-/// agrees after all (types of RECORDs are compared as text), but never keeps quiet about a missing column or another type,
-/// mode, partitioning column or clustering. What the view does not show it cannot compare: the unit of the partitions.
+/// It returns one row for each dataset that seems to differ. It may name a table that agrees after all (types of RECORDs are
+/// compared as text; partitions by ingestion time or by a range always count as a difference), but never keeps quiet about a
+/// missing column or another type, mode, partitioning column or clustering. What the view does not show it cannot compare:
+/// the unit of the partitions, and whether the table is a view.
 struct SurveyStatement {
     /// Where the columns and datasets come from.
     enum Source {

@@ -31,7 +31,8 @@ extension Catalog {
         for file in files {
             let path = "\(folder)/\(file)"
             if let contents = FileManager.default.contents(atPath: path) {
-                read.append(CatalogFile(name: String(file.dropLast(5)), path: path, contents: contents))
+                read.append(
+                    CatalogFile(name: String(file.dropLast(5)), path: path, contents: contents, isForeign: true))
             } else {
                 problems.append("\(path): cannot be read")
             }

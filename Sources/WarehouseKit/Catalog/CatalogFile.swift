@@ -8,11 +8,14 @@ package struct CatalogFile: Sendable {
     /// Where it is, for messages.
     package var path: String
     package var contents: Data
+    /// Somebody else's file, in which there may be what we cannot create.
+    package var isForeign: Bool
 
-    package init(name: String, path: String, contents: Data) {
+    package init(name: String, path: String, contents: Data, isForeign: Bool = false) {
         self.name = name
         self.path = path
         self.contents = contents
+        self.isForeign = isForeign
     }
 
     func table() throws(CatalogError) -> NamedTable {
@@ -23,11 +26,28 @@ package struct CatalogFile: Sendable {
             throw CatalogError(problems: ["\(path): \(Self.reason(of: error))"])
         }
         var problems = TableRules.problems(of: table, named: name)
+        if isForeign { problems += unknownMembers() }
         if let type = table.type, type != "TABLE" { problems.insert("type: a \(quoted(type)) is not a table", at: 0) }
         table.etag = nil
         table.type = nil
         guard problems.isEmpty else { throw CatalogError(problems: problems.map { "\(path): \($0)" }) }
         return NamedTable(name, table)
+    }
+
+    private static let members: Set<String> = [
+        "description", "schema", "timePartitioning", "rangePartitioning", "requirePartitionFilter", "clustering",
+        "labels",
+    ]
+    /// What the server makes, and `bq show` prints.
+    private static let outputMembers: Set<String> = [
+        "kind", "etag", "id", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location",
+        "partitionDefinition", "streamingBuffer",
+    ]
+
+    private func unknownMembers() -> [String] {
+        let names = (try? JSONDecoder().decode([String: JSONValue].self, from: contents))?.keys.sorted() ?? []
+        return names.filter { !Self.members.contains($0) && !Self.outputMembers.contains($0) && !$0.hasPrefix("num") }
+            .map { "\($0): tables cannot be created with it; remove it" }
     }
 
     /// Where in the file and why, without the decoder's own names.

@@ -35,6 +35,11 @@ enum TableRules {
             if (field.canonicalType == "STRUCT") == field.fields.isEmpty {
                 problems.append("\(name): a RECORD has fields, and nothing else has")
             }
+            for (name, value) in field.attributes where ["maxLength", "precision", "scale"].contains(name) {
+                if value.string.map({ $0.isEmpty || !$0.utf8.allSatisfy(\.isDigit) }) ?? true {
+                    problems.append("field \(path)\(field.name): \(name) is not a whole number")
+                }
+            }
             if depth > 15 {
                 problems.append("\(name): nested more than 15 levels deep")
             } else {

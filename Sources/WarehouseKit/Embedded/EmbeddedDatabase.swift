@@ -38,11 +38,14 @@
             }
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.inDatabase { database in
-                try checkLayout(of: database)
+                let isNew = try checkedIsNew(database)
                 try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-                try database.inTransaction {
-                    try createMetadata(in: database)
-                    return .commit
+                // Whoever only reads leaves the file as it is.
+                if isNew {
+                    try database.inTransaction {
+                        try createMetadata(in: database)
+                        return .commit
+                    }
                 }
             }
             return queue
@@ -65,7 +68,8 @@
             }
         }
 
-        private static func checkLayout(of database: Database) throws {
+        /// Whether there is nothing in it yet; throws for what is no warehouse.
+        private static func checkedIsNew(_ database: Database) throws -> Bool {
             // One statement, so that what another process creates meanwhile is seen as a whole or not at all.
             let state = try GRDB.Row.fetchOne(
                 database, sql: "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
@@ -74,6 +78,7 @@
             guard version == layout || (version == 0 && isEmpty) else {
                 throw problem(.invalid, "the file is a SQLite database, but not a warehouse of this version")
             }
+            return version != layout
         }
 
         private static func createMetadata(in database: Database) throws {

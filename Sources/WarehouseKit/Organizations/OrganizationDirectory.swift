@@ -36,12 +36,13 @@ package struct OrganizationDirectory: Sendable {
             return try await warehouse.query(Statement("list the active organizations", Self.allActive)).rows
         } catch let error as WarehouseError where error.code == .notFound {
             var error = error
-            error.message += " - run bootstrap first"
+            error.message +=
+                " - run bootstrap first, or set BIGQUERY_LOCATION (now \(warehouse.location)) to where it is"
             throw error
         }
     }
 
     static let allActive = """
-        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE' ORDER BY org_slug
+        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE' ORDER BY org_slug, org_dataset_id
         """
 }

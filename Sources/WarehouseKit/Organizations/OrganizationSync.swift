@@ -17,6 +17,8 @@ package struct OrganizationSync: Sendable {
 
     /// Datasets that are worked on at the same time; the requests have budgets of their own.
     private static let atOnce = 64
+    /// The same where tables are created by script: such a script has 100 KB, and the job 512 MiB.
+    private static let scriptsAtOnce = 32
     /// As many tables as `tables.insert` takes in one burst: more are created by one script for each dataset.
     static let mostCreatedByInsert = 30
 
@@ -38,7 +40,6 @@ package struct OrganizationSync: Sendable {
         SchemaSync.declareCounts(in: report)
         let targets = try await targets(slugs)
         report.add(targets.count, to: "organizations")
-        if targets.isEmpty { report.line("no active organization") }
         let tables = catalog.tables(.organization)
         let survey = try await warehouse.survey(
             targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
@@ -47,12 +48,13 @@ package struct OrganizationSync: Sendable {
         }
         report.add(targets.count - work.count, to: "in_sync")
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
+        let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: warehouse, policy: .everything(byScript: creations > Self.mostCreatedByInsert),
+            warehouse: warehouse, policy: .everything(byScript: byScript),
             isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
         if !work.isEmpty { report.begin("organizations", total: work.count) }
-        try await eachConcurrently(work, atOnce: Self.atOnce) { item in
+        try await eachConcurrently(work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { item in
             try await sync.bringUp(item.target.dataset, to: tables, item.finding, subject: item.target.slug)
             report.advance(item.target.slug)
         }
@@ -74,6 +76,7 @@ package struct OrganizationSync: Sendable {
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
+        if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
         let found = Set(listing.organizations.map(\.slug))
         for slug in slugs where !found.contains(slug) && task.index == 0 {
             report.fail(slug, "no active organization has this slug")

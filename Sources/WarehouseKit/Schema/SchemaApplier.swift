@@ -24,9 +24,14 @@ package struct SchemaApplier: Sendable {
     package func apply(_ plan: SchemaPlan) async throws {
         var isNew = false
         if plan.createsDataset { isNew = try await create(plan.dataset) }
-        // A dataset that was there after all may have any of the tables, and a script would leave them as they are.
-        let byScript = policy.createsByScript && isNew == plan.createsDataset
-        try await createTables(plan, byScript: byScript)
+        var newTables = plan.newTables
+        if policy.createsByScript && newTables.count > 1 {
+            // A dataset that was there may have some of the tables after all, and a script would leave them as they are.
+            let present = isNew ? [] : Set(try await warehouse.tables(in: plan.dataset.id))
+            try await createByScript(newTables.filter { !present.contains($0.name) }, in: plan.dataset)
+            newTables.removeAll { !present.contains($0.name) }
+        }
+        try await createEach(newTables, in: plan.dataset)
         for addition in plan.additions {
             try Task.checkCancellation()
             if try await !update(addition, in: plan.dataset) {
@@ -51,16 +56,17 @@ package struct SchemaApplier: Sendable {
         return false
     }
 
-    private func createTables(_ plan: SchemaPlan, byScript: Bool) async throws {
-        if byScript && plan.newTables.count > 1 {
-            try Task.checkCancellation()
-            try await warehouse.createTables(plan.newTables, in: plan.dataset.id)
-            record(SchemaChanges(tablesCreated: plan.newTables.count))
-            return
-        }
+    private func createByScript(_ tables: [NamedTable], in dataset: Dataset) async throws {
+        guard !tables.isEmpty else { return }
+        try Task.checkCancellation()
+        try await warehouse.createTables(tables, in: dataset.id)
+        record(SchemaChanges(tablesCreated: tables.count))
+    }
+
+    private func createEach(_ tables: [NamedTable], in dataset: Dataset) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for table in plan.newTables {
-                group.addTask { try await create(table, in: plan.dataset) }
+            for table in tables {
+                group.addTask { try await create(table, in: dataset) }
             }
             try await group.waitForAll()
         }

@@ -33,8 +33,11 @@ package struct SchemaPlanner: Sendable {
         }
         let diff = SchemaDiff(expected: table.table, actual: actual)
         plan.conflicts += diff.conflicts.map { TableConflict(table: table.name, conflict: $0) }
-        if !diff.additions.isEmpty {
-            plan.additions.append(TableAddition(table: table, diff: diff, etag: actual.etag ?? "*"))
+        guard !diff.additions.isEmpty else { return }
+        guard let etag = actual.etag else {
+            throw WarehouseError(
+                .unexpectedResult, operation: "read table \(reference)", message: "it came without an etag")
         }
+        plan.additions.append(TableAddition(table: table, diff: diff, etag: etag))
     }
 }

@@ -57,12 +57,18 @@ final class SchemaSync: Sendable {
         note(subject, dataset, done.withLock { $0.summary })
     }
 
-    /// One line for each dataset that was worked on, by subject.
+    /// One line for each dataset that was worked on, by subject; the summary's details have the same.
     /// - Parameter title: What subjects are; without it there is no column for them.
     func printTable(title: String? = nil) {
         let rows = rows.withLock { $0.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } }
         let header = [title ?? "", "dataset", isDryRun ? "would be done" : "done"]
         let hidden = title == nil ? 1 : 0
+        let outcomes = rows.map {
+            JSONText.object([
+                ("subject", .string($0[0])), ("dataset", .string($0[1])), ("outcome", .string($0[2])),
+            ])
+        }
+        report.attach("datasets", .array(outcomes))
         let plan = planned.withLock { $0.sorted { $0.key < $1.key }.flatMap(\.value) }
         if isDryRun { report.attach("plan", .array(plan.map { .string($0) })) }
         report.table(header: Array(header.dropFirst(hidden)), rows: rows.map { Array($0.dropFirst(hidden)) })
@@ -81,7 +87,7 @@ final class SchemaSync: Sendable {
         for column in step.relaxed {
             report.warn(
                 column,
-                "added NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
+                "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
             )
         }
         for conflict in step.conflicts {

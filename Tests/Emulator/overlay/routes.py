@@ -39,6 +39,10 @@ F11 tabledata.insertAll: stock answers 500 where a row does not fit.  Here
 F12 a dataset or table that is not there: stock says accessDenied or invalidQuery
     for some.  Here 404 notFound "Not found: Dataset p:d was not found in location
     US"; a job has a location and finds nothing in another one.  (jobs.py)
+F13 dmlStats: stock has none.  Here what a DML statement inserted, updated and
+    deleted.  (dml.py)
+F14 parameters in an UPDATE ... FROM: stock mixes them up.  Here each is where it
+    belongs; DIV(a - b, 2) is no longer a - DIV(b, 2).  (params.py)
 """
 import re
 import sys
@@ -52,6 +56,7 @@ def install():
     from sqlglot import exp
 
     from . import catalog
+    from . import dml
     from . import jobs
     from . import params
     from . import rows
@@ -72,6 +77,7 @@ def install():
     # ---- F1, F9, F10 (statements) ------------------------------------------------
     catalog.install()
     params.install()
+    dml.install()
 
     # ---- F3 -----------------------------------------------------------------
     tb_mod.bq_schema_to_duckdb_columns = catalog.duck_columns

@@ -87,8 +87,10 @@ extension WarehouseContract {
                 try await contract.run(
                     """
                     SELECT @n / 2 AS half, 1 - @n / 2 AS rest, 'Abc' LIKE 'A%' AS alike, 'Abc' LIKE 'a%' AS alike_without_case,
-                        DATE(@instant) AS day
-                    """, ["n": .int64(5), "instant": .timestamp(Timestamp(microseconds: -1))]
+                        DATE(@instant) AS day, UNIX_MICROS(@instant) AS micros, DIV(-@n, 2) AS quotient,
+                        UNIX_MICROS(@never) AS unknown
+                    """,
+                    ["n": .int64(5), "instant": .timestamp(Timestamp(microseconds: -1)), "never": .null(.timestamp)]
                 ).rows.first)
             let counted = try await contract.run(
                 "SELECT COUNTIF(x > 1) AS many, COUNTIF(x > 9) AS none, COUNT(*) AS everything FROM UNNEST(@list) AS x",
@@ -108,6 +110,9 @@ extension WarehouseContract {
             #expect(try calculated.bool("alike"))
             #expect(try calculated.bool("alike_without_case") == false)
             #expect(try calculated.date("day") == CivilDate("1969-12-31"))
+            #expect(try calculated.int64("micros") == -1)
+            #expect(try calculated.int64("quotient") == -2)
+            #expect(try calculated.optionalInt64("unknown") == nil)
             #expect(try counted.rows.first?.int64("many") == 2)
             #expect(try counted.rows.first?.int64("none") == 0)
             #expect(try counted.rows.first?.int64("everything") == 3)

@@ -35,6 +35,30 @@ import WarehouseKit
         #expect(requests[2].query["location"] == "EU")
     }
 
+    @Test func startsANewJobWhenTheOneWaitedForFailedForNoFaultOfItsOwn() async throws {
+        let refusals = Array(repeating: ScriptedReply.refusal(503, "backendError"), count: 3)
+        let failed = ScriptedReply.json(#"{"status": {"errorResult": {"reason": "backendError", "message": "again"}}}"#)
+        let fixture = try BigQueryFixture([Self.running] + refusals + [failed, Self.page([7])])
+
+        let result = try await fixture.query()
+
+        #expect(try result.rows.map { try $0.int64("n") } == [7])
+        let requests = fixture.server.requests
+        #expect(requests.map(\.method) == ["POST", "GET", "GET", "GET", "GET", "POST"])
+        #expect(requests[4].path == "\(BigQueryFixture.path)/jobs/job_1")
+        #expect(requests[0].jsonBody["requestId"] != requests[5].jsonBody["requestId"])
+    }
+
+    @Test func waitsOnForAJobThatGoesOnInSpiteOfRefusals() async throws {
+        let refusals = Array(repeating: ScriptedReply.refusal(503, "backendError"), count: 3)
+        let fixture = try BigQueryFixture([Self.running] + refusals + [.json(#"{"status": {}}"#), Self.page([7])])
+
+        let result = try await fixture.query()
+
+        #expect(try result.rows.map { try $0.int64("n") } == [7])
+        #expect(fixture.server.requests.filter { $0.method == "POST" }.count == 1)
+    }
+
     @Test func readsAllPages() async throws {
         let fixture = try BigQueryFixture([
             Self.page([1, 2], token: "a+b/="), Self.page([3], token: "c"), Self.page([4], token: ""),

@@ -11,7 +11,7 @@ import WarehouseKit
     @Test func readsADataset() async throws {
         let fixture = try BigQueryFixture([
             .json(
-                #"{"datasetReference": {"datasetId": "acme_test", "projectId": "p"}, "location": "EU", "description": "d", "labels": {"a": "b"}, "etag": "x"}"#
+                #"{"datasetReference": {"projectId": "acme-test-1", "datasetId": "acme_test", "projectId": "p"}, "location": "EU", "description": "d", "labels": {"a": "b"}, "etag": "x"}"#
             )
         ])
 
@@ -37,7 +37,7 @@ import WarehouseKit
         #expect(
             request.jsonBody
                 == (try .text(
-                    #"{"datasetReference": {"datasetId": "acme_test"}, "location": "EU", "description": "d", "labels": {"env": "test"}}"#
+                    #"{"datasetReference": {"projectId": "acme-test-1", "datasetId": "acme_test"}, "location": "EU", "description": "d", "labels": {"env": "test"}}"#
                 )))
     }
 
@@ -102,7 +102,7 @@ import WarehouseKit
             request.jsonBody
                 == (try .text(
                     """
-                    {"tableReference": {"datasetId": "acme_test", "tableId": "plans"}, "description": "Plans.",
+                    {"tableReference": {"projectId": "acme-test-1", "datasetId": "acme_test", "tableId": "plans"}, "description": "Plans.",
                      "schema": {"fields": [
                        {"name": "day", "type": "DATE", "mode": "REQUIRED", "description": "Of use."},
                        {"name": "r", "type": "RECORD", "mode": "REPEATED", "fields": [

@@ -40,7 +40,7 @@ import WarehouseKit
 
     @Test(arguments: [
         ScriptedReply.refusal(400, "jobBackendError"), .refusal(400, "jobInternalError"),
-        .refusal(400, "jobRateLimitExceeded"),
+        .refusal(400, "jobRateLimitExceeded"), .refusal(403, "rateLimitExceeded"),
         .refusal(400, "invalidQuery", "Could not serialize access to table p:d.t due to concurrent update"),
         .refusal(400, "resourcesExceeded", "Too many DML statements outstanding against table p:d.t, limit is 20."),
         .json(#"{"status": {"errorResult": {"reason": "jobInternalError", "message": "again"}}}"#),

@@ -87,6 +87,15 @@ import Testing
             ])
     }
 
+    @Test func refusesWhatTablesCannotBeCreatedWith() throws {
+        try write(
+            "organization/a.json",
+            #"{"schema": {"fields": [{"name": "a", "type": "DATE"}]}, "encryptionConfiguration": {"kmsKeyName": "k"}}"#)
+
+        #expect(
+            problems() == ["organization/a.json: encryptionConfiguration: tables cannot be created with it; remove it"])
+    }
+
     @Test func namesAFileThatCannotBeRead() throws {
         try write("organization/a.json", good)
         try FileManager.default.createDirectory(

@@ -66,6 +66,9 @@ import Testing
         Case(
             columns(#"{"name": "_PARTITIONTIME", "type": "DATE"}"#),
             "field _PARTITIONTIME: BigQuery keeps names with _partition for itself"),
+        Case(
+            columns(#"{"name": "a", "type": "STRING", "maxLength": "1), x STRING("}"#),
+            "field a: maxLength is not a whole number"),
         Case(columns(#"{"name": "a", "type": "TEXT"}"#), "field a: unknown type TEXT"),
         Case(columns(#"{"name": "a", "type": "STRING(20)"}"#), "field a: unknown type STRING(20)"),
         Case(columns(#"{"name": "a", "type": "RECORD"}"#), "field a: a RECORD has fields, and nothing else has"),

@@ -25,14 +25,28 @@ import WarehouseKit
     }
 
     @Test(arguments: [
-        "https://oauth2.googleapis.com/token", "https://a.example:8443/x?y=z", "http://localhost/token",
-        "http://127.0.0.1:80",
-        "http://[::1]:9/token", "https://[2001:db8::1]/token", "http://LOCALHOST:1/",
+        "https://oauth2.googleapis.com/token", "https://sts.googleapis.com:8443/x?y=z", "http://localhost/token",
+        "https://accounts.google.com/o/oauth2/token", "http://127.0.0.1:80", "http://[::1]:9/token",
+        "http://LOCALHOST:1/",
     ])
     func takesASafeURL(url: String) throws {
         let fixture = try CredentialFixture()
         try fixture.write(fixture.authorizedUser(["token_uri": url]))
 
         #expect(throws: Never.self) { try fixture.find() }
+    }
+
+    @Test(arguments: [
+        "https://evil.example/token", "https://googleapis.com.evil.example/", "https://evilgoogleapis.com/",
+        "https://google.com/",
+        "https://[2001:db8::1]/token",
+    ])
+    func sendsNoSecretToAnotherHost(url: String) throws {
+        let fixture = try CredentialFixture()
+        try fixture.write(fixture.authorizedUser(["token_uri": url]))
+
+        let error = try #require(throws: CredentialsError.self) { try fixture.find() }
+
+        #expect(error.message == "field `token_uri` must be a host of Google's")
     }
 }

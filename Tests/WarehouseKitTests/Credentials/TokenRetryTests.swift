@@ -82,7 +82,7 @@ import WarehouseKit
 
     @Test func aCertificateThatIsNotTrustedIsNotTriedAgain() async throws {
         let fixture = try CredentialFixture()
-        try fixture.write(fixture.authorizedUser(["token_uri": "https://token.example/"]))
+        try fixture.write(fixture.authorizedUser(["token_uri": "https://token.googleapis.com/"]))
 
         let error = try #require(try await fixture.failure(over: FailingTransport(code: .tlsFailed)))
 

@@ -172,7 +172,7 @@
             }
 
             #expect(error?.code == .notFound)
-            #expect(error?.message.hasSuffix("run bootstrap first") == true)
+            #expect(error?.message.contains("run bootstrap first, or set BIGQUERY_LOCATION (now US)") == true)
         }
     }
 #endif

@@ -153,6 +153,10 @@ import Testing
             case ("GET", "acme_test"):
                 .json(#"{"datasetReference": {"datasetId": "acme_test"}, "location": "us"}"#)
             case ("POST", "tables"): .refusal(409, "duplicate")
+            case ("GET", "tables"):
+                .json(
+                    #"{"tables": [{"tableReference": {"tableId": "plans"}}, {"tableReference": {"tableId": "other"}}]}"#
+                )
             case ("GET", _): Self.table(["a"], etag: "1")
             case ("PATCH", _): .json("{}")
             default: .refusal(400, "invalid")

@@ -1,3 +1,4 @@
+import TestSupport
 import WarehouseKit
 
 /// Random schemas whose names, types and modes collide often.

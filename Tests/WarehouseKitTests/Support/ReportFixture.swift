@@ -24,6 +24,8 @@ final class ReportFixture: Sendable {
     var failures: [(subject: String, reason: String)] { report.record.withLock { $0.failures.kept } }
     var warnings: [(subject: String, reason: String)] { report.record.withLock { $0.warnings.kept } }
 
+    var skipReason: String? { report.record.withLock { $0.skipReason } }
+
     subscript(count: String) -> Int { report.count(of: count) }
 
     private final class Sink: Sendable {

@@ -77,6 +77,7 @@ struct CredentialFile {
     func endpoint(_ name: String, default fallback: String? = nil) throws(CredentialsError) -> EndpointURL {
         let text = if let fallback, !has(name) { fallback } else { try string(name) }
         guard let url = EndpointURL(text) else { throw invalid(name, EndpointURL.rule) }
+        guard url.isGoogles else { throw invalid(name, "must be a host of Google's") }
         return url
     }
 

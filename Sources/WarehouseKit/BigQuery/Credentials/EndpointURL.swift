@@ -7,6 +7,7 @@ struct EndpointURL: Sendable {
     private static let thisMachine: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
 
     let text: String
+    private let host: String
 
     /// `exceptions` are hosts that may be asked over plain http as well.
     init?(_ text: String, plainHTTPAlsoTo exceptions: Set<String> = []) {
@@ -21,6 +22,13 @@ struct EndpointURL: Sendable {
         guard scheme == "https" || scheme == "http" && (Self.thisMachine.contains(host) || exceptions.contains(host))
         else { return nil }
         self.text = text
+        self.host = host
+    }
+
+    /// Google's own, or this machine: where keys and refresh tokens may go, whatever a credential file says.
+    var isGoogles: Bool {
+        host == "accounts.google.com" || host == "googleapis.com" || host.hasSuffix(".googleapis.com")
+            || Self.thisMachine.contains(host)
     }
 
     /// For messages: without the query, in which there may be a secret.

@@ -1,0 +1,100 @@
+import Foundation
+import HTTPTransport
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(30))) struct ServerTroubleTests {
+    @Test(arguments: [
+        ScriptedReply.reset, .closeWithoutReply, .text("unavailable", status: 503), .text("", status: 502),
+        ScriptedWarehouse.refusal(403, "rateLimitExceeded", "too fast"),
+        .truncated(.init("{}      ".utf8), afterBytes: 1),
+    ])
+    func troubleThatPassesIsOutlived(_ trouble: ScriptedReply) async throws {
+        let warehouse = try ScriptedWarehouse { request in
+            if request.index < 2 { return trouble }
+            return ScriptedWarehouse.statement(of: request).contains("org_profiles")
+                ? ScriptedWarehouse.organizations(["acme"]) : ScriptedWarehouse.survey()
+        }
+
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
+
+        let summary = try outcome.succeeded()
+        #expect(summary.counts["in_sync"] == 1)
+        #expect(warehouse.requests.count == 4)
+        #expect(warehouse.server.unexpected.isEmpty)
+    }
+
+    @Test(arguments: [
+        (403, "quotaExceeded", "Quota exceeded: your project exceeded its quota"),
+        (403, "billingNotEnabled", "Billing has not been enabled"),
+        (403, "accessDenied", "User does not have bigquery.jobs.create"), (401, "authError", "Invalid Credentials"),
+    ])
+    func troubleThatStaysEndsTheRunAtOnce(_ status: Int, _ reason: String, _ message: String) async throws {
+        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.refusal(status, reason, message) }
+
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
+
+        let summary = try outcome.failed()
+        #expect(summary.failures.count == 1)
+        #expect(summary.failures.first?.reason.contains(message) == true)
+        #expect(warehouse.requests.count == 1)
+    }
+
+    @Test func quotaThatIsUsedUpHalfWayEndsTheRun() async throws {
+        let slugs = (1...100).map { "org_\($0)" }
+        let warehouse = try ScriptedWarehouse { request in
+            if request.method == "GET" {
+                return ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded for reads")
+            }
+            return ScriptedWarehouse.statement(of: request).contains("WHERE status")
+                ? ScriptedWarehouse.organizations(slugs)
+                : ScriptedWarehouse.survey(slugs.map { ["\($0)_test", "true", nil, "subscription_plans"] })
+        }
+
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
+
+        let summary = try outcome.failed()
+        #expect(summary.failures.contains { $0.reason.contains("Quota exceeded for reads (quotaExceeded)") })
+        #expect(warehouse.requests.count < slugs.count)
+    }
+
+    @Test func aDatasetThatRefusesDoesNotStopTheOthers() async throws {
+        let table = try String(
+            contentsOfFile: Repository.path("Sources/WarehouseKit/Catalog/Tables/organization/subscription_plans.json"),
+            encoding: .utf8)
+        let warehouse = try ScriptedWarehouse { request in
+            if request.path.contains("/globex_test/") {
+                return ScriptedWarehouse.refusal(403, "accessDenied", "no bigquery.tables.get on globex_test")
+            }
+            if request.method == "GET" { return .json(table) }
+            return ScriptedWarehouse.statement(of: request).contains("WHERE status")
+                ? ScriptedWarehouse.organizations(["acme", "globex", "initech"])
+                : ScriptedWarehouse.survey(
+                    ["acme", "globex", "initech"].map { ["\($0)_test", "true", nil, "subscription_plans"] })
+        }
+
+        let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
+
+        let summary = try outcome.failed()
+        #expect(summary.failures.map(\.subject) == ["globex"])
+        #expect(summary.failures.first?.reason.contains("no bigquery.tables.get on globex_test") == true)
+        #expect(summary.counts["organizations"] == 3)
+        for slug in ["acme", "globex", "initech"] {
+            #expect(warehouse.requests.filter { $0.path.contains("/\(slug)_test/tables/") }.count == 1)
+        }
+    }
+
+    @Test func anEmulatorIsSentNoCredentials() async throws {
+        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.survey() }
+        let environment = warehouse.environment.merging([
+            "GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file"
+        ]) { $1 }
+
+        let outcome = try await JobExecutable.bootstrap.run(environment: environment)
+
+        _ = try outcome.succeeded()
+        #expect(warehouse.requests.count == 2)
+        #expect(warehouse.requests.allSatisfy { $0.headers["Authorization"] == nil })
+        #expect(warehouse.requests.allSatisfy { $0.headers["User-Agent"]?.hasPrefix("scheduler-jobs/") == true })
+    }
+}

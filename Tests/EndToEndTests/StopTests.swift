@@ -1,0 +1,81 @@
+import Glibc
+import TestSupport
+import Testing
+import WarehouseKit
+
+/// A run on a slow warehouse that is told to stop half-way.
+@Suite(.timeLimit(.minutes(30))) struct StopTests {
+    private static let slugs = (1...20).map { "org_\($0)" }
+
+    private func stage(_ catalog: CatalogCopy) async throws -> EmulatorStage {
+        let stage = try await EmulatorStage.slow
+        try await stage.prepare(Self.slugs, with: catalog.variables)
+        try await stage.emulator.resetRequestCounts(project: stage.project)
+        return stage
+    }
+
+    private func expectRest(of stopped: JobSummary, on stage: EmulatorStage, _ catalog: CatalogCopy) async throws {
+        let created = stopped.counts["datasets_created"] ?? 0
+        let summary = try await stage.run(.orgSyncAll, with: catalog.variables).succeeded()
+
+        #expect(created < Self.slugs.count)
+        // A request that was under way when the run stopped may have created more than the run knows of.
+        #expect((summary.counts["datasets_created"] ?? 0) <= Self.slugs.count - created)
+        #expect(summary.changes > 0)
+        for slug in Self.slugs { #expect(try await stage.tables(in: "\(slug)_test")?.count == 2) }
+    }
+
+    @Test(arguments: [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")])
+    func aSignalEndsTheRunWithItsSummary(_ signal: Int32, _ name: String) async throws {
+        let catalog = try CatalogCopy(organizationTables: 2)
+        let stage = try await stage(catalog)
+
+        let job = try stage.start(.orgSyncAll, with: catalog.variables)
+        // The list, the comparison, and then some creations.
+        while job.isRunning, try await stage.progress() < 6 { try await Task.sleep(for: .milliseconds(5)) }
+        job.send(signal)
+        let outcome = try await job.outcome()
+
+        #expect(outcome.ending == .exited(75), "\(outcome.output) \(outcome.error)")
+        let summary = try outcome.summary()
+        #expect(summary.status == "stopped")
+        #expect(summary.reason == "\(name) received")
+        #expect(summary.counts["organizations"] == Self.slugs.count)
+        #expect(outcome.error.contains("\(name) received: stopping at the next safe point"))
+        try await expectRest(of: summary, on: stage, catalog)
+    }
+
+    @Test func theDeadlineEndsTheRunWithItsSummary() async throws {
+        // Too slow for the work to be over within a second, whatever else the machine does.
+        let emulator = try await EmulatorProcess.start(delayMilliseconds: 400)
+        let stage = EmulatorStage(emulator)
+        let catalog = try CatalogCopy(organizationTables: 2)
+        try await stage.prepare(Self.slugs, with: catalog.variables)
+
+        let outcome = try await stage.run(
+            .orgSyncAll, with: catalog.variables.merging(["DEADLINE_SECONDS": "1"]) { $1 })
+
+        #expect(outcome.ending == .exited(75), "\(outcome.output) \(outcome.error)")
+        let summary = try outcome.summary()
+        #expect(summary.status == "stopped")
+        #expect(summary.reason?.hasPrefix("deadline of 1") == true)
+        try await expectRest(of: summary, on: stage, catalog)
+        try await emulator.stop()
+    }
+
+    /// Nothing can be written to the run history either, so that the run ends when its time of grace is over.
+    @Test(arguments: [JobExecutable.bootstrap, .bootstrapSync, .orgSyncAll])
+    func aSignalIsObeyedThoughTheServerIsSilent(_ executable: JobExecutable) async throws {
+        let silent = try ScriptedServer { _ in .delayed(.seconds(600), .json("{}")) }
+
+        let job = try executable.start(environment: ScriptedWarehouse.environment(silent))
+        while job.isRunning, silent.requests.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        job.send(SIGTERM)
+        let outcome = try await job.outcome()
+
+        #expect(outcome.ending == .exited(75), "\(outcome.output) \(outcome.error)")
+        let summary = try outcome.summary()
+        #expect(summary.status == "stopped")
+        #expect(summary.changes == 0)
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import HTTPTransport
+import JobRuntime
+import Logging
+import TestSupport
+import WarehouseKit
+
+/// A project of its own on a BigQuery emulator.
+struct EmulatorStage: Stage {
+    let emulator: EmulatorProcess
+    let project: String
+
+    init(_ emulator: EmulatorProcess) {
+        self.emulator = emulator
+        project = "e2e-" + UUID().uuidString.lowercased().prefix(23)
+    }
+
+    /// On the emulator that this test process shares.
+    static var shared: EmulatorStage {
+        get async throws { EmulatorStage(try await .shared) }
+    }
+
+    private static let slowEmulator = Task { try await EmulatorProcess.start(delayMilliseconds: 40) }
+
+    /// On one that takes its time for each request, so that a run can be met half-way.
+    static var slow: EmulatorStage {
+        get async throws { EmulatorStage(try await slowEmulator.value) }
+    }
+
+    var environment: [String: String] {
+        ["GCP_PROJECT_ID": project, "BIGQUERY_EMULATOR_HOST": emulator.url, "ENVIRONMENT": "test"]
+    }
+
+    func warehouse() throws -> any Warehouse {
+        guard let id = ProjectID(project) else { throw CocoaError(.formatting) }
+        return BigQueryWarehouse(
+            project: id, location: "US", baseURL: emulator.url, transport: CurlTransport(), credentials: nil,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func progress() async throws -> Int { try await requests().total }
+
+    func requests() async throws -> EmulatorRequestCounts { try await emulator.requestCounts(project: project) }
+
+    /// Runs a job and counts its requests.
+    func counting(_ job: JobExecutable, _ arguments: String..., with variables: [String: String] = [:]) async throws
+        -> (outcome: JobOutcome, requests: EmulatorRequestCounts)
+    {
+        try await emulator.resetRequestCounts(project: project)
+        let outcome = try await job.run(arguments, environment: with(variables))
+        return (outcome, try await requests())
+    }
+
+    func state() async throws -> [String] {
+        var lines: [String] = []
+        for dataset in try await names("/datasets", list: "datasets", reference: "datasetReference", id: "datasetId") {
+            lines.append(try await line("/datasets/\(dataset)"))
+            let tables = try await names(
+                "/datasets/\(dataset)/tables", list: "tables", reference: "tableReference", id: "tableId")
+            for table in tables { lines.append(try await line("/datasets/\(dataset)/tables/\(table)")) }
+        }
+        return lines
+    }
+
+    private func names(_ path: String, list: String, reference: String, id: String) async throws -> [String] {
+        guard case .object(let page) = try await resource(path + "?maxResults=10000"), page["nextPageToken"] == nil
+        else {
+            throw CocoaError(.coderReadCorrupt)
+        }
+        guard case .array(let items) = page[list] ?? .array([]) else { return [] }
+        return items.compactMap { item in
+            guard case .object(let members) = item, case .object(let names) = members[reference],
+                case .string(let name) = names[id]
+            else { return nil }
+            return name
+        }.sorted()
+    }
+
+    /// The resource without what is another each time: versions, times and the project's name.
+    private func line(_ path: String) async throws -> String {
+        guard case .object(var members) = try await resource(path) else { throw CocoaError(.coderReadCorrupt) }
+        for name in [
+            "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "datasetReference", "tableReference",
+        ] {
+            members[name] = nil
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return "\(path) " + String(decoding: try encoder.encode(JSONValue.object(members)), as: UTF8.self)
+    }
+
+    private func resource(_ path: String) async throws -> JSONValue {
+        try JSONDecoder().decode(
+            JSONValue.self, from: await emulator.resource("/projects/\(project)\(path)"))
+    }
+}

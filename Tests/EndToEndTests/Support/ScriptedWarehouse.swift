@@ -1,0 +1,66 @@
+import Foundation
+import TestSupport
+import WarehouseKit
+
+/// A server that answers as BigQuery does, for a job that is to meet trouble.
+struct ScriptedWarehouse {
+    let server: ScriptedServer
+
+    /// The row of the run's history is taken as it comes; the handler is given all other requests.
+    init(_ handler: @escaping ScriptedServer.Handler) throws {
+        server = try ScriptedServer { request in
+            if !Self.isHistory(request) { return handler(request) }
+            return .json(
+                #"{"jobComplete": true, "jobReference": {"jobId": "job_2"}, "numDmlAffectedRows": "1"}"#)
+        }
+    }
+
+    var environment: [String: String] { Self.environment(server) }
+
+    /// Without the history's.
+    var requests: [ScriptedRequest] { server.requests.filter { !Self.isHistory($0) } }
+
+    static func environment(_ server: ScriptedServer) -> [String: String] {
+        ["GCP_PROJECT_ID": "acme-test-1", "BIGQUERY_EMULATOR_HOST": server.url, "ENVIRONMENT": "test"]
+    }
+
+    private static func isHistory(_ request: ScriptedRequest) -> Bool {
+        statement(of: request).contains("INSERT INTO `scheduler_jobs.job_runs`")
+    }
+
+    /// The statement of a request to `jobs.query`.
+    static func statement(of request: ScriptedRequest) -> String {
+        guard case .object(let body)? = try? JSONDecoder().decode(JSONValue.self, from: request.body),
+            case .string(let sql) = body["query"]
+        else { return "" }
+        return sql
+    }
+
+    /// A finished query with text columns; a cell that is `nil` is NULL.
+    static func rows(_ columns: [String], _ rows: [[String?]]) -> ScriptedReply {
+        let fields = columns.map { #"{"name": "\#($0)", "type": "\#($0 == "is_there" ? "BOOLEAN" : "STRING")"}"# }
+        let lines = rows.map { row in
+            #"{"f": ["# + row.map { $0.map { #"{"v": "\#($0)"}"# } ?? #"{"v": null}"# }.joined(separator: ", ") + "]}"
+        }
+        return .json(
+            """
+            {"jobComplete": true, "jobReference": {"jobId": "job_1", "location": "US"}, "totalRows": "\(rows.count)",
+             "schema": {"fields": [\(fields.joined(separator: ", "))]}, "rows": [\(lines.joined(separator: ", "))]}
+            """)
+    }
+
+    /// What the comparison answers: the row of the table that certainly exists, and one for each dataset that differs.
+    static func survey(_ datasets: [[String?]] = []) -> ScriptedReply {
+        rows(["dataset", "is_there", "absent", "differing"], datasets + [["", "true", nil, nil]])
+    }
+
+    static func organizations(_ slugs: [String]) -> ScriptedReply {
+        rows(["org_slug", "org_dataset_id"], slugs.map { [$0, ""] })
+    }
+
+    static func refusal(_ status: Int, _ reason: String, _ message: String) -> ScriptedReply {
+        .json(
+            #"{"error": {"code": \#(status), "message": "outer", "errors": [{"reason": "\#(reason)", "message": "\#(message)"}]}}"#,
+            status: status)
+    }
+}
