@@ -30,8 +30,22 @@ import Testing
         for job in try JobsFileReader.read(Fixture.text("jobs.yaml")).jobs {
             let name = job.executable.value
             guard let code = try? Fixture.text("Sources/Jobs/\(name)/\(name).swift") else { continue }
-            #expect(code.contains("static let name = \"\(job.name)\""), "\(name)")
+            let own = try #require(code.firstMatch(of: /static let name = (.+)/)?.output.1, "\(name)")
+            #expect(try value(of: String(own)) == "\"\(job.name)\"", "\(name)")
         }
+    }
+
+    /// The literal itself, or that of the constant which a library has for it, such as `QuotaReset.dailyJob`.
+    private func value(of expression: String) throws -> String? {
+        let parts = expression.split(separator: ".")
+        guard parts.count == 2 else { return expression }
+        let sources = Fixture.root.appending(path: "Sources")
+        let path = try FileManager.default.subpathsOfDirectory(atPath: sources.path).first {
+            $0.hasSuffix("/\(parts[0]).swift")
+        }
+        let code = try Fixture.text("Sources/\(try #require(path))")
+        return code.split(separator: "\n").first { $0.contains("static let \(parts[1]) = ") }?
+            .components(separatedBy: " = ").last
     }
 
     @Test func jobsAreThoseOfTheService() throws {
