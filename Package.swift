@@ -40,6 +40,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -64,6 +65,11 @@ let package = Package(
             path: "Sources/Tools/DemoData",
             swiftSettings: settings),
         .target(
+            name: "DeploymentKit", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: settings),
+        .executableTarget(
+            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser], path: "Sources/Tools/GenerateJobs",
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
             path: "Tests/TestSupport",
             swiftSettings: settings),
@@ -73,6 +79,9 @@ let package = Package(
         .testTarget(
             name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport", "COpenSSL"],
             swiftSettings: settings),
+        .testTarget(
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", .product(name: "Yams", package: "Yams")],
+            exclude: ["Golden"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

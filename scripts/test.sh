@@ -10,7 +10,7 @@ if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
 usage: scripts/test.sh [argument of swift test ...]
 
 Installs missing system packages (apt) and a Python environment (.venv), builds, and runs the Swift tests and the Python
-tests of the emulator, the analyzer and the checks. With arguments, for instance --filter QuotaResetTests, only the Swift
+tests of the emulator, the analyzer, the scripts and the checks. With arguments, for instance --filter QuotaResetTests, only the Swift
 tests that they choose. The last line is "N passed, N failed"; the exit code is 0 if nothing failed and something ran.
 HELP
     exit 0
@@ -36,7 +36,7 @@ fi
 
 if (($# == 0)); then
     say "running the Python tests"
-    for directory in Tests/Emulator Tests/Analyzer scripts/checks; do
+    for directory in Tests/Emulator Tests/Analyzer Tests/Scripts scripts/checks; do
         .venv/bin/python scripts/checks/run_unittests.py "$directory" "$results/$(basename "$directory").json" || true
     done
 fi

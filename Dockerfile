@@ -1,0 +1,50 @@
+# One image for each job, all from this file:
+#
+#   docker build --build-arg JOB=OrgSyncAllJob --tag org-sync-all .
+#
+# scripts/build-images.sh builds them all. Everything up to the choice of the job is common, so nine images take one build.
+ARG SWIFT_VERSION=6.3
+
+FROM swift:${SWIFT_VERSION}-bookworm AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# Newer patches are wanted, so versions are not pinned.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libcurl4-openssl-dev libssl-dev zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /package
+# Dependencies change seldom: a layer of their own. Package.resolved is taken where there is one.
+COPY Package.swift Package.resolve[d] ./
+RUN swift package resolve
+COPY Sources Sources
+# The manifest names the tests, which are not here; empty folders are enough to leave them out.
+RUN sed -n 's/.*name: "\([A-Za-z]*Tests\|TestSupport\)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
+    && mkdir /jobs \
+    && for job in Sources/Jobs/*/; do \
+        name="$(basename "$job")" \
+        && swift build --configuration release --static-swift-stdlib --disable-default-traits --product "$name" \
+        && strip --strip-all -o "/jobs/$name" ".build/release/$name" \
+        || exit 1; \
+    done
+
+FROM build AS chosen
+ARG JOB
+RUN test -n "$JOB" || { echo "give --build-arg JOB=, one of:" && ls /jobs && exit 1; }
+RUN cp "/jobs/$JOB" /job
+
+FROM debian:bookworm-slim
+# What the binaries are linked to, and the certificates of those that they talk to.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libssl3 libstdc++6 zlib1g \
+    && rm -rf /var/lib/apt/lists/*
+ARG JOB
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="$JOB" \
+      org.opencontainers.image.description="A job of the scheduler jobs service" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=chosen /job /usr/local/bin/job
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/job"]

@@ -1,0 +1,76 @@
+/// A schedule in unix-cron form as Cloud Scheduler takes it: five fields with `*`, lists, ranges, steps and names.
+package struct Cron: Hashable, Sendable {
+    package let text: String
+    let minutes: [Int]
+    let hours: [Int]
+    let daysOfMonth: Set<Int>
+    let months: Set<Int>
+    /// 0 is Sunday.
+    let daysOfWeek: Set<Int>
+
+    /// Throws what is wrong, in words.
+    package init(_ text: String) throws(CronError) {
+        let fields = text.split(separator: " ")
+        guard fields.count == 5 else {
+            throw CronError(
+                "has \(fields.count) fields instead of five: minute, hour, day of month, month, day of week")
+        }
+        self.text = fields.joined(separator: " ")
+        minutes = try Self.values(fields[0], Field(name: "minute", range: 0...59)).sorted()
+        hours = try Self.values(fields[1], Field(name: "hour", range: 0...23)).sorted()
+        daysOfMonth = try Self.values(fields[2], Field(name: "day of month", range: 1...31))
+        months = try Self.values(fields[3], Field(name: "month", range: 1...12, names: Self.monthNames))
+        let days = try Self.values(fields[4], Field(name: "day of week", range: 0...7, names: Self.dayNames))
+        daysOfWeek = Set(days.map { $0 % 7 })
+        guard longestGap != nil else { throw CronError("never comes: no such day in these months") }
+    }
+
+    private struct Field {
+        var name: String
+        var range: ClosedRange<Int>
+        var names: [String: Int] = [:]
+    }
+
+    private static let monthNames = numbered(
+        ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"], from: 1)
+    private static let dayNames = numbered(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"], from: 0)
+
+    private static func numbered(_ names: [String], from first: Int) -> [String: Int] {
+        Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0 + first) })
+    }
+
+    private static func values(_ text: Substring, _ field: Field) throws(CronError) -> Set<Int> {
+        var result: Set<Int> = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pieces = part.split(separator: "/", omittingEmptySubsequences: false)
+            let span = try range(pieces[0], field, isStepped: pieces.count > 1)
+            let step = pieces.count > 1 ? Int(pieces[1]) : 1
+            guard pieces.count <= 2, let step, step > 0 else {
+                throw CronError("has the \(field.name) \(text), where the step is not a positive number")
+            }
+            result.formUnion(stride(from: span.lowerBound, through: span.upperBound, by: step))
+        }
+        return result
+    }
+
+    private static func range(_ text: Substring, _ field: Field, isStepped: Bool) throws(CronError) -> ClosedRange<Int>
+    {
+        if text == "*" { return field.range }
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+        let numbers = ends.compactMap { Int($0) ?? field.names[$0.uppercased()] }
+        guard numbers.count == ends.count, ends.count <= 2, numbers.allSatisfy(field.range.contains) else {
+            let bounds = "\(field.range.lowerBound) to \(field.range.upperBound)"
+            throw CronError("has the \(field.name) \(text), which is not within \(bounds)")
+        }
+        let last = ends.count == 2 ? numbers[1] : isStepped ? field.range.upperBound : numbers[0]
+        guard numbers[0] <= last else { throw CronError("has the \(field.name) \(text), which ends before it begins") }
+        return numbers[0]...last
+    }
+}
+
+/// What is wrong with a schedule: continues a sentence that begins with it.
+package struct CronError: Error, Hashable, CustomStringConvertible, Sendable {
+    package let description: String
+
+    init(_ description: String) { self.description = description }
+}

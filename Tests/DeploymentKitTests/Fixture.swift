@@ -1,0 +1,84 @@
+import Foundation
+
+@testable import DeploymentKit
+
+/// A small `jobs.yaml` that has nothing wrong with it, to change one thing at a time.
+enum Fixture {
+    static let yaml = """
+        environments:
+          test:
+            project: demo-project
+            region: us-central1
+            bigquery_location: US
+            prefix: demo-
+            account_prefix: dm-
+            images: us-central1-docker.pkg.dev/demo-project/jobs
+            image_tag: 1.0.0
+            confirm: false
+            alert_emails: [ops@example.com]
+        custom_roles:
+          reader:
+            title: Reads tables
+            permissions: [bigquery.tables.get]
+        datasets:
+          organizations: The organizations
+        defaults:
+          time_zone: Etc/UTC
+          timeout: 10m
+          retries: 1
+          cpu: 1
+          memory: 512Mi
+          tasks: 1
+          parallelism: 1
+        jobs:
+          - name: sweep
+            executable: SweepJob
+            purpose: Sweeps.
+            schedule: 0 1 * * *
+            exclusive: true
+            environment:
+              DAYS_TO_KEEP: 90
+            secrets:
+              STRIPE_SECRET_KEY: stripe-{environment}
+            arguments: [--region, "{region}"]
+            roles:
+              project: [roles/bigquery.jobUser, reader]
+              organizations: [roles/bigquery.dataEditor]
+          - name: setup
+            executable: SetupJob
+            purpose: Sets up.
+            schedule: manual
+
+        """
+
+    /// The text with one passage replaced, which must be there once.
+    static func yaml(_ passage: String, _ replacement: String) throws -> String {
+        let parts = yaml.components(separatedBy: passage)
+        guard parts.count == 2 else { throw Missing(passage: passage, times: parts.count - 1) }
+        return parts.joined(separator: replacement)
+    }
+
+    static func file() throws -> JobsFile { try JobsFileReader.read(yaml) }
+
+    /// The problems of a text, as `line: message`.
+    static func problems(_ yaml: String) -> [String] {
+        do {
+            _ = try JobsFileReader.read(yaml)
+            return []
+        } catch {
+            return error.all.map { "\($0.line): \($0.message)" }
+        }
+    }
+
+    struct Missing: Error {
+        var passage: String
+        var times: Int
+    }
+
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    static func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appending(path: path), encoding: .utf8)
+    }
+}

@@ -1,0 +1,156 @@
+"""The scripts against a fake of Google's services, through the real gcloud."""
+import atexit
+import copy
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROJECT, REGION = "cloudact-testing-1", "us-central1"
+SERVICES = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())["services"]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+# Counts gcloud's processes: one line a start.
+COUNTING_GCLOUD = """#!/bin/sh
+echo "$*" >>"$GCLOUD_CALLS"
+exec {gcloud} "$@"
+"""
+
+
+class FakeGoogle:
+    """One server for all tests; each test puts the state that it begins with."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fake-google-"))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = subprocess.Popen(
+            [sys.executable, str(ROOT / "Tests/FakeGoogle/server.py"), "--port", str(self.port), "--dir", str(self.folder), "--strict"],
+            stdout=subprocess.DEVNULL)
+        atexit.register(self.stop)
+        self._await_server()
+        (self.folder / "bin").mkdir()
+        gcloud = self.folder / "bin/gcloud"
+        gcloud.write_text(COUNTING_GCLOUD.format(gcloud=shutil.which("gcloud")))
+        gcloud.chmod(0o755)
+        self.environment = self._environment()
+        self.states = {}
+
+    def stop(self):
+        self.server.terminate()
+        self.server.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _await_server(self):
+        for _ in range(200):
+            try:
+                return self.control("GET", "state")
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError("the fake did not start")
+
+    def _environment(self):
+        """What env.sh exports, with the counting gcloud in front."""
+        script = f'. "{ROOT}/Tests/FakeGoogle/env.sh" && env -0'
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDSDK_")}
+        out = subprocess.run(["bash", "-c", script], env={**clean, "FAKE_GOOGLE_VAR": str(self.folder)}, capture_output=True,
+                             check=True).stdout.decode()
+        environment = dict(pair.split("=", 1) for pair in out.split("\0") if "=" in pair)
+        return environment | {"PATH": f"{self.folder}/bin:{environment['PATH']}", "GCLOUD_CALLS": str(self.folder / "calls"),
+                              "NO_COLOR": "1"}
+
+    def control(self, method, name, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/__{name}", data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+
+    def state(self):
+        return self.control("GET", "state")
+
+    def put(self, state):
+        self.control("POST", "reset")
+        self.control("POST", "state", state)
+
+    def faults(self, *faults):
+        self.control("POST", "config", {"faults": list(faults)})
+
+    def run(self, *command, environment=None):
+        """Output, errors and exit code, with gcloud's calls and the requests that were made."""
+        calls, log = self.folder / "calls", self.folder / "requests.jsonl"
+        calls.write_text("")
+        before = log.stat().st_size if log.exists() else 0
+        done = subprocess.run([str(part) for part in command], env=environment or self.environment, capture_output=True, text=True,
+                              cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
+        done.gcloud = calls.read_text().splitlines()
+        with open(log, encoding="utf-8") as lines:
+            lines.seek(before)
+            done.requests = [json.loads(line) for line in lines]
+        return done
+
+    def script(self, name, *arguments):
+        return self.run(ROOT / "scripts" / name, *arguments)
+
+    # ---------------------------------------------------------------- states
+    def prepared(self):
+        """A project with services and secrets, and nothing deployed."""
+        if "prepared" not in self.states:
+            self.control("POST", "reset")
+            self.run("gcloud", "services", "enable", *SERVICES, f"--project={PROJECT}", "--quiet")
+            for secret in ("ca-root-api-key-test", "stripe-secret-key-test"):
+                self.run("bash", "-c", f"printf x | gcloud secrets create {secret} --replication-policy=automatic --data-file=- "
+                                       f"--project={PROJECT} --quiet")
+            self.states["prepared"] = self.state()
+        return copy.deepcopy(self.states["prepared"])
+
+    def deployed(self):
+        """After the first run of create-all-jobs.sh; `first_run` is that run."""
+        if "deployed" not in self.states:
+            self.put(self.prepared())
+            self.first_run = self.script("create-all-jobs.sh", "test", "--yes")
+            self.states["deployed"] = self.state()
+        return copy.deepcopy(self.states["deployed"])
+
+
+_fake = []
+
+
+def fake():
+    if not _fake:
+        _fake.append(FakeGoogle())
+    return _fake[0]
+
+
+needs_gcloud = unittest.skipUnless(shutil.which("gcloud"), "gcloud is not installed")
+
+
+def mutating(requests):
+    """What would have changed something; reading a policy and fetching a token are POSTs too."""
+    reading = (":getIamPolicy", "/token", "/v2/entries:list")
+    return [f"{r['method']} {r['host']}{r['path']}" for r in requests if r["method"] != "GET" and not r["path"].endswith(reading)]
+
+
+def job(state, name):
+    return state["run_jobs"][f"{PROJECT}/{REGION}/{name}"]
+
+
+def container(state, name):
+    return job(state, name)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+
+
+def trigger(state, name):
+    return state["scheduler_jobs"][f"projects/{PROJECT}/locations/{REGION}/jobs/{name}"]
+
+
+def members(policy, role):
+    return {m for b in policy.get("bindings", []) if b["role"] == role for m in b["members"]}

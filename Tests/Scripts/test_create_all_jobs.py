@@ -1,0 +1,153 @@
+"""create-all-jobs.sh from an empty project to a deployed one, twice."""
+import json
+import pathlib
+import shutil
+import tempfile
+import unittest
+import urllib.request
+
+from fake_project import PROJECT, REGION, ROOT, container, fake, job, members, mutating, needs_gcloud, trigger
+
+SCHEDULES = {
+    "quota-reset-daily": "0 0 * * *", "quota-reset-monthly": "5 0 1 * *", "stale-cleanup": "*/15 * * * *",
+    "quota-cleanup": "0 1 * * *", "billing-sync-retry": "*/5 * * * *", "billing-sync-reconcile": "0 2 * * *",
+}
+MANUAL = ("bootstrap", "bootstrap-sync", "org-sync-all")
+
+
+@needs_gcloud
+class CreateAllJobsTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.google = fake()
+
+    def test_lists_everything_that_is_missing_at_once(self):
+        self.google.put({})
+        done = self.google.script("create-all-jobs.sh", "test", "--yes")
+        self.assertEqual(done.returncode, 2)
+        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
+                     "secret stripe-secret-key-test", "gcloud secrets create stripe-secret-key-test"):
+            self.assertIn(text, done.stderr)
+        self.assertEqual(mutating(done.requests), [])
+
+    def test_a_project_out_of_reach_is_said_so(self):
+        self.google.put(self.google.prepared())
+        self.google.faults({"path": "/services$", "status": 403, "message": "no access", "times": 9})
+        done = self.google.script("create-all-jobs.sh", "test", "--yes")
+        self.google.faults()
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"project {PROJECT} cannot be reached as deployer@", done.stderr)
+
+    def test_a_secret_without_a_version_is_missing(self):
+        state = self.google.prepared()
+        state["secrets"][f"projects/{PROJECT}/secrets/stripe-secret-key-test"]["versions"] = []
+        self.google.put(state)
+        done = self.google.script("create-all-jobs.sh", "test", "--yes")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("stripe-secret-key-test has no enabled version", done.stderr)
+
+    def test_the_first_run_makes_everything(self):
+        state = self.google.deployed()
+        self.assertEqual(self.google.first_run.returncode, 0, self.google.first_run.stdout + self.google.first_run.stderr)
+        self.assertEqual(len(self.google.first_run.gcloud), 16, "credentials, nine jobs, six triggers")
+        names = {key.split("/")[-1] for key in state["run_jobs"]}
+        self.assertEqual(names, {f"cloudact-{n}" for n in (*MANUAL, *SCHEDULES)})
+        self.assertEqual({k.split("/")[-1]: t["schedule"] for k, t in state["scheduler_jobs"].items()},
+                         {f"cloudact-{n}-trigger": schedule for n, schedule in SCHEDULES.items()})
+        self.assertEqual(len(state["service_accounts"]), 10)
+        self.assertEqual(len(state["alert_policies"]), 8)
+        self.assertEqual({k.split("/")[-1] for k in state["datasets"]}, {"organizations", "scheduler_jobs"})
+        for name in SCHEDULES:
+            self.assertRegex(self.google.first_run.stdout, rf"(?m)^cloudact-{name} .*created$")
+
+    def test_every_trigger_really_starts_its_job(self):
+        self.google.put(self.google.deployed())
+        for name in SCHEDULES:
+            path = f"v1/projects/{PROJECT}/locations/{REGION}/jobs/cloudact-{name}-trigger:run"
+            self.assertEqual(self.rest("POST", "cloudscheduler", path)["status"], {}, name)
+        started = {e["metadata"]["labels"]["run.googleapis.com/job"] for e in self.google.state()["executions"].values()}
+        self.assertEqual(started, {f"cloudact-{n}" for n in SCHEDULES})
+
+    def test_accounts_have_no_more_than_they_need(self):
+        state = self.google.deployed()
+        project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
+        account = "serviceAccount:ca-test-{}@" + PROJECT + ".iam.gserviceaccount.com"
+        roles = {b["role"] for b in project["bindings"] if any(m.startswith("serviceAccount:ca-test-") for m in b["members"])}
+        self.assertEqual(roles, {"roles/bigquery.jobUser", "roles/bigquery.metadataViewer",
+                                 f"projects/{PROJECT}/roles/cloudact_organization_schema"})
+        self.assertNotIn(account.format("quota-cleanup"), members(project, "roles/bigquery.metadataViewer"))
+        stripe = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
+        self.assertEqual(members(stripe, "roles/secretmanager.secretAccessor"),
+                         {account.format("billing-sync-retry"), account.format("billing-sync-reconcile")})
+        invokers = state["policies"][f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-stale-cleanup"]
+        self.assertEqual(members(invokers, "roles/run.invoker"), {account.format("trigger")})
+        self.assertNotIn(f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-bootstrap", state["policies"])
+
+    def test_a_second_run_changes_nothing(self):
+        self.google.put(self.google.deployed())
+        done = self.google.script("create-all-jobs.sh", "test", "--yes")
+        self.assertEqual((done.returncode, mutating(done.requests)), (0, []))
+        self.assertIn("Nothing to do.", done.stdout)
+        self.assertEqual(len(done.gcloud), 1, done.gcloud)
+
+    def test_without_endpoints_of_its_own_it_goes_to_google_over_tls(self):
+        self.google.put(self.google.deployed())
+        real = {k: v for k, v in self.google.environment.items() if not k.startswith("CLOUDSDK_API_ENDPOINT_OVERRIDES_")}
+        done = self.google.run(ROOT / "scripts/create-all-jobs.sh", "test", "--dry-run", environment=real)
+        self.assertIn("Nothing to do.", done.stdout, done.stderr)
+        hosts = {r["host"].partition(":")[0] for r in done.requests if r["path"] != "/token"}
+        self.assertTrue(all(host.endswith(".googleapis.com") for host in hosts), hosts)
+        self.assertIn("us-central1-run.googleapis.com", hosts)
+
+    def test_whom_alerts_notify(self):
+        self.google.put(self.google.deployed())
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            for folder in ("scripts", "deploy"):
+                shutil.copytree(ROOT / folder, root / folder)
+            index = root / "deploy/generated/test/deployment.json"
+            index.write_text(json.dumps(json.loads(index.read_text()) | {"alert_emails": ["ops@example.com"]}))
+            done = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
+            again = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Nothing to do.", again.stdout)
+        state = self.google.state()
+        channel = next(iter(state["notification_channels"].values()))
+        self.assertEqual(channel["labels"], {"email_address": "ops@example.com"})
+        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * 8)
+
+    def test_gcloud_takes_the_generated_files_as_they_are(self):
+        self.google.put(self.google.deployed())
+        done = self.google.run("gcloud", "run", "jobs", "replace", "deploy/generated/test/jobs/cloudact-billing-sync-retry.yaml",
+                               f"--region={REGION}", f"--project={PROJECT}", "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        state = self.google.state()
+        self.assertEqual(container(state, "cloudact-billing-sync-retry")["env"][-1]["valueFrom"]["secretKeyRef"]["name"],
+                         "stripe-secret-key-test")
+        self.assertEqual(job(state, "cloudact-billing-sync-retry")["metadata"]["generation"], 1)
+        self.assertEqual(trigger(state, "cloudact-billing-sync-retry-trigger")["state"], "ENABLED")
+
+    def test_only_deploys_one_job_with_what_it_needs(self):
+        self.google.put(self.google.prepared())
+        done = self.google.script("create-all-jobs.sh", "test", "--yes", "--only", "cloudact-stale-cleanup")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        state = self.google.state()
+        self.assertEqual([k.split("/")[-1] for k in state["run_jobs"]], ["cloudact-stale-cleanup"])
+        self.assertEqual({e.partition("@")[0] for e in state["service_accounts"]}, {"ca-test-stale-cleanup", "ca-test-trigger"})
+        self.assertEqual([a["userLabels"]["alert"] for a in state["alert_policies"].values()], ["no-success-stale-cleanup"])
+
+    def rest(self, method, service, path):
+        request = urllib.request.Request(f"http://{service}.googleapis.com/{path}", b"{}", {
+            "Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}, method=method)
+        request.set_proxy(f"127.0.0.1:{self.google.port}", "http")
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+
+    @property
+    def token(self):
+        helper = self.google.run("gcloud", "config", "config-helper", "--format=json")
+        return json.loads(helper.stdout)["credential"]["access_token"]
+
+
+if __name__ == "__main__":
+    unittest.main()

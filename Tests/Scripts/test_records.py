@@ -1,0 +1,157 @@
+"""The parts of the scripts that need neither gcloud nor a project."""
+import copy
+import subprocess
+import unittest
+import unittest.mock
+
+from fake_project import ROOT
+from deployment import change, executions, output, page, policies, records
+from deployment.change import Change
+from deployment.desired import Desired
+from deployment.google import GoogleError, gcloud_message
+
+
+class RecordTests(unittest.TestCase):
+    def test_memory_and_cpu_in_other_words_are_the_same(self):
+        for given, expected in (("1024Mi", "1Gi"), ("1Gi", "1Gi"), ("512Mi", "512Mi"), ("0.5Gi", "512Mi"), ("1048576Ki", "1Gi")):
+            self.assertEqual(records.memory(given), expected)
+        self.assertEqual([records.cpus(text) for text in ("1000m", "1", "2", "1500m")], [1, 1, 2, 1.5])
+
+    def test_durations_of_a_trigger_may_have_decimals(self):
+        wanted = next(iter(Desired("test").triggers.values()))
+        live = copy.deepcopy(wanted)
+        live["attemptDeadline"] = "180.000s"
+        del live["retryConfig"]["maxRetryDuration"]
+        self.assertEqual(records.trigger_differences(wanted, live), [])
+        live["retryConfig"]["maxDoublings"] = 5
+        self.assertEqual(records.trigger_differences(wanted, live), ["doublings: 5 -> 4"])
+
+    def test_what_a_service_adds_is_no_difference(self):
+        wanted = {"enabled": True, "conditions": [{"thresholdValue": 0, "filter": "a"}]}
+        live = {"name": "x", "enabled": True, "conditions": [{"name": "y", "filter": "a"}]}
+        self.assertEqual(records.lacks(wanted, live), [])
+        self.assertEqual(records.lacks(wanted, {**live, "enabled": False}), ["enabled"])
+        self.assertEqual(records.lacks(wanted, {**live, "conditions": []}), ["conditions"])
+
+
+class PolicyTests(unittest.TestCase):
+    policy = {"etag": "e", "version": 3, "bindings": [
+        {"role": "roles/a", "members": ["user:x"]},
+        {"role": "roles/a", "members": ["user:z"], "condition": {"title": "nights"}}]}
+
+    def test_other_bindings_stay(self):
+        added = policies.amended(self.policy, {("roles/a", "user:y"), ("roles/b", "user:y")}, set())
+        self.assertEqual(added["etag"], "e")
+        self.assertEqual(added["bindings"], [
+            {"role": "roles/a", "members": ["user:x", "user:y"]}, self.policy["bindings"][1], {"role": "roles/b", "members": ["user:y"]}])
+
+    def test_a_conditional_binding_is_not_removed(self):
+        gone = policies.amended(self.policy, set(), {("roles/a", "user:x"), ("roles/a", "user:z")})
+        self.assertEqual(gone["bindings"], [self.policy["bindings"][1]])
+
+
+class PatienceTests(unittest.TestCase):
+    def attempts(self, *outcomes):
+        """How long it waits between attempts that end so, and what it ends with."""
+        waits, left = [], list(outcomes)
+
+        def attempt():
+            outcome = left.pop(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        google = unittest.mock.Mock(sleep=waits.append)
+        try:
+            return waits, policies.patiently(google, attempt)
+        except GoogleError as error:
+            return waits, str(error)
+
+    def test_waits_for_a_new_account_and_for_others(self):
+        for error in (GoogleError("Service account a@b does not exist."), GoogleError("Precondition Failed", 412),
+                      GoogleError("Permission denied on secret: projects/1/secrets/s for Revision service account a@b."),
+                      GoogleError("There were concurrent policy changes. Please retry.")):
+            self.assertEqual(self.attempts(error, error, "done"), ([2, 4], "done"))
+
+    def test_gives_up_after_a_minute_with_the_last_error(self):
+        error = GoogleError("Service account a@b does not exist.")
+        self.assertEqual(self.attempts(*[error] * 6), ([2, 4, 8, 16, 30], str(error)))
+
+    def test_does_not_wait_for_a_refusal(self):
+        self.assertEqual(self.attempts(GoogleError("denied", 403)), ([], "denied"))
+
+
+class OwnershipTests(unittest.TestCase):
+    def test_environments_in_one_project_do_not_see_each_other(self):
+        test, stage = Desired("test"), Desired("stage")
+        self.assertTrue(test.owns("cloudact-old"))
+        self.assertFalse(test.owns("cloudact-stage-bootstrap"))
+        self.assertTrue(stage.owns("cloudact-stage-bootstrap"))
+        self.assertFalse(stage.owns("cloudact-bootstrap"))
+        self.assertFalse(test.owns("api"))
+        self.assertFalse(test.owns_member("serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com"))
+        self.assertFalse(test.owns_member("serviceAccount:ca-test-bootstrap@another.iam.gserviceaccount.com"))
+
+
+class ChangeTests(unittest.TestCase):
+    def make(self, *changes):
+        seen = []
+        failed, skipped = change.make(changes, lambda item, outcome, message="": seen.append((item.name, outcome)))
+        return seen, [c.name for c, _ in failed], [c.name for c in skipped]
+
+    def refuse(self):
+        raise GoogleError("denied")
+
+    def test_what_needs_a_failed_change_is_left_out(self):
+        a, b = frozenset({"a"}), frozenset({"b"})
+        seen, failed, skipped = self.make(
+            Change(change.JOBS, "create", "job", "a", self.refuse, jobs=a), Change(change.JOBS, "create", "job", "b", str, jobs=b),
+            Change(change.TRIGGERS, "create", "trigger", "a-trigger", str, jobs=a),
+            Change(change.TRIGGERS, "create", "trigger", "b-trigger", str, jobs=b),
+            Change(change.ALERTS, "create", "alert", "shared", str), Change(change.JOB_REMOVAL, "delete", "job", "old", str))
+        self.assertEqual((failed, skipped), (["a"], ["a-trigger", "old"]))
+        self.assertIn(("b-trigger", "done"), seen)
+        self.assertIn(("shared", "done"), seen)
+
+    def test_a_failed_common_part_holds_everything_up(self):
+        _, failed, skipped = self.make(
+            Change(change.ACCOUNTS, "create", "account", "trigger", self.refuse),
+            Change(change.JOBS, "create", "job", "a", str, jobs=frozenset({"a"})))
+        self.assertEqual((failed, skipped), (["trigger"], ["a"]))
+
+
+class TextTests(unittest.TestCase):
+    def test_durations_are_spoken(self):
+        spoken = [output.spoken(s) for s in (0, 59, 61, 200, 7199, 7200, 90000, 200000)]
+        self.assertEqual(spoken, ["0 s", "59 s", "1 min", "3 min", "1 h", "2 h", "25 h", "2 days"])
+
+    def test_the_error_of_gcloud_is_found_in_its_output(self):
+        text = "Deploying...\nWARNING: something\nERROR: (gcloud.run) denied:\nreason\n\nTo update run: gcloud components update\n"
+        self.assertTrue(gcloud_message(text).startswith("(gcloud.run) denied: reason"))
+
+    def test_times_may_have_nanoseconds(self):
+        self.assertEqual(executions.instant("2026-01-31T10:00:00.123456789Z").microsecond, 123456)
+        self.assertEqual(executions.instant("2026-01-31T10:00:00Z").minute, 0)
+
+    def test_the_page_escapes_what_it_shows(self):
+        self.assertEqual(page.section("t", ["<b>"]), "<section><h2>t</h2><ul><li>&lt;b&gt;</li></ul></section>")
+
+
+class UsageTests(unittest.TestCase):
+    def test_every_script_explains_itself(self):
+        for name in ("create-all-jobs.sh", "run-job.sh", "list-jobs.sh", "build-images.sh"):
+            with self.subTest(name):
+                shown = subprocess.run([ROOT / "scripts" / name, "--help"], capture_output=True, text=True, check=False)
+                self.assertEqual(shown.returncode, 0)
+                self.assertIn(f"usage: scripts/{name} <test|stage|prod>", shown.stdout)
+                bare = subprocess.run([ROOT / "scripts" / name], capture_output=True, text=True, check=False)
+                self.assertEqual(bare.returncode, 64)
+
+    def test_an_unknown_environment_names_the_known_ones(self):
+        for name in ("create-all-jobs.sh", "list-jobs.sh", "build-images.sh"):
+            done = subprocess.run([ROOT / "scripts" / name, "staging"], capture_output=True, text=True, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("prod, stage, test", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

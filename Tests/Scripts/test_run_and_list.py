@@ -1,0 +1,109 @@
+"""run-job.sh and list-jobs.sh."""
+import json
+import pathlib
+import re
+import tempfile
+import unittest
+
+from fake_project import PROJECT, REGION, container, fake, mutating, needs_gcloud, trigger
+
+
+@needs_gcloud
+class RunJobTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.google = fake()
+
+    def test_shows_log_and_summary_and_succeeds(self):
+        self.google.put(self.google.deployed())
+        done = self.google.script("run-job.sh", "test", "bootstrap", "--wait", "--", "--dry-run", "--only=a,b")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("would run us-central1-docker.pkg.dev", done.stdout)
+        self.assertRegex(done.stdout, r'summary: \{"job": "cloudact-bootstrap", "status": "succeeded"')
+        self.assertRegex(done.stdout, r"cloudact-bootstrap-\w+ succeeded after ")
+        execution = next(iter(self.google.state()["executions"].values()))
+        self.assertEqual(execution["spec"]["template"]["spec"]["containers"][0]["args"], ["--dry-run", "--only=a,b"])
+
+    def test_a_failed_execution_is_a_failure(self):
+        state = self.google.deployed()
+        container(state, "cloudact-stale-cleanup")["env"].append({"name": "FAKE_RESULT", "value": "fail"})
+        self.google.put(state)
+        done = self.google.script("run-job.sh", "test", "cloudact-stale-cleanup")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("failure: demo_10001: simulated failure", done.stdout)
+
+    def test_async_leaves_at_once(self):
+        self.google.put(self.google.deployed())
+        done = self.google.script("run-job.sh", "test", "org-sync-all", "--async")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(any("/executions/" in r["path"] for r in done.requests), "nobody looks at the execution")
+
+    def test_suggests_the_nearest_name(self):
+        done = self.google.script("run-job.sh", "test", "org-sinc-all")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("did you mean org-sync-all?", done.stderr)
+        self.assertEqual(done.gcloud, [])
+
+    def test_a_job_that_is_not_deployed_is_said_so(self):
+        self.google.put(self.google.prepared())
+        done = self.google.script("run-job.sh", "test", "bootstrap")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cloudact-bootstrap is not deployed: scripts/create-all-jobs.sh test", done.stderr)
+
+    def test_prod_asks_first(self):
+        done = self.google.script("run-job.sh", "prod", "bootstrap")
+        self.assertEqual((done.returncode, done.gcloud), (3, []))
+
+
+@needs_gcloud
+class ListJobsTests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.google = fake()
+
+    def changed(self):
+        """A project with a drift, an orphan, a paused trigger, and one execution that succeeded."""
+        state = self.google.deployed()
+        container(state, "cloudact-bootstrap")["resources"]["limits"]["memory"] = "2Gi"
+        trigger(state, "cloudact-quota-cleanup-trigger")["state"] = "PAUSED"
+        name = f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-gone-trigger"
+        state["scheduler_jobs"][name] = {**trigger(state, "cloudact-stale-cleanup-trigger"), "name": name}
+        self.google.put(state)
+        self.google.script("run-job.sh", "test", "stale-cleanup")
+
+    def test_table_json_and_page(self):
+        self.changed()
+        table = self.google.script("list-jobs.sh", "test")
+        self.assertEqual((table.returncode, mutating(table.requests)), (0, []))
+        self.assertRegex(table.stdout, r"(?m)^cloudact-stale-cleanup +\*/15 \* \* \* \* .* UTC +succeeded .* ago +none$")
+        self.assertRegex(table.stdout, r"(?m)^cloudact-bootstrap +manual .*never run +1$")
+        self.assertRegex(table.stdout, r"(?m)^cloudact-quota-cleanup .* paused +never run, overdue +1$")
+        self.assertIn("memory: 2Gi -> 512Mi", table.stdout)
+        self.assertIn("trigger cloudact-gone-trigger", table.stdout)
+
+        listed = json.loads(self.google.script("list-jobs.sh", "test", "--json").stdout)
+        jobs = {j["job"]: j for j in listed["jobs"]}
+        self.assertEqual(len(jobs), 9)
+        self.assertEqual(jobs["stale-cleanup"]["last_execution"]["status"], "succeeded")
+        self.assertFalse(jobs["stale-cleanup"]["overdue"])
+        self.assertIsNone(jobs["bootstrap"]["next_run"])
+        self.assertEqual(jobs["bootstrap"]["drift"], ["job cloudact-bootstrap: memory: 2Gi -> 512Mi"])
+        self.assertEqual(listed["orphans"], ["trigger cloudact-gone-trigger"])
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "jobs.html"
+            self.assertEqual(self.google.script("list-jobs.sh", "test", "--html", file).returncode, 0)
+            page = file.read_text()
+        self.assertEqual(page.count("<article>"), 9)
+        self.assertEqual(len(re.findall(r'<rect class="good"', page)), 1)
+        self.assertNotRegex(page, r'(?:src|href)=|url\(|@import|<script', "the page loads nothing")
+
+    def test_shows_what_is_not_deployed(self):
+        self.google.put(self.google.prepared())
+        done = self.google.script("list-jobs.sh", "test")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("not deployed"), 9)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,140 @@
+"""scripts/create-all-jobs.sh: brings a project to what jobs.yaml says."""
+import argparse
+import sys
+import time
+
+from . import change, preflight
+from .desired import Desired
+from .google import Google, GoogleError
+from .live import Live
+from .output import colour, number, show_change, table
+from .plan import Plan
+
+DONE, FAILED, MISSING, UNCONFIRMED, USAGE = 0, 1, 2, 3, 64
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def arguments():
+    parser = Parser(prog="scripts/create-all-jobs.sh", add_help=False)
+    parser.add_argument("environment")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--only", metavar="JOB")
+    parser.add_argument("--prune", action="store_true")
+    parser.add_argument("--yes", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options, began = arguments(), time.monotonic()
+    desired = Desired(options.environment)
+    if options.only:
+        names = {j[key]: j["job"] for j in desired.jobs for key in ("job", "name")}
+        if options.only not in names:
+            print(f"jobs.yaml has no job {options.only}; it has: {', '.join(j['job'] for j in desired.jobs)}", file=sys.stderr)
+            return USAGE
+        desired = Desired(options.environment, only=names[options.only])
+    try:
+        google = Google(desired.project)
+    except GoogleError as error:
+        problems = [(f"gcloud is not ready: {error}", "gcloud auth login")]
+    else:
+        print(f"{desired.environment}: project {desired.project}, {desired.region}, as {google.account}")
+        problems = preflight.missing(google, desired)
+    if problems:
+        print(colour("Missing:", "31"), file=sys.stderr)
+        for problem, advice in problems:
+            print(f"  - {problem}\n      {advice}", file=sys.stderr)
+        return MISSING
+    plan = Plan(google, desired, Live(google, desired), options.prune)
+    show(plan, google)
+    code = DONE if not plan.conflicts else FAILED
+    if plan.changes and not options.dry_run:
+        code = confirm(options, desired, plan) or apply(plan) or code
+    elif plan.changes:
+        print(f"Dry run: {number(len(plan.changes), 'change')} would be made.")
+    print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
+    return code
+
+
+def show(plan, google):
+    desired = plan.desired
+    for item in plan.changes:
+        show_change(item)
+    unchanged = [j["name"] for j in desired.jobs if not plan.of_job(j["name"])]
+    if unchanged:
+        print(f"  = unchanged: {', '.join(unchanged)}")
+    if plan.orphans:
+        print("  ? not in jobs.yaml; --prune removes:")
+        for item in plan.orphans:
+            print(f"      {item.title}" + (f" ({'; '.join(item.details)})" if item.details else ""))
+    for conflict in plan.conflicts:
+        print(colour(f"  ! {conflict}", "31"))
+    absent = preflight.missing_images(google, desired) or []
+    if absent:
+        print(colour(f"  ! {len(absent)} of {len(desired.jobs)} images are not in {desired.index['images']}: "
+                     f"scripts/build-images.sh {desired.environment} --push", "33"))
+    if desired.alerts and not desired.index["alert_emails"]:
+        print("  ! alerts notify nobody: jobs.yaml has no alert_emails")
+    if not plan.changes:
+        print("Nothing to do.")
+
+
+def confirm(options, desired, plan):
+    """`None` when the changes may be made."""
+    if options.yes or not (desired.index["confirm"] or plan.removals):
+        return None
+    if not sys.stdin.isatty():
+        print(f"{desired.environment} asks before it changes: run in a terminal, or with --yes", file=sys.stderr)
+        return UNCONFIRMED
+    asked = desired.environment if desired.index["confirm"] else "yes"
+    if input(f"Make {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to go on: ").strip() == asked:
+        return None
+    print("Nothing was changed.")
+    return UNCONFIRMED
+
+
+def apply(plan):
+    """Makes the changes and prints what became of each job."""
+    print(f"Making {number(len(plan.changes), 'change')} ...", flush=True)
+    words = {"done": "32", "failed": "31", "left out": "33"}
+
+    def report(item, outcome, message=""):
+        past = {"create": "created", "update": "updated", "delete": "deleted"}[item.action]
+        line = f"  {past} {item.title}" if outcome == "done" else f"  {outcome}: {item.action} {item.title}"
+        print(colour(line, words[outcome]) + (f": {message}" if message else ""), flush=True)
+
+    failed, skipped = change.make(plan.changes, report)
+    bad, left = {id(c) for c, _ in failed}, {id(c) for c in skipped}
+    print()
+    rows = []
+    for job in plan.desired.jobs:
+        mine = plan.of_job(job["name"])
+        state = ("failed" if any(id(c) in bad for c in mine) else "incomplete" if any(id(c) in left for c in mine)
+                 else next((f"{c.action}d" for c in mine if c.kind == "job"), "updated" if mine else "unchanged"))
+        rows.append([job["name"], job["schedule"] or "manual", job["trigger"] or "", state])
+    table(["JOB", "SCHEDULE", "TRIGGER", "RESULT"], rows)
+    if failed:
+        print(colour(f"{len(failed)} of {number(len(plan.changes), 'change')} failed, {len(skipped)} left out. "
+                     "Run the same command again: it does what is left.", "31"))
+        return FAILED
+    return None
+
+
+def run():
+    try:
+        sys.exit(main())
+    except GoogleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to complete it", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

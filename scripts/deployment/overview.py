@@ -1,0 +1,70 @@
+"""How every job of an environment is doing."""
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
+from . import executions
+from .executions import instant, stamp
+from .live import Live
+from .plan import Plan
+
+HISTORY = 40
+
+
+class JobState:
+    """One job: its trigger, its last executions and where it differs from jobs.yaml."""
+
+    def __init__(self, job, live, plan, history, now):
+        self.job, self.history, self.now = job, history, now
+        self.is_deployed = job["name"] in live.jobs
+        trigger = live.triggers.get(job["trigger"]) or {}
+        self.is_paused = trigger.get("state") == "PAUSED"
+        self.next_run = instant(trigger.get("scheduleTime")) if trigger and not self.is_paused else None
+        self.drift = [f"{c.title}: {'; '.join(c.details) or 'missing'}" for c in plan.of_job(job["name"])]
+        self.last = history[0] if history else None
+        success = next((e for e in history if e.status == "succeeded"), None)
+        self.last_success = success.completed if success else None
+
+    @property
+    def is_overdue(self):
+        """No success within one and a half times the longest time between two runs, as its alert sees it."""
+        gap = self.job["longest_gap_seconds"]
+        if not gap or not self.is_deployed:
+            return False
+        return not self.last_success or (self.now - self.last_success).total_seconds() > 1.5 * gap
+
+    @property
+    def status(self):
+        if not self.is_deployed:
+            return "not deployed"
+        return self.last.status if self.last else "never run"
+
+    def json(self):
+        return {
+            "name": self.job["name"], "job": self.job["job"], "schedule": self.job["schedule"],
+            "time_zone": self.job["time_zone"], "deployed": self.is_deployed, "paused": self.is_paused,
+            "next_run": stamp(self.next_run), "status": self.status, "overdue": self.is_overdue,
+            "last_success": stamp(self.last_success), "last_execution": self.last.json(self.now) if self.last else None,
+            "drift": self.drift,
+        }
+
+
+class Overview:
+    def __init__(self, google, desired):
+        self.desired, self.now = desired, dt.datetime.now(dt.timezone.utc)
+        live = Live(google, desired)
+        self.plan = Plan(google, desired, live)
+        with ThreadPoolExecutor(8) as pool:
+            histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
+                                 if job["name"] in live.jobs else [], desired.jobs)
+            self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
+        alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
+        self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
+                            for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
+        self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
+
+    def json(self):
+        return {
+            "environment": self.desired.environment, "project": self.desired.project, "region": self.desired.region,
+            "time": stamp(self.now), "jobs": [j.json() for j in self.jobs], "differences": self.differences,
+            "orphans": self.orphans,
+        }

@@ -1,0 +1,30 @@
+"""What differs between jobs.yaml and the project, and the changes that mend it."""
+from . import access, resources
+
+
+class Plan:
+    """`changes` are made, `orphans` only with --prune, `conflicts` never."""
+
+    def __init__(self, google, desired, live, prune=False):
+        self.desired, self.live = desired, live
+        parts = [
+            access.accounts(google, desired, live), access.custom_roles(google, desired, live),
+            access.datasets(google, desired, live), access.project(google, desired, live),
+            access.secrets(google, desired, live), resources.jobs(google, desired, live),
+            access.jobs(google, desired, live), resources.triggers(google, desired, live),
+            resources.channels(google, desired, live), resources.alerts(google, desired, live),
+        ]
+        self.changes = [c for part in parts for c in part]
+        self.conflicts = access.conflicts(desired, live)
+        orphans = [] if desired.only else access.orphans(google, desired, live) + resources.orphans(google, desired, live)
+        self.orphans = [] if prune else orphans
+        self.changes += orphans if prune else []
+        self.changes.sort(key=lambda c: c.phase)
+
+    def of_job(self, name):
+        """The changes that concern one deployed job alone."""
+        return [c for c in self.changes if c.jobs == {name}]
+
+    @property
+    def removals(self):
+        return [c for c in self.changes if c.action == "delete"]

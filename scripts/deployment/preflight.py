@@ -1,0 +1,66 @@
+"""What must be there before anything can be deployed."""
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+
+from .google import GoogleError
+
+
+def missing(google, desired):
+    """Everything that is missing, each with what to do about it; empty when deployment can start."""
+    project = desired.project
+    try:
+        enabled = {s["config"]["name"] for s in google.pages(
+            "serviceusage", f"v1/projects/{project}/services", "services", filter="state:ENABLED", pageSize=200)}
+    except GoogleError as error:
+        return [(f"project {project} cannot be reached as {google.account}: {error}",
+                 f"gcloud auth login, or ask for access to {project}")]
+    disabled = [s for s in desired.index["services"] if s not in enabled]
+    found = []
+    if disabled:
+        found.append((f"services not enabled: {', '.join(disabled)}",
+                      f"gcloud services enable {' '.join(disabled)} --project={project}"))
+    return found + missing_secrets(google, desired, "secretmanager.googleapis.com" in enabled)
+
+
+def missing_secrets(google, desired, can_look):
+    if not can_look:
+        return [advice(desired, name, "cannot be there while its service is not enabled") for name in desired.secrets]
+
+    def look(name):
+        path = f"v1/projects/{desired.project}/secrets/{name}/versions"
+        try:
+            versions = google.pages("secretmanager", path, "versions", pageSize=100)
+        except GoogleError as error:
+            if error.status != 404:
+                return (f"secret {name} cannot be looked at: {error}", f"ask for access to {desired.project}")
+            return advice(desired, name, "does not exist")
+        if any(v.get("state") == "ENABLED" for v in versions):
+            return None
+        return (f"secret {name} has no enabled version",
+                f"gcloud secrets versions add {name} --data-file=- --project={desired.project}")
+
+    with ThreadPoolExecutor(8) as pool:
+        return [answer for answer in pool.map(look, desired.secrets) if answer]
+
+
+def advice(desired, name, problem):
+    create = shlex.join(["gcloud", "secrets", "create", name, "--replication-policy=automatic", "--data-file=-",
+                         f"--project={desired.project}"])
+    return f"secret {name} {problem}", f"{create}   (reads the value from standard input)"
+
+
+def missing_images(google, desired):
+    """The images that are not in the repository; `None` where it cannot be told."""
+    host, _, path = desired.index["images"].partition("/")
+    location, is_registry, _ = host.partition("-docker.pkg.dev")
+    if not is_registry or path.count("/") != 1:
+        return None
+    project, repository = path.split("/")
+    try:
+        images = google.pages("artifactregistry",
+                              f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
+                              "dockerImages", pageSize=1000)
+    except GoogleError as error:
+        return [job["deployed"]["image"] for job in desired.jobs] if error.status == 404 else None
+    there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
+    return [job["deployed"]["image"] for job in desired.jobs if job["deployed"]["image"] not in there]

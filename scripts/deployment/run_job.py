@@ -1,0 +1,114 @@
+"""scripts/run-job.sh: starts one execution of a job, and follows it."""
+import json
+import sys
+import time
+
+from . import executions, logs, names
+from .create_all_jobs import FAILED, UNCONFIRMED, USAGE, Parser
+from .desired import Desired
+from .google import Google, GoogleError
+from .output import colour, spoken
+
+STOPPED = 75  # as the jobs themselves say it
+
+
+def arguments():
+    own, separator, rest = sys.argv[1:], "--" in sys.argv, []
+    if separator:
+        own, rest = own[:own.index("--")], own[own.index("--") + 1:]
+    parser = Parser(prog="scripts/run-job.sh", add_help=False)
+    parser.add_argument("environment")
+    parser.add_argument("job")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--wait", action="store_true")
+    how.add_argument("--async", action="store_true", dest="leave")
+    parser.add_argument("--yes", action="store_true")
+    return parser.parse_args(own), rest
+
+
+def main():
+    options, extra = arguments()
+    desired = Desired(options.environment)
+    job = names.find(desired, options.job)
+    if desired.index["confirm"] and not options.yes:
+        if not sys.stdin.isatty():
+            print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
+            return UNCONFIRMED
+        if input(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ").strip() != desired.environment:
+            print("Nothing was started.")
+            return UNCONFIRMED
+    google = Google(desired.project)
+    execution = start(google, desired, job, extra)
+    print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
+    if options.leave:
+        print(f"it goes on by itself; scripts/list-jobs.sh {desired.environment} shows how it ended")
+        return 0
+    try:
+        return follow(google, desired, job, execution)
+    except KeyboardInterrupt:
+        print(f"\n{execution.name} goes on. To end it: gcloud run jobs executions cancel {execution.name} "
+              f"--region={desired.region} --project={desired.project}", file=sys.stderr)
+        return 130
+
+
+def start(google, desired, job, extra):
+    # Arguments may have commas; gcloud takes another separator in front.
+    given = [f"--args=^\x1f^{chr(31).join([*job['deployed']['args'], *extra])}"] if extra else []
+    try:
+        reply = google.gcloud("run", "jobs", "execute", job["name"], f"--region={desired.region}", "--async", "--format=json", *given)
+    except GoogleError as error:
+        if "could not be found" in str(error) or "does not exist" in str(error):
+            raise GoogleError(f"{job['name']} is not deployed: scripts/create-all-jobs.sh {desired.environment}") from None
+        raise
+    return executions.Execution(json.loads(reply))
+
+
+def follow(google, desired, job, execution):
+    """Prints the log until the end, and the summary. Returns the exit code."""
+    log = logs.ExecutionLog(google, desired, job["name"], execution)
+    while execution.status == "running":
+        google.sleep(2)
+        execution = executions.one(google, desired, execution.name)
+        show(log.new())
+    # Entries arrive some seconds late.
+    deadline = time.monotonic() + 20
+    while len(log.summaries) < execution.tasks and log.exits < execution.tasks and time.monotonic() < deadline:
+        google.sleep(2)
+        show(log.new())
+    for summary in log.summaries:
+        show_summary(summary)
+    took = spoken((execution.completed - execution.created).total_seconds()) if execution.completed else ""
+    good = execution.status == "succeeded"
+    print(colour(f"{execution.name} {execution.status}", "32" if good else "31") + f" after {took}"
+          + ("" if good or not execution.message else f": {execution.message}"))
+    if good:
+        return 0
+    return STOPPED if any(s["status"] == "stopped" for s in log.summaries) else FAILED
+
+
+def show(entries):
+    for entry in entries:
+        print(logs.line(entry), flush=True)
+
+
+def show_summary(summary):
+    print(colour("summary: ", "1") + json.dumps({k: summary[k] for k in (
+        "job", "status", "reason", "dry_run", "counts", "duration_ms", "execution", "task_index", "attempt") if k in summary}))
+    for kind in ("failures", "warnings"):
+        for finding in summary.get(kind, []):
+            print(f"  {kind[:-1]}: {finding['subject']}: {finding['reason']}")
+
+
+def run():
+    try:
+        sys.exit(main())
+    except names.UnknownJob as error:
+        print(error, file=sys.stderr)
+        sys.exit(USAGE)
+    except GoogleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    run()
