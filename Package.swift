@@ -55,6 +55,10 @@ let package = Package(
         job("BootstrapJob"),
         job("BootstrapSyncJob"),
         job("OrgSyncAllJob"),
+        job("QuotaResetDailyJob"),
+        job("QuotaResetMonthlyJob"),
+        job("StaleCleanupJob"),
+        job("QuotaCleanupJob"),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
             path: "Sources/Tools/DemoData",

@@ -35,6 +35,9 @@ package protocol Warehouse: Sendable {
     /// Runs a statement or script to its end and returns all of its rows.
     func query(_ statement: Statement) async throws -> QueryResult
 
+    /// Changes rows that differ and inserts rows that are missing, as one atomic statement. A second run changes nothing.
+    func merge(_ merge: MergeStatement) async throws -> MergeResult
+
     /// Compares many datasets with the tables they should have, in bulk, and names only what may differ.
     ///
     /// A finding is a hint: the view it comes from may lag behind. Whoever acts on it reads the table first.

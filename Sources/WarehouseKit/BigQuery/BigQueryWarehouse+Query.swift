@@ -11,9 +11,12 @@ extension BigQueryWarehouse {
     ///
     /// Each job has a `requestId`: a request that is sent again because its reply was lost attaches to the first one, so that
     /// nothing is executed twice. https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
-    func run(_ statement: Statement, scope: BigQueryErrors.Scope) async throws -> QueryResult {
+    /// - Parameter countingRows: Whether the result must say what was inserted, updated and deleted.
+    func run(
+        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
+    ) async throws -> QueryResult {
         try await api.retry.run(on: api.time, decide: Self.decide) { _ in
-            try await runJob(statement, scope: scope)
+            try await runJob(statement, scope: scope, countingRows: countingRows)
         }
     }
 
@@ -26,13 +29,16 @@ extension BigQueryWarehouse {
         (error as? WarehouseError)?.code == .notFound ? .retry() : .stop
     }
 
-    private func runJob(_ statement: Statement, scope: BigQueryErrors.Scope) async throws -> QueryResult {
+    private func runJob(
+        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool
+    ) async throws -> QueryResult {
         let start = BigQueryAPI.Call(
             method: .jobsQuery, verb: .post, path: "/queries", body: try body(of: statement),
             // The server holds the request for up to `timeoutMs`; the client must not give up before it.
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
         var page = try api.decode(QueryResponse.self, from: try await api.send(start), of: start)
         var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
+        result.rowCounts = page.dmlStats
         while page.jobComplete == false {
             page = try await results(of: page, token: nil, statement, scope)
         }
@@ -40,6 +46,10 @@ extension BigQueryWarehouse {
         result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         let job = page.jobReference
+        if countingRows, result.rowCounts == nil, let job {
+            result.rowCounts = try await status(of: job, "statistics(query(dmlStats))", for: start).statistics?.query?
+                .dmlStats
+        }
         while true {
             result.rows += try (page.rows ?? []).map { try reader.row($0) }
             guard let token = page.pageToken, !token.isEmpty else { return result }
@@ -57,14 +67,19 @@ extension BigQueryWarehouse {
         guard let job = response.jobReference else {
             throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
         }
-        let get = BigQueryAPI.Call(
-            method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
-            query: [("location", job.location ?? location), ("fields", "status")], operation: call.operation,
-            scope: call.scope)
-        let resource = try api.decode(JobResource.self, from: try await api.send(get), of: get)
-        if let problem = resource.status?.errorResult {
+        if let problem = try await status(of: job, "status", for: call).status?.errorResult {
             throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
         }
+    }
+
+    private func status(
+        of job: QueryResponse.JobReference, _ fields: String, for call: BigQueryAPI.Call
+    ) async throws -> JobResource {
+        let get = BigQueryAPI.Call(
+            method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
+            query: [("location", job.location ?? location), ("fields", fields)], operation: call.operation,
+            scope: call.scope)
+        return try api.decode(JobResource.self, from: try await api.send(get), of: get)
     }
 
     /// The next page of a finished job, or the first one of a job that is still running: then this waits for it.

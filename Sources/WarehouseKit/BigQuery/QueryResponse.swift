@@ -12,6 +12,8 @@ struct QueryResponse: Decodable, Sendable {
     var pageToken: String?
     var totalRows: String?
     var numDmlAffectedRows: String?
+    /// Only `jobs.query` and `jobs.get` have it.
+    var dmlStats: RowCounts?
     var totalBytesBilled: String?
     /// Warnings too: only `jobs.get` tells whether the job failed.
     var errors: [BigQueryErrors.ErrorProto]?
@@ -26,7 +28,22 @@ struct JobStatus: Decodable, Sendable {
 }
 
 struct JobResource: Decodable, Sendable {
+    struct Statistics: Decodable, Sendable {
+        struct Query: Decodable, Sendable {
+            var dmlStats: RowCounts?
+        }
+
+        var query: Query?
+    }
+
     var status: JobStatus?
+    var statistics: Statistics?
+}
+
+/// BigQuery's `DmlStats`: what a DML statement did, by kind.
+struct RowCounts: Decodable, Hashable, Sendable {
+    var insertedRowCount: String?
+    var updatedRowCount: String?
 }
 
 /// `{"f": [{"v": ...}, ...]}`

@@ -74,6 +74,10 @@
             }
         }
 
+        package func merge(_ merge: MergeStatement) async throws -> MergeResult {
+            try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }
+        }
+
         package func survey(
             _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
         ) async throws -> SchemaSurvey {

@@ -11,6 +11,28 @@
                 function: DatabaseFunction("GENERATE_UUID", argumentCount: 0) { _ in UUID().uuidString.lowercased() })
             database.add(
                 function: DatabaseFunction("DATE", argumentCount: 1, pure: true) { try date(of: $0[0])?.description })
+            database.add(
+                function: DatabaseFunction("UNIX_MICROS", argumentCount: 1, pure: true) { try microseconds(of: $0[0]) })
+            database.add(function: DatabaseFunction("DIV", argumentCount: 2, pure: true) { try quotient($0[0], $0[1]) })
+        }
+
+        private static func microseconds(of value: DatabaseValue) throws -> Int64? {
+            if value.isNull { return nil }
+            guard let instant = Timestamp(String.fromDatabaseValue(value) ?? "") else {
+                throw DatabaseError(message: "UNIX_MICROS of a value that is no TIMESTAMP")
+            }
+            return instant.microseconds
+        }
+
+        /// Division of integers, rounded towards zero.
+        private static func quotient(_ dividend: DatabaseValue, _ divisor: DatabaseValue) throws -> Int64? {
+            guard let dividend = Int64.fromDatabaseValue(dividend), let divisor = Int64.fromDatabaseValue(divisor)
+            else {
+                return nil
+            }
+            let (quotient, overflow) = dividend.dividedReportingOverflow(by: divisor)
+            guard divisor != 0, !overflow else { throw DatabaseError(message: "DIV by zero or out of range") }
+            return quotient
         }
 
         /// The UTC day of a TIMESTAMP, to the last microsecond of year 9999, where SQLite's own `date` answers NULL.

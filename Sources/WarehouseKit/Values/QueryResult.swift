@@ -6,6 +6,9 @@ package struct QueryResult: Sendable {
     /// Billed bytes as BigQuery counts them; 0 on the embedded warehouse.
     package var bytesBilled: Int64
 
+    /// Affected rows by kind, where the warehouse said so.
+    var rowCounts: RowCounts?
+
     package init(rows: [Row] = [], affectedRows: Int64? = nil, bytesBilled: Int64 = 0) {
         self.rows = rows
         self.affectedRows = affectedRows

@@ -5,6 +5,7 @@ of structs gives one column instead of the struct's fields.  STRUCT(a.x, a.y) in
 ARRAY_AGG cannot have IGNORE NULLS and LIMIT together.
 """
 import base64
+import itertools
 
 from sqlglot import exp
 
@@ -14,6 +15,9 @@ from bqemulator.sql.rewriter import aggregate_variants as agg_mod
 
 from .sql import RESERVED, read_path, tokens, unquote
 from .types import TYPES, canon, duck_name
+
+
+stock_named = par_mod._bind_named
 
 
 def duck_type(ptype):
@@ -40,6 +44,13 @@ def bind_positional(sql, params):
     values = [par_mod._extract_value(p) for p in params]
     each = iter(zip(values, params))
     return par_mod._replace_question_marks(sql, lambda m: placeholder(*next(each))), values
+
+
+def bind_named(sql, params):
+    """As $1, $2 ...: DuckDB numbers the ? of an UPDATE in an order of its own, those of FROM before those of SET."""
+    sql, values = stock_named(sql, params)
+    each = itertools.count(1)
+    return par_mod._replace_question_marks(sql, lambda m: m.group().replace("?", f"${next(each)}")), values
 
 
 def unnest_structs(sql, params):
@@ -144,7 +155,7 @@ def ignore_nulls(tree):
 
 
 def install():
-    par_mod._bq_to_duckdb_type, par_mod._placeholder_for, par_mod._bind_positional = duck_type, placeholder, bind_positional
+    par_mod._bq_to_duckdb_type, par_mod._placeholder_for, par_mod._bind_positional, par_mod._bind_named = duck_type, placeholder, bind_positional, bind_named
     par_mod._SCALAR_CONVERTERS["BYTES"] = base64.b64decode
     agg_mod._rewrite_ignore_nulls = ignore_nulls
     stock_single = ex_mod._run_single_sql

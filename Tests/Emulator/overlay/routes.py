@@ -39,6 +39,8 @@ F11 tabledata.insertAll: stock answers 500 where a row does not fit.  Here
 F12 a dataset or table that is not there: stock says accessDenied or invalidQuery
     for some.  Here 404 notFound "Not found: Dataset p:d was not found in location
     US"; a job has a location and finds nothing in another one.  (jobs.py)
+F13 dmlStats: stock has none.  Here what a DML statement inserted, updated and
+    deleted.  (dml.py)
 """
 import re
 import sys
@@ -52,6 +54,7 @@ def install():
     from sqlglot import exp
 
     from . import catalog
+    from . import dml
     from . import jobs
     from . import params
     from . import rows
@@ -72,6 +75,7 @@ def install():
     # ---- F1, F9, F10 (statements) ------------------------------------------------
     catalog.install()
     params.install()
+    dml.install()
 
     # ---- F3 -----------------------------------------------------------------
     tb_mod.bq_schema_to_duckdb_columns = catalog.duck_columns

@@ -1,0 +1,25 @@
+extension BigQueryWarehouse {
+    package func merge(_ merge: MergeStatement) async throws -> MergeResult {
+        let result = try await run(merge.statement(Self.sql(of: merge)), scope: .project, countingRows: true)
+        guard let counts = result.rowCounts else {
+            throw WarehouseError(
+                .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed")
+        }
+        return MergeResult(
+            inserted: counts.insertedRowCount.flatMap { Int64($0) } ?? 0,
+            updated: counts.updatedRowCount.flatMap { Int64($0) } ?? 0, bytesBilled: result.bytesBilled)
+    }
+
+    static func sql(of merge: MergeStatement) -> String {
+        var sql = """
+            MERGE \(merge.target.sql) AS t
+            USING (\(merge.source)) AS s
+            ON \(merge.match) AND \(merge.scope)
+            WHEN MATCHED AND (\(merge.difference)) THEN UPDATE SET \(merge.assignments)
+            """
+        if !merge.inserted.isEmpty {
+            sql += "\nWHEN NOT MATCHED THEN INSERT (\(merge.insertedColumns)) VALUES (\(merge.insertedValues))"
+        }
+        return sql
+    }
+}

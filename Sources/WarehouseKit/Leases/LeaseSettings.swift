@@ -1,0 +1,40 @@
+package import JobRuntime
+
+/// How long a lease lasts if nobody releases it.
+package struct LeaseSettings: JobSettings {
+    package let validity: Duration
+
+    package static let environmentHelp: [(name: String, text: String)] = [
+        (
+            "LEASE_SECONDS",
+            "How long a killed run keeps others out; more than the task timeout. Default: 3600."
+        )
+    ]
+
+    package init(reading environment: inout EnvironmentReader) {
+        validity = .seconds(environment.integer("LEASE_SECONDS", default: 3600, in: 10...604_800))
+    }
+}
+
+/// The settings of a job that must not overlap with itself.
+package protocol LeaseUser: WarehouseUser {
+    var lease: LeaseSettings { get }
+}
+
+extension JobContext where Job.Settings: LeaseUser {
+    /// Opens the warehouse and does the work under the job's lease. While another execution holds it, the work is left out and
+    /// the run ends as skipped. A dry run writes nothing, so it takes no lease.
+    ///
+    /// - Parameter others: Jobs that must not run at the same time either.
+    package func withLeasedWarehouse(
+        excluding others: [String] = [], _ work: (any Warehouse) async throws -> Void
+    ) async throws {
+        try await withWarehouse { warehouse in
+            guard !isDryRun else { return try await work(warehouse) }
+            let lease = JobLease(
+                warehouse: warehouse, job: Job.name, excluding: others, holder: task.leaseHolder,
+                validity: settings.lease.validity, report: report)
+            try await lease.withLease { try await work(warehouse) }
+        }
+    }
+}

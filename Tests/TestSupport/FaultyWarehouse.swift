@@ -1,0 +1,87 @@
+import Synchronization
+package import WarehouseKit
+
+/// A warehouse that fails at one of the statements that go through it.
+package final class FaultyWarehouse: Warehouse {
+    package enum Fault: Hashable, Sendable {
+        /// The process dies before that statement, the first being 0: it and all later ones fail, and nothing is executed.
+        case killedBefore(Int)
+        /// The process dies while it waits for that statement, which is executed.
+        case killedDuring(Int)
+        /// That statement is executed, and its reply does not arrive. Later ones work.
+        case replyLost(Int)
+    }
+
+    private let warehouse: any Warehouse
+    private let fault: Fault?
+    private let started = Mutex(0)
+    /// Runs after each statement that was executed: something that happens in between.
+    private let afterEach: @Sendable (_ index: Int) async throws -> Void
+
+    package init(
+        _ warehouse: any Warehouse, _ fault: Fault? = nil,
+        afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in }
+    ) {
+        self.warehouse = warehouse
+        self.fault = fault
+        self.afterEach = afterEach
+    }
+
+    /// How many statements were tried.
+    package var statements: Int { started.withLock { $0 } }
+
+    package func query(_ statement: Statement) async throws -> QueryResult {
+        try await pass { try await warehouse.query(statement) }
+    }
+
+    package func merge(_ merge: MergeStatement) async throws -> MergeResult {
+        try await pass { try await warehouse.merge(merge) }
+    }
+
+    private func pass<Value>(_ run: () async throws -> Value) async throws -> Value {
+        let index = started.withLock { count in
+            defer { count += 1 }
+            return count
+        }
+        switch fault {
+        case .killedBefore(let last) where index >= last: throw Self.failure
+        case .killedDuring(let last) where index > last: throw Self.failure
+        default: break
+        }
+        let value = try await run()
+        try await afterEach(index)
+        switch fault {
+        case .killedDuring(index), .replyLost(index): throw Self.failure
+        default: return value
+        }
+    }
+
+    private static let failure = WarehouseError(
+        .transport, operation: "run a statement", message: "the connection is gone")
+
+    package var location: String { warehouse.location }
+    package func dataset(_ id: DatasetID) async throws -> Dataset? { try await warehouse.dataset(id) }
+    package func createDataset(_ dataset: Dataset) async throws -> Bool { try await warehouse.createDataset(dataset) }
+    package func table(_ reference: TableReference) async throws -> Table? { try await warehouse.table(reference) }
+    package func tables(in dataset: DatasetID) async throws -> [String] { try await warehouse.tables(in: dataset) }
+
+    package func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool {
+        try await warehouse.createTable(reference, table)
+    }
+
+    package func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws {
+        try await warehouse.createTables(tables, in: dataset)
+    }
+
+    package func updateSchema(
+        of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
+    ) async throws {
+        try await warehouse.updateSchema(of: reference, to: fields, ifMatch: etag)
+    }
+
+    package func survey(
+        _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
+    ) async throws -> SchemaSurvey {
+        try await warehouse.survey(datasets, for: tables, known: known)
+    }
+}
