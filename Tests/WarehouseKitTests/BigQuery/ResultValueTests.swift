@@ -120,7 +120,8 @@ import WarehouseKit
     }
 
     @Test(arguments: [
-        ("INTEGER", "9223372036854775808"), ("INTEGER", "1.0"), ("INTEGER", ""), ("FLOAT", "much"), ("BOOLEAN", "maybe"),
+        ("INTEGER", "9223372036854775808"), ("INTEGER", "1.0"), ("INTEGER", ""), ("FLOAT", "much"),
+        ("BOOLEAN", "maybe"),
         ("TIMESTAMP", "1.5E9"), ("TIMESTAMP", "99999999999999999999"), ("DATE", "2026-02-30"), ("DATE", "0000-00-00"),
         ("BYTES", "%%"),
     ])
