@@ -41,6 +41,8 @@ F12 a dataset or table that is not there: stock says accessDenied or invalidQuer
     US"; a job has a location and finds nothing in another one.  (jobs.py)
 F13 dmlStats: stock has none.  Here what a DML statement inserted, updated and
     deleted.  (dml.py)
+F14 query parameters of a script: stock binds none.  Here each statement binds
+    those that it names.  (params.py)
 """
 import re
 import sys
@@ -131,6 +133,7 @@ def install():
         return orig_bind(sql, params)
 
     ex_mod.bind_parameters = script_mod.bind_parameters = bind
+    params.bind_in_scripts()
     orig_fetch = DuckDBEngine.fetch_arrow
 
     def fetch(self, sql, parameters=None):
