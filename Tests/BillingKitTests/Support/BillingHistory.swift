@@ -1,0 +1,220 @@
+import JobRuntime
+import TestSupport
+import Testing
+import WarehouseKit
+
+@testable import BillingKit
+
+/// A random history: Stripe changes, syncs are queued, jobs run, die anywhere and overlap.
+struct BillingHistory {
+    static let slugs = ["acme", "globex", "initech"]
+
+    let fixture: BillingFixture
+    private var random: SplitMix64
+    private var made = 0
+    private var queued = 0
+
+    init(_ fixture: BillingFixture, seed: UInt64) async throws {
+        self.fixture = fixture
+        random = SplitMix64(seed: seed)
+        // One organization begins without a row in org_subscriptions, one without a quota of today.
+        try await fixture.add("acme")
+        try await fixture.add("globex", subscription: false)
+        try await fixture.add("initech", quota: false)
+        fixture.stripe.change { $0.pageSize = 2 }
+        for slug in Self.slugs { changeStripe(slug, mayAdd: true) }
+    }
+
+    mutating func run(steps: Int) async throws {
+        for _ in 0..<steps {
+            let slug = Self.slugs.randomElement(using: &random)!
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0...2: changeStripe(slug)
+            case 3...4: try await enqueue(slug)
+            case 5: fixture.clock.pass(.seconds(60 * Int.random(in: 1...40, using: &random)))
+            case 6...7: await runJob(isReconcile: false)
+            case 8: await runJob(isReconcile: true)
+            default: await overlap()
+            }
+        }
+    }
+
+    /// Nothing changes any more: the queue is worked off, and the whole is compared once or, where every organization was
+    /// queued after the last change, not even that.
+    mutating func settle(byQueueAlone: Bool) async throws {
+        if byQueueAlone { for slug in Self.slugs { try await enqueue(slug) } }
+        _ = try await fixture.run("UPDATE `scheduler_jobs.billing_sync_queue` SET max_retries = 1000 WHERE TRUE")
+        try await QueueUpkeep(warehouse: fixture.warehouse, report: ReportFixture().report, now: fixture.clock.now)
+            .requeueAll()
+        for _ in 0..<8 {
+            fixture.clock.pass(.seconds(86_400))
+            try await fixture.retry()
+            if try await fixture.queue().values.allSatisfy({ $0.status == "completed" }) { break }
+        }
+        if !byQueueAlone { try await fixture.reconcile() }
+    }
+
+    func verify() async throws {
+        let queue = try await fixture.queue()
+        #expect(queue.values.allSatisfy { $0.status == "completed" && !$0.isClaimed }, "an item is left: \(queue)")
+        #expect(queue.count >= queued, "an item is lost")
+        var ids: Set<String> = []
+        for slug in Self.slugs {
+            let state = try await fixture.state(slug)
+            let wanted = try wanted(slug)
+            for field in BillingField.allCases where !(field.isOfQuota && slug == "initech") {
+                #expect(state[field] == wanted[field], "\(slug) \(field.rawValue)")
+            }
+            // What is written without an audit, or audited twice, breaks this chain.
+            var known = Self.initial(slug)
+            for audit in try await fixture.audits(slug) {
+                #expect(ids.insert(audit.id).inserted, "audited twice: \(audit.id)")
+                #expect(!audit.changes.isEmpty)
+                for change in audit.changes {
+                    #expect(known[change.field] ?? "" == change.from, "\(slug) \(change.field.rawValue) in \(audit.id)")
+                    known[change.field] = change.to
+                }
+            }
+            for field in BillingField.allCases where !(field.isOfQuota && slug == "initech") {
+                #expect(known[field] ?? "" == state[field], "\(slug) \(field.rawValue) is not what was audited")
+            }
+        }
+    }
+
+    private static func initial(_ slug: String) -> [BillingField: String] {
+        var state: [BillingField: String] = [:]
+        if slug != "globex" {
+            state = [
+                .planName: "OLD", .status: "TRIAL", .dailyLimit: "1", .monthlyLimit: "1", .concurrentLimit: "1",
+            ]
+        }
+        if slug != "initech" { state[.quotaDailyLimit] = "1" }
+        return state
+    }
+
+    private func wanted(_ slug: String) throws -> [BillingField: String] {
+        let account = fixture.stripe.now
+        let own = account.subscriptions.filter { $0.metadata["org_slug"] == slug }
+        let rank = ["active": 0, "trialing": 1, "past_due": 2]
+        let best = try #require(
+            own.min { ((rank[$0.status] ?? 3), -$0.created, $0.id) < ((rank[$1.status] ?? 3), -$1.created, $1.id) })
+        let metadata = try #require(account.products[best.product])
+        let statuses = [
+            "active": "ACTIVE", "trialing": "TRIAL", "past_due": "SUSPENDED", "unpaid": "SUSPENDED", "canceled": "CANCELLED",
+        ]
+        let daily = try #require(metadata["pipelinesPerDay"].flatMap { Int($0) })
+        let plan = metadata["plan_id"]?.uppercased()
+        return [
+            .planName: plan ?? "", .profilePlan: plan ?? "", .status: statuses[best.status] ?? "", .dailyLimit: "\(daily)",
+            .monthlyLimit: "\(30 * daily)", .concurrentLimit: metadata["concurrentPipelines"] ?? "2",
+            .seatLimit: metadata["teamMembers"] ?? "", .providersLimit: metadata["providers"] ?? "", .trialEndDate: "",
+            .subscriptionEndDate: best.cancelsAtPeriodEnd
+                ? Timestamp(microseconds: best.periodEnd * 1_000_000).date.description : "",
+            .customer: best.customer, .subscription: best.id, .currentPeriodEnd: "\(best.periodEnd)000000",
+            .cancelAtPeriodEnd: best.cancelsAtPeriodEnd ? "1" : "0", .quotaDailyLimit: "\(daily)",
+            .quotaMonthlyLimit: "\(30 * daily)", .quotaConcurrentLimit: metadata["concurrentPipelines"] ?? "2",
+            .quotaSeatLimit: metadata["teamMembers"] ?? "", .quotaProvidersLimit: metadata["providers"] ?? "",
+        ]
+    }
+}
+
+extension BillingHistory {
+    private mutating func changeStripe(_ slug: String, mayAdd: Bool = false) {
+        made += 1
+        let number = made
+        var random = random
+        fixture.stripe.change { Self.change(&$0, slug, number, mayAdd: mayAdd, &random) }
+        self.random = random
+    }
+
+    private static func change(
+        _ account: inout FakeStripe.Account, _ slug: String, _ number: Int, mayAdd: Bool, _ random: inout SplitMix64
+    ) {
+        let statuses = ["active", "trialing", "past_due", "unpaid", "canceled"]
+        let own = account.subscriptions.indices.filter { account.subscriptions[$0].metadata["org_slug"] == slug }
+        guard let index = own.randomElement(using: &random), !mayAdd, Int.random(in: 0..<6, using: &random) > 0 else {
+            let subscription = FakeStripe.Subscription(
+                id: "sub_\(number)", customer: "cus_\(slug)", status: statuses.randomElement(using: &random)!,
+                product: Bool.random(using: &random) ? "prod_starter" : "prod_scale", metadata: ["org_slug": slug],
+                created: 1_700_000_000 + Int64(number))
+            return account.subscriptions.insert(subscription, at: 0)
+        }
+        switch Int.random(in: 0..<5, using: &random) {
+        case 0: account.subscriptions[index].status = statuses.randomElement(using: &random)!
+        case 1: account.subscriptions[index].product = Bool.random(using: &random) ? "prod_starter" : "prod_scale"
+        case 2: account.subscriptions[index].cancelsAtPeriodEnd.toggle()
+        case 3: account.subscriptions[index].periodEnd = 1_800_000_000 + Int64(number) * 86_400
+        default: account.products["prod_scale"]?["teamMembers"] = String(Int.random(in: 5...9, using: &random))
+        }
+    }
+
+    private mutating func enqueue(_ slug: String) async throws {
+        queued += 1
+        try await fixture.enqueue(
+            slug, QueuedSync.types.randomElement(using: &random)!, id: "sync_\(queued)")
+    }
+
+    /// One execution, which may die, lose a reply, or meet a Stripe that changes while it is read.
+    private mutating func runJob(isReconcile: Bool) async {
+        restless()
+        await Self.execute(isReconcile, fixture, FaultyWarehouse(fixture.warehouse, fault()))
+        calm()
+    }
+
+    /// One execution within another one, between two of its statements.
+    private mutating func overlap() async {
+        restless()
+        let fixture = fixture
+        let (outer, inner) = (Bool.random(using: &random), Bool.random(using: &random))
+        let (at, fault, innerFault) = (Int.random(in: 0..<5, using: &random), fault(), fault())
+        let warehouse = FaultyWarehouse(fixture.warehouse, fault) { index in
+            guard index == at else { return }
+            // Also long after the claims of the outer one have expired.
+            if fault != nil { fixture.clock.pass(.seconds(1000)) }
+            await Self.execute(inner, fixture, FaultyWarehouse(fixture.warehouse, innerFault))
+        }
+        await Self.execute(outer, fixture, warehouse)
+        calm()
+    }
+
+    /// Executions that die throw; the next one goes on.
+    private static func execute(_ isReconcile: Bool, _ fixture: BillingFixture, _ warehouse: FaultyWarehouse) async {
+        do {
+            _ = try await isReconcile ? fixture.reconcile(on: warehouse) : fixture.retry(on: warehouse)
+        } catch { return }
+    }
+
+    private mutating func fault() -> FaultyWarehouse.Fault? {
+        let index = Int.random(in: 0..<6, using: &random)
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: return .killedBefore(index)
+        case 1: return .killedDuring(index)
+        case 2: return .replyLost(index)
+        default: return nil
+        }
+    }
+
+    /// Stripe changes before some of the requests.
+    private mutating func restless() {
+        let seed = random.next()
+        let start = made + 1
+        made += 100
+        guard Bool.random(using: &random) else { return }
+        fixture.stripe.change { account in
+            account.onRequest = { account, request in
+                var random = SplitMix64(seed: seed &+ UInt64(request.index))
+                guard Int.random(in: 0..<4, using: &random) == 0 else { return nil }
+                let slug = Self.slugs.randomElement(using: &random)!
+                Self.change(&account, slug, start + request.index % 100, mayAdd: false, &random)
+                return nil
+            }
+        }
+    }
+
+    private func calm() { fixture.stripe.change { $0.onRequest = nil } }
+}
+
+extension QueueUpkeep {
+    /// Without complaint where nothing has failed.
+    fileprivate func requeueAll() async throws { try await requeue("all") }
+}
