@@ -1,4 +1,5 @@
 import JobRuntime
+import Synchronization
 import TestSupport
 import Testing
 import WarehouseKit
@@ -13,6 +14,7 @@ struct BillingHistory {
     private var random: SplitMix64
     private var made = 0
     private var queued = 0
+    private let ledger = Ledger()
 
     init(_ fixture: BillingFixture, seed: UInt64) async throws {
         self.fixture = fixture
@@ -32,11 +34,23 @@ struct BillingHistory {
             case 0...2: changeStripe(slug)
             case 3...4: try await enqueue(slug)
             case 5: fixture.clock.pass(.seconds(60 * Int.random(in: 1...40, using: &random)))
-            case 6...7: await runJob(isReconcile: false)
-            case 8: await runJob(isReconcile: true)
-            default: await overlap()
+            case 6: await runJob(isReconcile: false)
+            case 7: await runJob(isReconcile: true)
+            default: try await overlap()
             }
+            try await checkCompletedItems()
         }
+    }
+
+    /// Where nothing has changed since an item was queued that is completed, the warehouse equals Stripe: nobody may have
+    /// written something older after it.
+    private func checkCompletedItems() async throws {
+        let queue = try await fixture.queue()
+        let current = fixture.stripe.now.revisions
+        let done = ledger.entries.filter {
+            queue[$0.key]?.status == "completed" && current[$0.value.slug] == $0.value.revision
+        }
+        for slug in Set(done.values.map(\.slug)) { try await expectEquality(slug) }
     }
 
     /// Nothing changes any more: the queue is worked off, and the whole is compared once or, where every organization was
@@ -57,14 +71,11 @@ struct BillingHistory {
     func verify() async throws {
         let queue = try await fixture.queue()
         #expect(queue.values.allSatisfy { $0.status == "completed" && !$0.isClaimed }, "an item is left: \(queue)")
-        #expect(queue.count >= queued, "an item is lost")
+        #expect(ledger.entries.keys.allSatisfy { queue[$0] != nil }, "an item is lost")
         var ids: Set<String> = []
         for slug in Self.slugs {
             let state = try await fixture.state(slug)
-            let wanted = try wanted(slug)
-            for field in BillingField.allCases where !(field.isOfQuota && slug == "initech") {
-                #expect(state[field] == wanted[field], "\(slug) \(field.rawValue)")
-            }
+            try await expectEquality(slug)
             // What is written without an audit, or audited twice, breaks this chain.
             var known = Self.initial(slug)
             for audit in try await fixture.audits(slug) {
@@ -78,6 +89,14 @@ struct BillingHistory {
             for field in BillingField.allCases where !(field.isOfQuota && slug == "initech") {
                 #expect(known[field] ?? "" == state[field], "\(slug) \(field.rawValue) is not what was audited")
             }
+        }
+    }
+
+    private func expectEquality(_ slug: String) async throws {
+        let state = try await fixture.state(slug)
+        let wanted = try wanted(slug)
+        for field in BillingField.allCases where !(field.isOfQuota && slug == "initech") {
+            #expect(state[field] == wanted[field], "\(slug) \(field.rawValue)")
         }
     }
 
@@ -131,6 +150,8 @@ extension BillingHistory {
         _ account: inout FakeStripe.Account, _ slug: String, _ number: Int, mayAdd: Bool, _ random: inout SplitMix64
     ) {
         let statuses = ["active", "trialing", "past_due", "unpaid", "canceled"]
+        // A product is of all of them.
+        for slug in slugs { account.revisions[slug, default: 0] += 1 }
         let own = account.subscriptions.indices.filter { account.subscriptions[$0].metadata["org_slug"] == slug }
         guard let index = own.randomElement(using: &random), !mayAdd, Int.random(in: 0..<6, using: &random) > 0 else {
             let subscription = FakeStripe.Subscription(
@@ -150,8 +171,15 @@ extension BillingHistory {
 
     private mutating func enqueue(_ slug: String) async throws {
         queued += 1
+        ledger.note("sync_\(queued)", slug, fixture)
         try await fixture.enqueue(
             slug, QueuedSync.types.randomElement(using: &random)!, id: "sync_\(queued)")
+    }
+
+    /// An item that is queued in the middle of something, after its change.
+    private mutating func nextItem(_ slug: String) -> String {
+        queued += 1
+        return "sync_\(queued)"
     }
 
     /// One execution, which may die, lose a reply, or meet a Stripe that changes while it is read.
@@ -161,20 +189,40 @@ extension BillingHistory {
         calm()
     }
 
-    /// One execution within another one, between two of its statements.
-    private mutating func overlap() async {
+    /// One execution within another one, before one of its statements; often after it has read what Stripe then changes.
+    private mutating func overlap() async throws {
         restless()
-        let fixture = fixture
+        let slug = Self.slugs.randomElement(using: &random)!
+        try await enqueue(slug)
+        let swings = Bool.random(using: &random)
+        if swings { Self.toggle(slug, fixture) }
+        let (fixture, ledger) = (fixture, ledger)
         let (outer, inner) = (Bool.random(using: &random), Bool.random(using: &random))
-        let (at, fault, innerFault) = (Int.random(in: 0..<5, using: &random), fault(), fault())
-        let warehouse = FaultyWarehouse(fixture.warehouse, fault) { index in
+        let (at, fault, innerFault) = (Int.random(in: 0..<6, using: &random), fault(), fault())
+        let next = inner ? nil : nextItem(slug)
+        let warehouse = FaultyWarehouse(fixture.warehouse, fault, beforeEach: { index in
             guard index == at else { return }
+            if swings { Self.toggle(slug, fixture) }
+            if let next {
+                ledger.note(next, slug, fixture)
+                try await fixture.enqueue(slug, id: next)
+            }
             // Also long after the claims of the outer one have expired.
             if fault != nil { fixture.clock.pass(.seconds(1000)) }
             await Self.execute(inner, fixture, FaultyWarehouse(fixture.warehouse, innerFault))
-        }
+        })
         await Self.execute(outer, fixture, warehouse)
         calm()
+    }
+
+    /// There and, in the middle of an execution, back: what was read then is what the warehouse must not become.
+    private static func toggle(_ slug: String, _ fixture: BillingFixture) {
+        fixture.stripe.change { account in
+            for index in account.subscriptions.indices where account.subscriptions[index].metadata["org_slug"] == slug {
+                account.subscriptions[index].cancelsAtPeriodEnd.toggle()
+            }
+            account.revisions[slug, default: 0] += 1
+        }
     }
 
     /// Executions that die throw; the next one goes on.
@@ -212,6 +260,18 @@ extension BillingHistory {
     }
 
     private func calm() { fixture.stripe.change { $0.onRequest = nil } }
+}
+
+/// What was queued, and at which revision of its organization in Stripe.
+private final class Ledger: Sendable {
+    private let state = Mutex([String: (slug: String, revision: Int)]())
+
+    var entries: [String: (slug: String, revision: Int)] { state.withLock { $0 } }
+
+    func note(_ id: String, _ slug: String, _ fixture: BillingFixture) {
+        let revision = fixture.stripe.now.revisions[slug] ?? 0
+        state.withLock { $0[id] = (slug, revision) }
+    }
 }
 
 extension QueueUpkeep {

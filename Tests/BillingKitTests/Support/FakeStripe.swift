@@ -28,6 +28,8 @@ final class FakeStripe: Sendable {
         var subscriptions: [Subscription] = []
         var products: [String: [String: String]] = [:]
         var customers: [String: [String: String]] = [:]
+        /// How often something was changed for an organization; kept by tests.
+        var revisions: [String: Int] = [:]
         /// The most that a page has, whatever limit was asked for.
         var pageSize = 100
         /// Runs before each request is answered.
