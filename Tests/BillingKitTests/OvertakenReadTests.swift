@@ -50,23 +50,91 @@ import WarehouseKit
         #expect(try await fixture.audits("acme").count == 1)
     }
 
-    @Test func aClaimThatWasTakenOverWritesNothing() async throws {
-        let fixture = try await BillingFixture(Backend.allCases[0], "billing-zombie")
+    /// Its reading was of a Stripe that has gone back since, and the warehouse agrees with Stripe all the time.
+    @Test(arguments: Backend.allCases)
+    func aSlowLookUpDoesNotUndoWhatAReconciliationFoundInOrder(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-swing")
         fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        try await fixture.reconcile()
         try await fixture.enqueue("acme", id: "sync_1")
-        // After its look-up, before its writing (claim, read, state), the lease expires and another execution takes the item
-        // over, fails, and gives it back.
-        let slow = FaultyWarehouse(fixture.warehouse) { index in
-            guard index == 2 else { return }
-            fixture.clock.pass(.seconds(1000))
-            fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
-            try await fixture.retry()
-            fixture.stripe.change { $0.onRequest = nil }
-        }
+        fixture.stripe.change { $0.subscriptions[0].product = "prod_scale" }
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == Self.applyOfRetry else { return }
+                fixture.stripe.change { $0.subscriptions[0].product = "prod_starter" }
+                try await fixture.reconcile()
+            })
 
         try await fixture.retry(on: slow)
 
-        #expect(try await fixture.state("acme")[.planName] == "OLD")
+        #expect(try await fixture.state("acme")[.planName] == "STARTER")
+        #expect(try await fixture.audits("acme").count == 1)
+        #expect(try await fixture.queue()["sync_1"]?.status == "completed")
+    }
+
+    /// Somebody who had read before this look-up writes before it does: only another reading tells what is right.
+    @Test func aLookUpThatWasOvertakenByAnOlderReadReadsAgain() async throws {
+        let fixture = try await BillingFixture(Backend.allCases[0], "billing-reread")
+        fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        let (hasRead, mayWrite) = (Gate(), Gate())
+        let early = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == 1 else { return }
+                hasRead.open()
+                await mayWrite.passed()
+            })
+        async let reconciliation = fixture.reconcile(on: early)
+        await hasRead.passed()
+        fixture.stripe.change { $0.subscriptions[0].product = "prod_scale" }
+        try await fixture.enqueue("acme", id: "sync_1")
+        let finished = Gate()
+        let late = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == Self.applyOfRetry else { return }
+                mayWrite.open()
+                await finished.passed()
+            })
+        async let retry = fixture.retry(on: late)
+        _ = try await reconciliation
+        finished.open()
+        _ = try await retry
+
+        #expect(try await fixture.state("acme")[.planName] == "SCALE")
+        #expect(try await fixture.queue()["sync_1"]?.status == "completed")
+        #expect(try await fixture.audits("acme").map(\.reason) == ["reconciliation", "webhook"])
+    }
+
+    /// The item went back to the queue meanwhile, so nobody is known to be at work on it.
+    @Test func aClaimThatWasTakenOverWritesNothing() async throws {
+        let fixture = try await BillingFixture(Backend.allCases[0], "billing-zombie")
+        fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        try await fixture.reconcile()
+        try await fixture.enqueue("acme", id: "sync_1")
+        fixture.stripe.change { $0.subscriptions[0].product = "prod_scale" }
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == Self.applyOfRetry else { return }
+                fixture.clock.pass(.seconds(1000))
+                fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
+                try await fixture.retry()
+                fixture.stripe.change {
+                    $0.onRequest = nil
+                    $0.subscriptions[0].product = "prod_starter"
+                }
+                try await fixture.reconcile()
+            })
+
+        try await fixture.retry(on: slow)
+
+        #expect(try await fixture.state("acme")[.planName] == "STARTER")
+        #expect(try await fixture.audits("acme").count == 1)
         #expect(try await fixture.queue()["sync_1"]?.status == "pending")
     }
+
+    /// After the claim, the reading of the claimed items, and that of the state.
+    private static let applyOfRetry = 3
 }

@@ -49,19 +49,26 @@ package struct BillingRetry: Sendable {
             report.begin("syncs", total: items.count)
             try await finish(items, try await process(items, token: token), token: token)
         } catch {
-            // Also where the run was stopped; without it the items would wait for the end of their lease.
-            let queue = queue
-            let released = Task.detached { () async -> (any Error)? in
-                do {
-                    try await queue.release(token: token)
-                    return nil
-                } catch { return error }
-            }
-            if let problem = await released.value {
-                report.warn("claimed syncs", "not released; they come back when their lease expires: \(problem)")
-            }
+            await release(token, after: error)
             throw error
         }
+    }
+
+    /// Runs to its end even where the run was stopped; without it the items would wait for the end of their lease.
+    private func release(_ token: String, after error: any Error) async {
+        // Without the table nothing was claimed.
+        if (error as? WarehouseError)?.code == .notFound { return }
+        let queue = queue
+        let problem = await Task.detached { () async -> (any Error)? in
+            do {
+                try await queue.release(token: token)
+                return nil
+            } catch {
+                return error
+            }
+        }.value
+        guard let problem else { return }
+        report.warn("claimed syncs", "not released; they come back when their lease expires: \(problem)")
     }
 
     private func process(_ items: [QueuedSync], token: String) async throws -> [String: BillingProblem] {

@@ -46,33 +46,38 @@ struct OrganizationLookup: Sendable {
 
     private func look(for slug: String, _ hints: [StripeHints], _ found: Collected) async throws {
         let stored = state.organizations[slug]
-        var customers = Set(([stored?.text(of: .customer)] + hints.map(\.customer)).compactMap { $0 }.filter { !$0.isEmpty })
-        let subscriptions = Set(
-            ([stored?.text(of: .subscription)] + hints.map(\.subscription)).compactMap { $0 }.filter { !$0.isEmpty })
-        for id in subscriptions.sorted() {
-            guard let reply = try await stripe.subscription(id) else { continue }
-            try await add(try await stripe.withAllItems(reply), of: [slug], found)
-            if let customer = reply.value.customer { customers.insert(customer) }
-        }
-        for customer in customers.sorted() {
-            do {
-                try await stripe.subscriptions(ofCustomer: customer) { page in
-                    for subscription in page.value {
-                        let reply = StripeReply(value: subscription, time: page.time, requestID: page.requestID)
-                        try await add(try await stripe.withAllItems(reply), of: [slug], found)
-                    }
-                }
-            } catch let error as StripeError where error.code == .notFound || error.code == .invalid {
-                // A customer that is gone, as a stored or hinted one may be.
-                continue
-            }
+        var customers = Set(Self.known([stored?.text(of: .customer)] + hints.map(\.customer)))
+        for customer in customers { try await look(at: customer, for: slug, found) }
+        for id in Set(Self.known([stored?.text(of: .subscription)] + hints.map(\.subscription))).sorted() {
+            guard found[slug]?.replies.contains(where: { $0.value.id == id }) != true,
+                let reply = try await stripe.subscription(id)
+            else { continue }
+            try await add(try await stripe.withAllItems(reply), of: slug, found)
+            guard let customer = reply.value.customer, customers.insert(customer).inserted else { continue }
+            try await look(at: customer, for: slug, found)
         }
     }
 
-    private func add(_ reply: StripeReply<StripeSubscription>, of slugs: Set<String>, _ found: Collected) async throws {
+    private static func known(_ ids: [String?]) -> [String] { ids.compactMap { $0 }.filter { !$0.isEmpty } }
+
+    private func look(at customer: String, for slug: String, _ found: Collected) async throws {
+        do {
+            try await stripe.subscriptions(ofCustomer: customer) { page in
+                for subscription in page.value {
+                    let reply = StripeReply(value: subscription, time: page.time, requestID: page.requestID)
+                    try await add(try await stripe.withAllItems(reply), of: slug, found)
+                }
+            }
+        } catch let error as StripeError where error.code == .notFound || error.code == .invalid {
+            // A customer that is gone, as a stored or hinted one may be: then its subscription is looked for everywhere.
+            return
+        }
+    }
+
+    private func add(_ reply: StripeReply<StripeSubscription>, of slug: String, _ found: Collected) async throws {
         var match = state.match(reply.value)
         if case .customer(let id) = match { match = state.match(try await stripe.customer(id)) }
-        guard case .organization(let slug) = match, slugs.contains(slug) else { return }
+        guard match == .organization(slug) else { return }
         found.add(slug, reply)
     }
 }

@@ -19,12 +19,12 @@ struct SubscriptionAssignment: Sendable {
     /// Reads a customer only where nothing else tells, and each of them once.
     func assign(_ replies: [StripeReply<StripeSubscription>]) async throws -> Outcome {
         var outcome = Outcome()
-        var customers: [String: StripeCustomer?] = [:]
+        var customers: [String: OrganizationMatch] = [:]
         for reply in replies {
             var match = state.match(reply.value)
             if case .customer(let id) = match {
-                if customers[id] == nil { customers[id] = .some(try await stripe.customer(id)) }
-                match = state.match(customers[id] ?? nil)
+                if customers[id] == nil { customers[id] = try await self.match(customer: id) }
+                match = customers[id] ?? match
             }
             switch match {
             case .organization(let slug):
@@ -38,5 +38,13 @@ struct SubscriptionAssignment: Sendable {
             }
         }
         return outcome
+    }
+
+    private func match(customer id: String) async throws -> OrganizationMatch {
+        do {
+            return state.match(try await stripe.customer(id))
+        } catch let error as StripeError where !error.endsRun {
+            return .unmatched(error.description)
+        }
     }
 }

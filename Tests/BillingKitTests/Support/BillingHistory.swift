@@ -42,7 +42,7 @@ struct BillingHistory {
         }
     }
 
-    /// Where nothing has changed since an item was queued that is completed, the warehouse equals Stripe: nobody may have
+    /// Where nothing has changed since an item was queued that is completed, or since a reconciliation, the warehouse equals Stripe: nobody may have
     /// written something older after it.
     private func checkCompletedItems() async throws {
         let queue = try await fixture.queue()
@@ -50,7 +50,8 @@ struct BillingHistory {
         let done = ledger.entries.filter {
             queue[$0.key]?.status == "completed" && current[$0.value.slug] == $0.value.revision
         }
-        for slug in Set(done.values.map(\.slug)) { try await expectEquality(slug) }
+        let reconciled = ledger.reconciled.filter { current[$0.key] == $0.value }.keys
+        for slug in Set(done.values.map(\.slug)).union(reconciled) { try await expectEquality(slug) }
     }
 
     /// Nothing changes any more: the queue is worked off, and the whole is compared once or, where every organization was
@@ -185,7 +186,7 @@ extension BillingHistory {
     /// One execution, which may die, lose a reply, or meet a Stripe that changes while it is read.
     private mutating func runJob(isReconcile: Bool) async {
         restless()
-        await Self.execute(isReconcile, fixture, FaultyWarehouse(fixture.warehouse, fault()))
+        await Self.execute(isReconcile, fixture, FaultyWarehouse(fixture.warehouse, fault()), ledger)
         calm()
     }
 
@@ -209,9 +210,9 @@ extension BillingHistory {
             }
             // Also long after the claims of the outer one have expired.
             if fault != nil { fixture.clock.pass(.seconds(1000)) }
-            await Self.execute(inner, fixture, FaultyWarehouse(fixture.warehouse, innerFault))
+            await Self.execute(inner, fixture, FaultyWarehouse(fixture.warehouse, innerFault), ledger)
         })
-        await Self.execute(outer, fixture, warehouse)
+        await Self.execute(outer, fixture, warehouse, ledger)
         calm()
     }
 
@@ -226,9 +227,19 @@ extension BillingHistory {
     }
 
     /// Executions that die throw; the next one goes on.
-    private static func execute(_ isReconcile: Bool, _ fixture: BillingFixture, _ warehouse: FaultyWarehouse) async {
+    private static func execute(
+        _ isReconcile: Bool, _ fixture: BillingFixture, _ warehouse: FaultyWarehouse, _ ledger: Ledger
+    ) async {
         do {
-            _ = try await isReconcile ? fixture.reconcile(on: warehouse) : fixture.retry(on: warehouse)
+            guard isReconcile else { return _ = try await fixture.retry(on: warehouse) }
+            let before = fixture.stripe.now.revisions
+            let report = ReportFixture()
+            // Longer than any execution lives; two of them never overlap in a process either.
+            let lease = JobLease(
+                warehouse: warehouse, job: "billing-sync-reconcile", holder: "\(fixture.clock.now())",
+                validity: .seconds(7200), report: report.report, now: fixture.clock.now)
+            let isDone = try await lease.withLease { try await fixture.reconcile(on: warehouse, report: report) }
+            if isDone, report["queued"] == 0, report.failures.isEmpty { ledger.note(reconciled: before) }
         } catch { return }
     }
 
@@ -265,6 +276,11 @@ extension BillingHistory {
 /// What was queued, and at which revision of its organization in Stripe.
 private final class Ledger: Sendable {
     private let state = Mutex([String: (slug: String, revision: Int)]())
+    private let seen = Mutex([String: Int]())
+
+    /// The revisions that a whole reconciliation began with.
+    var reconciled: [String: Int] { seen.withLock { $0 } }
+    func note(reconciled revisions: [String: Int]) { seen.withLock { $0 = revisions } }
 
     var entries: [String: (slug: String, revision: Int)] { state.withLock { $0 } }
 
