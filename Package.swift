@@ -24,9 +24,9 @@ let grdb = Target.Dependency.product(
     name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["EmbeddedWarehouse"]))
 
 /// One executable for each job, named after it.
-func job(_ name: String) -> Target {
+func job(_ name: String, _ more: Target.Dependency...) -> Target {
     .executableTarget(
-        name: name, dependencies: ["JobRuntime", "WarehouseKit"], path: "Sources/Jobs/\(name)", swiftSettings: settings,
+        name: name, dependencies: ["JobRuntime", "WarehouseKit"] + more, path: "Sources/Jobs/\(name)", swiftSettings: settings,
         linkerSettings: linking)
 }
 
@@ -53,6 +53,10 @@ let package = Package(
             name: "WarehouseKit",
             dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", argumentParser, logging, grdb],
             resources: [.embedInCode("Catalog/Tables")], swiftSettings: settings),
+        .target(
+            name: "BillingKit",
+            dependencies: ["JobRuntime", "WarehouseKit", "HTTPTransport", argumentParser, logging],
+            swiftSettings: settings),
         job("BootstrapJob"),
         job("BootstrapSyncJob"),
         job("OrgSyncAllJob"),
@@ -60,6 +64,8 @@ let package = Package(
         job("QuotaResetMonthlyJob"),
         job("StaleCleanupJob"),
         job("QuotaCleanupJob"),
+        job("BillingSyncRetryJob", "BillingKit"),
+        job("BillingSyncReconcileJob", "BillingKit"),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
             path: "Sources/Tools/DemoData",
@@ -90,5 +96,7 @@ let package = Package(
                 "OrgSyncAllJob", "demo-data",
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "BillingKitTests", dependencies: ["BillingKit", "TestSupport"], swiftSettings: settings),
     ]
 )

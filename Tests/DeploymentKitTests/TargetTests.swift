@@ -21,9 +21,7 @@ import Testing
         let problems = TargetRules().problems(
             try JobsFileReader.read(Fixture.text("jobs.yaml")), manifest: try Fixture.text("Package.swift"))
 
-        withKnownIssue("the two billing jobs are not there yet") {
-            #expect(Problems(problems).description == "")
-        }
+        #expect(Problems(problems).description == "")
     }
 
     @Test func executablesCallThemselvesAsJobsYAMLDoes() throws {

@@ -86,6 +86,20 @@ class EmulatorTests(unittest.TestCase):
         status, answer = self.query("INSERT INTO `d.t` (runs) VALUES (1)")
         self.assertEqual((status, answer["error"]["errors"][0]["reason"]), (400, "invalidQuery"))
 
+    def test_a_script_binds_parameters(self):
+        self.make_table()
+        row = {"type": "STRUCT", "structTypes": [{"name": "slug", "type": {"type": "STRING"}}, {"name": "n", "type": {"type": "INT64"}}]}
+        value = {"structValues": {"slug": {"value": "acme"}, "n": {"value": "2"}}}
+        parameters = [
+            {"name": "rows", "parameterType": {"type": "ARRAY", "arrayType": row}, "parameterValue": {"arrayValues": [value]}},
+            {"name": "plus", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "5"}}]
+        status, answer = self.query(
+            "BEGIN TRANSACTION; INSERT INTO `d.t` (org_slug, runs) SELECT r.slug, r.n FROM UNNEST(@rows) AS r;"
+            "UPDATE `d.t` AS t SET runs = t.runs + r.n + @plus FROM UNNEST(@rows) AS r WHERE t.org_slug = r.slug;"
+            "COMMIT TRANSACTION; SELECT runs FROM `d.t`;",
+            parameterMode="NAMED", queryParameters=parameters)
+        self.assertEqual((status, answer.get("rows")), (200, [{"f": [{"v": "9"}]}]), answer)
+
     def test_patched_column_can_be_queried_and_shows_in_the_region(self):
         table = self.make_table()
         fields = SCHEMA["fields"] + [{"name": "added", "type": "DATE"}]

@@ -45,17 +45,6 @@ package final class EmulatorProcess: Sendable {
         }
     }
 
-    /// The port in the line `ready PORT`, or nil when the output ends without one.
-    private static func readyPort(from output: FileHandle) -> UInt16? {
-        var line = ""
-        while !line.hasSuffix("\n") {
-            let part = output.availableData
-            if part.isEmpty { return nil }
-            line += String(decoding: part, as: UTF8.self)
-        }
-        return line.split(whereSeparator: \.isWhitespace).last.flatMap { UInt16($0) }
-    }
-
     /// What was asked of the emulator since it started or since `resetRequestCounts`, by one project or by all.
     package func requestCounts(project: String? = nil) async throws -> EmulatorRequestCounts {
         try EmulatorRequestCounts(json: await control("GET", project: project))

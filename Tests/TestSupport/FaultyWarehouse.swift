@@ -17,13 +17,17 @@ package final class FaultyWarehouse: Warehouse {
     private let started = Mutex(0)
     /// Runs after each statement that was executed: something that happens in between.
     private let afterEach: @Sendable (_ index: Int) async throws -> Void
+    /// Runs before each statement, whether it will be executed or not.
+    private let beforeEach: @Sendable (_ index: Int) async throws -> Void
 
     package init(
         _ warehouse: any Warehouse, _ fault: Fault? = nil,
+        beforeEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
         afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in }
     ) {
         self.warehouse = warehouse
         self.fault = fault
+        self.beforeEach = beforeEach
         self.afterEach = afterEach
     }
 
@@ -43,6 +47,7 @@ package final class FaultyWarehouse: Warehouse {
             defer { count += 1 }
             return count
         }
+        try await beforeEach(index)
         switch fault {
         case .killedBefore(let last) where index >= last: throw Self.failure
         case .killedDuring(let last) where index > last: throw Self.failure

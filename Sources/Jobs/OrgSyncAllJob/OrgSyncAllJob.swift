@@ -12,8 +12,6 @@ struct OrgSyncAllJob: ScheduledJob {
     static let discussion = OrganizationSync.help
 
     static func run(in context: JobContext<Self>) async throws {
-        try await context.withWarehouse {
-            try await OrganizationSync(warehouse: $0, context).run(only: context.options.org)
-        }
+        try await context.withOrganizationSync { try await $0.run(only: context.options.org) }
     }
 }

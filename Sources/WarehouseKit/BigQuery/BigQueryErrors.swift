@@ -64,7 +64,7 @@ enum BigQueryErrors {
         case "duplicate", "alreadyExists": return error(.alreadyExists)
         case "conditionNotMet": return error(.preconditionFailed)
         // BigQuery has no reason of their own for the next two, only these words.
-        case "invalidQuery" where message.hasPrefix("Could not serialize access to"):
+        case "invalidQuery" where isConcurrentUpdate(message):
             return error(.jobFailedTransiently, retry: .newJob)
         case "resourcesExceeded" where message.contains("Too many DML statements outstanding"):
             var error = error(.tooManyQueuedStatements, retry: .newJob)
@@ -77,6 +77,13 @@ enum BigQueryErrors {
         case "notImplemented": return error(.notImplemented)
         default: return nil
         }
+    }
+
+    /// A statement, or a transaction, that lost against concurrent DML. In a script "Query error: " stands before the words.
+    private static func isConcurrentUpdate(_ message: String) -> Bool {
+        let message = message.hasPrefix("Query error: ") ? message.dropFirst(13) : message[...]
+        return message.hasPrefix("Could not serialize access to")
+            || message.hasPrefix("Transaction is aborted due to concurrent update")
     }
 
     private static func error(status: Int, message: String, operation: String, scope: Scope) -> WarehouseError {

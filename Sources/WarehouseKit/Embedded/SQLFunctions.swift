@@ -13,6 +13,7 @@
                 function: DatabaseFunction("DATE", argumentCount: 1, pure: true) { try date(of: $0[0])?.description })
             database.add(
                 function: DatabaseFunction("UNIX_MICROS", argumentCount: 1, pure: true) { try microseconds(of: $0[0]) })
+            database.add(function: DatabaseFunction("PARSE_JSON", argumentCount: 1, pure: true) { try json($0[0]) })
             database.add(function: DatabaseFunction("DIV", argumentCount: 2, pure: true) { try quotient($0[0], $0[1]) })
         }
 
@@ -22,6 +23,15 @@
                 throw DatabaseError(message: "UNIX_MICROS of a value that is no TIMESTAMP")
             }
             return instant.microseconds
+        }
+
+        /// The text itself, which is how JSON is stored; an error where it is none.
+        private static func json(_ value: DatabaseValue) throws -> String? {
+            guard let text = String.fromDatabaseValue(value) else { return nil }
+            guard (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))) != nil else {
+                throw DatabaseError(message: "PARSE_JSON of a text that is no JSON")
+            }
+            return text
         }
 
         /// Division of integers, rounded towards zero.

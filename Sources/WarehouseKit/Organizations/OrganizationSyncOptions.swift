@@ -15,11 +15,16 @@ package struct OrganizationSyncOptions: ParsableArguments, Sendable {
     }
 }
 
-extension OrganizationSync {
-    package init<Job: ScheduledJob>(warehouse: any Warehouse, _ context: JobContext<Job>)
-    where Job.Settings == OrganizationSyncSettings {
-        self.init(
-            warehouse: warehouse, catalog: context.settings.catalog, environment: context.settings.environment,
-            report: context.report, task: context.task, isDryRun: context.isDryRun)
+extension JobContext where Job.Settings == OrganizationSyncSettings {
+    package func withOrganizationSync(_ work: (OrganizationSync) async throws -> Void) async throws {
+        let changes = ["datasets_created", "tables_created", "tables_updated"]
+        try await notifyingService(ofChanges: changes) {
+            try await withWarehouse { warehouse in
+                try await work(
+                    OrganizationSync(
+                        warehouse: warehouse, catalog: settings.catalog, environment: settings.environment,
+                        report: report, task: task, isDryRun: isDryRun))
+            }
+        }
     }
 }

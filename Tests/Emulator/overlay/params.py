@@ -6,14 +6,20 @@ ARRAY_AGG cannot have IGNORE NULLS and LIMIT together.
 
 F14: named parameters are numbered ($1, $2): DuckDB numbers the ? of an UPDATE ... FROM in an order of its own.  DIV(a - b, 2)
 keeps its parentheses.
+
+F15: a script has no query parameters in stock ("Values were not provided").  Here each of its statements binds those it
+names.
 """
 import base64
+import contextvars
 import itertools
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 
 from bqemulator.jobs import executor as ex_mod
+from bqemulator.domain.errors import InvalidQueryError
+from bqemulator.scripting import interpreter as script_mod
 from bqemulator.sql import parameters as par_mod
 from bqemulator.sql.rewriter import aggregate_variants as agg_mod
 
@@ -22,6 +28,7 @@ from .types import TYPES, canon, duck_name
 
 
 stock_named = par_mod._bind_named
+_script_params = contextvars.ContextVar("script_params", default=None)
 
 
 def duck_type(ptype):
@@ -164,6 +171,27 @@ def in_parentheses(kind):
         return kind(**{k: exp.Paren(this=a) if isinstance(a, exp.Binary) else a for k, a in zip(("this", "expression"), args)})
 
     return build
+
+
+def bind_in_scripts():
+    """To be called after everything else that replaces bind_parameters or a script's way of running a statement."""
+    stock_body, stock_query, bind = ex_mod._run_query_body, script_mod.ScriptInterpreter._run_query, script_mod.bind_parameters
+
+    async def run_body(*, query_params, is_scripted, **rest):
+        token = _script_params.set(query_params if is_scripted else None)
+        try:
+            return await stock_body(query_params=query_params, is_scripted=is_scripted, **rest)
+        finally:
+            _script_params.reset(token)
+
+    async def run_query(self, bq_sql):
+        params = _script_params.get()
+        if params and self._frames.all_visible():
+            raise InvalidQueryError("this emulator has no scripts with both variables and query parameters", location="query")
+        return await stock_query(self, unnest_structs(bq_sql, params))
+
+    ex_mod._run_query_body, script_mod.ScriptInterpreter._run_query = run_body, run_query
+    script_mod.bind_parameters = lambda sql, params=None: bind(sql, params or _script_params.get())
 
 
 def install():

@@ -43,6 +43,8 @@ F13 dmlStats: stock has none.  Here what a DML statement inserted, updated and
     deleted.  (dml.py)
 F14 parameters in an UPDATE ... FROM: stock mixes them up.  Here each is where it
     belongs; DIV(a - b, 2) is no longer a - DIV(b, 2).  (params.py)
+F15 query parameters of a script: stock binds none.  Here each statement binds
+    those that it names.  (params.py)
 """
 import re
 import sys
@@ -133,6 +135,7 @@ def install():
         return orig_bind(sql, params)
 
     ex_mod.bind_parameters = script_mod.bind_parameters = bind
+    params.bind_in_scripts()
     orig_fetch = DuckDBEngine.fetch_arrow
 
     def fetch(self, sql, parameters=None):

@@ -1,0 +1,20 @@
+import HTTPTransport
+package import JobRuntime
+package import WarehouseKit
+
+/// The settings of a job that brings Stripe's state into the warehouse.
+package protocol BillingUser: WarehouseUser, NotificationUser {
+    var stripe: StripeSettings { get }
+}
+
+extension JobContext where Job.Settings: BillingUser {
+    /// A client with the account's key.
+    var stripe: StripeClient {
+        var configuration = CurlTransport.Configuration()
+        configuration.userAgent = "scheduler-jobs/\(serviceVersion)"
+        configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
+        return StripeClient(
+            baseURL: settings.stripe.baseURL, key: settings.stripe.key, transport: CurlTransport(configuration),
+            logger: logger)
+    }
+}

@@ -1,0 +1,17 @@
+/// A customer: its metadata may say which organization it is.
+struct StripeCustomer: StripeObject {
+    var id: String
+    var metadata: StripeMetadata
+    var isDeleted: Bool
+
+    private enum CodingKeys: String, CodingKey {
+        case id, metadata, deleted
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        id = try container.decode(String.self, forKey: .id)
+        metadata = (try? container.decode(StripeMetadata.self, forKey: .metadata)) ?? StripeMetadata()
+        isDeleted = (try? container.decode(Bool.self, forKey: .deleted)) ?? false
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import JobRuntime
+import Testing
+
+@testable import BillingKit
+
+@Suite struct PlanTests {
+    private static func product(_ metadata: [String: String]) throws -> StripeProduct {
+        let data = try JSONSerialization.data(withJSONObject: ["id": "prod_1", "metadata": metadata])
+        return try JSONDecoder().decode(StripeProduct.self, from: data)
+    }
+
+    private static let complete = [
+        "plan_id": "professional", "teamMembers": "6", "providers": "6", "pipelinesPerDay": "25",
+        "concurrentPipelines": "4",
+    ]
+
+    @Test func readsThePlanAndItsLimits() throws {
+        let plan = try Plan(Self.product(Self.complete))
+
+        #expect(plan.name == "PROFESSIONAL")
+        #expect([plan.daily, plan.monthly, plan.concurrent, plan.seats, plan.providers] == [25, 750, 4, 6, 6])
+    }
+
+    @Test(arguments: [
+        ("starter", "STARTER"), ("Scale", "SCALE"), ("ENTERPRISE", "ENTERPRISE"), ("custom-2026_a", "CUSTOM-2026_A"),
+    ])
+    func everyOtherNameIsAPlanToo(_ id: String, _ name: String) throws {
+        #expect(try Plan(Self.product(Self.complete.merging(["plan_id": id]) { $1 })).name == name)
+    }
+
+    @Test func twoRunAtOnceWhereNothingElseIsSaid() throws {
+        var metadata = Self.complete
+        metadata["concurrentPipelines"] = nil
+
+        #expect(try Plan(Self.product(metadata)).concurrent == 2)
+    }
+
+    @Test(arguments: ["plan_id", "teamMembers", "providers", "pipelinesPerDay"])
+    func missingMetadataIsAnError(_ key: String) throws {
+        for value in [nil, ""] {
+            var metadata = Self.complete
+            metadata[key] = value
+            let product = try Self.product(metadata)
+
+            #expect(throws: BillingProblem("product prod_1 has no metadata \(key)")) { try Plan(product) }
+        }
+    }
+
+    @Test(arguments: ["ten", "€10", "10,00", "12.5", "-1", "+5", " 6", "1e3", "٣", "1000000001", "99999999999999999999", "unlimited"])
+    func metadataThatIsNoWholeNumberIsAnError(_ text: String) throws {
+        for key in ["teamMembers", "providers", "pipelinesPerDay", "concurrentPipelines"] {
+            let product = try Self.product(Self.complete.merging([key: text]) { $1 })
+
+            let error = #expect(throws: BillingProblem.self) { try Plan(product) }
+
+            #expect(error?.description.contains("metadata \(key) \(quoted(text)) is not a whole number") == true)
+        }
+    }
+
+    @Test(arguments: ["a b", "a'; DROP TABLE x", "ä", "a\u{1F}b", String(repeating: "x", count: 65)])
+    func aPlanHasAPlainName(_ id: String) throws {
+        let product = try Self.product(Self.complete.merging(["plan_id": id]) { $1 })
+
+        #expect(throws: BillingProblem.self) { try Plan(product) }
+    }
+
+    @Test(arguments: [
+        ("trialing", "TRIAL"), ("active", "ACTIVE"), ("past_due", "SUSPENDED"), ("unpaid", "SUSPENDED"),
+        ("paused", "SUSPENDED"), ("incomplete", "SUSPENDED"), ("canceled", "CANCELLED"),
+        ("incomplete_expired", "CANCELLED"),
+    ])
+    func everyStatusHasItsMeaning(_ status: String, _ stored: String) throws {
+        #expect(SubscriptionStatus(rawValue: status)?.stored == stored)
+        #expect(SubscriptionStatus.allCases.count == 8)
+    }
+}

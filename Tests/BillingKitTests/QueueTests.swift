@@ -1,0 +1,216 @@
+import JobRuntime
+import TestSupport
+import Testing
+import WarehouseKit
+
+@testable import BillingKit
+
+@Suite struct QueueTests {
+    private func fixture(_ name: String, _ backend: Backend = Backend.allCases[0]) async throws -> BillingFixture {
+        let fixture = try await BillingFixture(backend, name, ["acme", "globex"])
+        fixture.stripe.change {
+            $0.subscriptions = [
+                ReconciliationTests.subscription,
+                .init(id: "sub_2", customer: "cus_2", metadata: ["org_slug": "globex"]),
+            ]
+        }
+        return fixture
+    }
+
+    @Test(arguments: Backend.allCases)
+    func bringsTheOrganizationToStripeAndCompletes(_ backend: Backend) async throws {
+        let fixture = try await fixture("billing-queue", backend)
+        try await fixture.enqueue("acme", "checkout", id: "sync_1", payload: #"{"customer_id": "cus_1", "plan": "FREE"}"#)
+
+        let report = try await fixture.retry()
+
+        #expect(report["completed"] == 1)
+        #expect(report["organizations_changed"] == 1)
+        #expect(try await fixture.state("acme")[.planName] == "STARTER")
+        #expect(try await fixture.state("globex")[.planName] == "OLD")
+        #expect(try await fixture.queue()["sync_1"]?.status == "completed")
+        #expect(try await fixture.audits("acme").map(\.reason) == ["checkout"])
+        #expect(fixture.stripe.requests("/v1/customers") == 0)
+    }
+
+    @Test func emptyQueueIsOneStatement() async throws {
+        let fixture = try await fixture("billing-empty")
+        let counting = FaultyWarehouse(fixture.warehouse)
+
+        let report = try await fixture.retry(on: counting)
+
+        #expect(counting.statements == 1)
+        #expect(report.output == "nothing is due\n")
+        #expect(fixture.stripe.requests() == 0)
+    }
+
+    @Test func severalItemsOfOneOrganizationAreOneLookUp() async throws {
+        let fixture = try await fixture("billing-several")
+        for number in 1...4 { try await fixture.enqueue("acme", id: "sync_\(number)", payload: #"{"customer": "cus_1"}"#) }
+
+        let report = try await fixture.retry()
+
+        #expect(report["completed"] == 4)
+        #expect(fixture.stripe.requests("/v1/subscriptions") == 1)
+        #expect(fixture.stripe.requests("/v1/products") == 1)
+        #expect(try await fixture.audits("acme").count == 1)
+    }
+
+    @Test(arguments: Backend.allCases)
+    func triesAgainAfterOneToSixteenMinutesAndThenGivesUpOnce(_ backend: Backend) async throws {
+        let fixture = try await fixture("billing-backoff", backend)
+        try await fixture.enqueue("acme", id: "sync_1")
+        fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
+
+        for (index, minutes) in [1, 2, 4, 8, 16].enumerated() {
+            let report = try await fixture.retry()
+            let row = try #require(try await fixture.queue()["sync_1"])
+            #expect(report.failures.isEmpty && report.warnings.count == 1)
+            #expect(row.status == "pending" && row.retries == Int64(index + 1) && !row.isClaimed)
+            let wait = try #require(row.nextRetry).since(fixture.clock.now())
+            #expect(wait <= .seconds(60 * minutes) && wait > .seconds(60 * minutes - 1))
+            fixture.clock.pass(.seconds(60 * minutes - 30))
+            #expect(try await fixture.retry()["claimed"] == 0)
+            fixture.clock.pass(.seconds(31))
+        }
+        let last = try await fixture.retry()
+        #expect(last.failures.map(\.subject) == [#""acme" (webhook, sync sync_1)"#])
+        #expect(last.failures.first?.reason.hasPrefix("given up after 5 retries: could not ") == true)
+        fixture.clock.pass(.seconds(86_400))
+        let after = try await fixture.retry()
+        #expect(after["claimed"] == 0 && after.failures.isEmpty)
+        #expect(try await fixture.queue()["sync_1"]?.status == "failed")
+
+        fixture.stripe.change { $0.onRequest = nil }
+        let requeued = ReportFixture()
+        try await QueueUpkeep(warehouse: fixture.warehouse, report: requeued.report, now: fixture.clock.now).requeue("sync_1")
+        #expect(requeued["requeued"] == 1)
+        #expect(try await fixture.retry()["completed"] == 1)
+    }
+
+    @Test func jitterAddsUpToAFifth() throws {
+        let row = Row([
+            .init("sync_id", .string("a")), .init("org_slug", .string("acme")), .init("sync_type", .string("webhook")),
+            .init("payload", .null(.json)), .init("retry_count", .int64(4)), .init("max_retries", .int64(5)),
+        ])
+        let outcome = SyncOutcome.failedTry(
+            try QueuedSync(row), BillingProblem("no"), at: SteadyClock.start, jitter: 1)
+
+        #expect(outcome.nextRetry == SteadyClock.start.adding(.seconds(16 * 72)))
+    }
+
+    @Test(arguments: Backend.allCases)
+    func whatADeadExecutionClaimedComesBackAfterItsLease(_ backend: Backend) async throws {
+        let fixture = try await fixture("billing-lease", backend)
+        try await fixture.enqueue("acme", id: "sync_1")
+        let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(1))
+        await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
+        #expect(try await fixture.queue()["sync_1"]?.status == "processing")
+
+        #expect(try await fixture.retry()["claimed"] == 0)
+        fixture.clock.pass(.seconds(901))
+        #expect(try await fixture.retry()["completed"] == 1)
+
+        #expect(try await fixture.queue()["sync_1"]?.retries == 1)
+    }
+
+    @Test func anItemThatKillsItsExecutionIsGivenUp() async throws {
+        let fixture = try await fixture("billing-killer")
+        try await fixture.enqueue("acme", id: "sync_1")
+        for _ in 0..<6 {
+            let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(1))
+            await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
+            fixture.clock.pass(.seconds(901))
+        }
+
+        let report = try await fixture.retry()
+
+        #expect(report.failures.first?.reason.contains("its executions ended without finishing it") == true)
+        #expect(try await fixture.queue()["sync_1"]?.status == "failed")
+    }
+
+    @Test func aRunThatFailsGivesItsItemsBackAtOnce() async throws {
+        let fixture = try await fixture("billing-release")
+        try await fixture.enqueue("acme", id: "sync_1")
+        fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 403) } }
+
+        let error = await #expect(throws: StripeError.self) { try await fixture.retry() }
+
+        #expect(error?.endsRun == true)
+        #expect(try await fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
+    }
+
+    @Test func onlySoManyAreClaimedTheOldestFirst() async throws {
+        let fixture = try await fixture("billing-most")
+        for number in 1...5 { try await fixture.enqueue("acme", id: "sync_\(number)") }
+
+        #expect(try await fixture.retry(limit: 2)["claimed"] == 2)
+
+        let statuses = try await fixture.queue().mapValues(\.status)
+        #expect(statuses.filter { $0.value == "completed" }.keys.sorted() == ["sync_1", "sync_2"])
+    }
+
+    @Test func badItemsAreGivenUpAtOnceAndTheOthersGoOn() async throws {
+        let fixture = try await fixture("billing-hostile")
+        try await fixture.enqueue("acme'; DROP TABLE x; --", id: "a")
+        try await fixture.enqueue("acme", "refund", id: "b")
+        try await fixture.enqueue("acme", id: "c", payload: #""{\"customer_id\": 1""#)
+        try await fixture.enqueue("acme", id: "d", payload: "[1, 2]")
+        try await fixture.enqueue("acme", id: "e", payload: #"{"customer_id": "cus_1?limit=1&x=/../sk"}"#)
+        try await fixture.enqueue("acme", id: "f", payload: #"{"subscription_id": 7}"#)
+        try await fixture.enqueue("globex", id: "g", payload: #"{"customer": null, "amount": "10,00"}"#)
+        try await fixture.enqueue("nobody", id: "h")
+
+        let report = try await fixture.retry()
+
+        let queue = try await fixture.queue()
+        #expect(queue.filter { $0.value.status == "failed" }.keys.sorted() == ["a", "b", "c", "d", "e", "f"])
+        #expect(queue["c"]?.error == "its payload is not a JSON object")
+        #expect(queue["g"]?.status == "completed")
+        #expect(queue["h"]?.status == "pending")
+        #expect(report.failures.count == 6)
+        #expect(try await fixture.state("acme")[.planName] == "OLD")
+    }
+
+    @Test func statisticsCountWhatThereIs() async throws {
+        let fixture = try await fixture("billing-statistics")
+        try await fixture.enqueue("acme", id: "done")
+        try await fixture.retry()
+        try await fixture.enqueue("acme", "refund", id: "bad")
+        try await fixture.retry()
+        try await fixture.enqueue("acme", id: "waiting")
+        let report = ReportFixture()
+
+        try await QueueUpkeep(warehouse: fixture.warehouse, report: report.report).printStatistics(of: fixture.today)
+
+        #expect(["pending", "processing", "failed", "completed_today"].map { report[$0] } == [1, 0, 1, 1])
+        #expect(report.output.contains("oldest pending   2026-03-15T02:00:0"))
+    }
+
+    @Test func dryRunClaimsNothing() async throws {
+        let fixture = try await fixture("billing-queue-dry")
+        try await fixture.enqueue("acme", id: "sync_1")
+
+        let report = try await fixture.retry(isDryRun: true)
+
+        #expect(report.output.contains("acme          plan_name"))
+        #expect(try await fixture.queue()["sync_1"]?.status == "pending")
+        #expect(try await fixture.state("acme")[.planName] == "OLD")
+    }
+
+    @Test func aSubscriptionElsewhereIsFoundInTheWholeListing() async throws {
+        let fixture = try await fixture("billing-elsewhere")
+        try await fixture.reconcile()
+        fixture.stripe.change {
+            $0.subscriptions[0].status = "canceled"
+            $0.subscriptions.insert(
+                .init(id: "sub_9", customer: "cus_9", product: "prod_scale", metadata: ["org_slug": "acme"], created: 1_790_000_000),
+                at: 0)
+        }
+        try await fixture.enqueue("acme", id: "sync_1")
+
+        try await fixture.retry()
+
+        #expect(try await fixture.state("acme")[.subscription] == "sub_9")
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import HTTPTransport
+import Synchronization
+import TestSupport
+
+/// An account in Stripe's present shape behind a real server, whose objects a test changes at any time.
+final class FakeStripe: Sendable {
+    struct Subscription {
+        var id: String
+        var customer: String
+        var status = "active"
+        var product = "prod_starter"
+        var metadata: [String: String] = [:]
+        var created: Int64 = 1_700_000_000
+        var periodEnd: Int64 = 1_800_000_000
+        var trialEnd: Int64?
+        var endedAt: Int64?
+        var cancelAt: Int64?
+        var cancelsAtPeriodEnd = false
+        /// Products of further items.
+        var extras: [String] = []
+        /// Only so many items are shown in the subscription itself.
+        var inlineItems = 10
+    }
+
+    struct Account {
+        /// The newest first, as Stripe lists them.
+        var subscriptions: [Subscription] = []
+        var products: [String: [String: String]] = [:]
+        var customers: [String: [String: String]] = [:]
+        /// How often something was changed for an organization; kept by tests.
+        var revisions: [String: Int] = [:]
+        /// The most that a page has, whatever limit was asked for.
+        var pageSize = 100
+        /// Runs before each request is answered.
+        var onRequest: (@Sendable (inout Account, ScriptedRequest) -> ScriptedReply?)?
+    }
+
+    private let account: Mutex<Account>
+    let server: ScriptedServer
+
+    init(_ account: Account = .usual) throws {
+        let box = Box(account)
+        self.account = Mutex(account)
+        server = try ScriptedServer { request in box.owner?.answer(request) ?? .reset }
+        box.owner = self
+    }
+
+    /// The server is made before the account that it serves is complete.
+    private final class Box: @unchecked Sendable {
+        weak var owner: FakeStripe?
+        init(_: Account) {}
+    }
+
+    func change(_ change: (inout Account) -> Void) { account.withLock { change(&$0) } }
+    var now: Account { account.withLock { $0 } }
+
+    /// How many requests went to paths that begin so.
+    func requests(_ prefix: String = "/v1/") -> Int { server.requests.count { $0.path.hasPrefix(prefix) } }
+
+    private func answer(_ request: ScriptedRequest) -> ScriptedReply {
+        account.withLock { account in
+            if let reply = account.onRequest?(&account, request) { return reply }
+            return account.answer(request)
+        }
+    }
+}
+
+extension FakeStripe.Account {
+    static let starter = [
+        "plan_id": "starter", "teamMembers": "2", "providers": "3", "pipelinesPerDay": "6", "concurrentPipelines": "1",
+    ]
+    static let scale = ["plan_id": "scale", "teamMembers": "11", "providers": "10", "pipelinesPerDay": "100"]
+
+    static var usual: Self { Self(products: ["prod_starter": starter, "prod_scale": scale]) }
+
+    func answer(_ request: ScriptedRequest) -> ScriptedReply {
+        let parts = request.path.split(separator: "/").dropFirst().map(String.init)
+        switch (parts.first, parts.dropFirst().first) {
+        case ("subscriptions", nil):
+            let customer = request.query["customer"]
+            let wanted = subscriptions.filter { customer == nil || $0.customer == customer }
+            return page(wanted.map { (id: $0.id, object: $0.json) }, request)
+        case ("subscriptions", let id?): return one(subscriptions.first { $0.id == id }?.json)
+        case ("products", nil):
+            return page(
+                products.sorted { $0.key < $1.key }.map { (id: $0.key, object: ["id": $0.key, "metadata": $0.value]) },
+                request)
+        case ("customers", let id?): return one(customers[id].map { ["id": id, "metadata": $0] })
+        case ("subscription_items", nil):
+            let owner = subscriptions.first { $0.id == request.query["subscription"] }
+            return page((owner?.items ?? []).map { (id: $0["id"] as? String ?? "", object: $0) }, request)
+        case ("prices", nil):
+            let all = products.keys.sorted().map { (id: "price_\($0)", object: ["id": "price_\($0)", "product": $0]) }
+            return page(all, request)
+        default: return .json(#"{"error": {"message": "Unrecognized request URL"}}"#, status: 404)
+        }
+    }
+
+    private func one(_ object: [String: Any]?) -> ScriptedReply {
+        guard let object else { return .json(#"{"error": {"message": "No such object"}}"#, status: 404) }
+        return reply(object)
+    }
+
+    private func page(_ all: [(id: String, object: [String: Any])], _ request: ScriptedRequest) -> ScriptedReply {
+        var rest = all[...]
+        if let cursor = request.query["starting_after"] {
+            rest = rest.drop { $0.id != cursor }.dropFirst()
+        }
+        let limit = min(Int(request.query["limit"] ?? "10") ?? 10, pageSize)
+        return reply(["object": "list", "data": rest.prefix(limit).map(\.object), "has_more": rest.count > limit])
+    }
+
+    private func reply(_ object: [String: Any]) -> ScriptedReply {
+        let data = (try? JSONSerialization.data(withJSONObject: object)) ?? Data()
+        return ScriptedReply(
+            headers: ["Content-Type": "application/json", "request-id": "req_fake"], body: data)
+    }
+}
+
+extension FakeStripe.Subscription {
+    var items: [[String: Any]] {
+        ([product] + extras).enumerated().map { index, product in
+            [
+                "id": "si_\(id)_\(index)", "current_period_end": periodEnd,
+                "price": ["id": "price_\(product)", "product": product],
+            ]
+        }
+    }
+
+    var json: [String: Any] {
+        var object: [String: Any] = [
+            "id": id, "object": "subscription", "customer": customer, "status": status, "metadata": metadata,
+            "created": created, "cancel_at_period_end": cancelsAtPeriodEnd,
+            "items": ["object": "list", "data": Array(items.prefix(inlineItems)), "has_more": items.count > inlineItems],
+        ]
+        for (key, value) in [("trial_end", trialEnd), ("ended_at", endedAt), ("cancel_at", cancelAt)] {
+            object[key] = value.map { $0 as Any } ?? NSNull()
+        }
+        return object
+    }
+}

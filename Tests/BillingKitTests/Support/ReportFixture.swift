@@ -1,0 +1,34 @@
+import Logging
+import Synchronization
+
+@testable import JobRuntime
+
+/// A report of a run whose output and findings a test can read.
+final class ReportFixture: Sendable {
+    private let console: Console
+    let report: RunReport
+
+    init() {
+        let sink = Sink()
+        console = Console(writeOutput: { sink.write($0) }, writeError: { _ in })
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let progress = Progress(title: "test", style: .log, console: console, logger: logger, elapsed: { .zero })
+        report = RunReport(console: console, logger: logger, progress: progress, printsResults: true)
+        self.sink = sink
+    }
+
+    private let sink: Sink
+
+    /// What went to standard output.
+    var output: String { sink.text.withLock { $0 } }
+    var failures: [(subject: String, reason: String)] { report.record.withLock { $0.failures.kept } }
+    var warnings: [(subject: String, reason: String)] { report.record.withLock { $0.warnings.kept } }
+
+    subscript(count: String) -> Int { report.count(of: count) }
+
+    private final class Sink: Sendable {
+        let text = Mutex("")
+
+        func write(_ part: String) { text.withLock { $0 += part } }
+    }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import HTTPTransport
+import TestSupport
+import Testing
+
+@testable import JobRuntime
+
+@Suite struct NotificationTests {
+    private enum Job: ScheduledJob {
+        struct Settings: NotificationUser {
+            let notification: NotificationSettings
+
+            init(reading environment: inout EnvironmentReader) {
+                notification = NotificationSettings(reading: &environment)
+            }
+        }
+
+        static let name = "trial"
+        static let purpose = "Changes something."
+
+        static func run(in context: JobContext<Self>) async throws {
+            try await context.notifyingService(ofChanges: ["rows_changed"]) {
+                context.report.add(context.isDryRun ? 1 : 2, to: "rows_changed")
+                context.report.add(1, to: "rows_read")
+            }
+        }
+    }
+
+    private enum IdleJob: ScheduledJob {
+        typealias Settings = Job.Settings
+        static let name = "idle"
+        static let purpose = "Changes nothing."
+
+        static func run(in context: JobContext<Self>) async throws {
+            try await context.notifyingService(ofChanges: ["rows_changed"]) { context.report.add(5, to: "rows_read") }
+        }
+    }
+
+    private enum FailingJob: ScheduledJob {
+        typealias Settings = Job.Settings
+        static let name = "failing"
+        static let purpose = "Changes something and fails."
+
+        static func run(in context: JobContext<Self>) async throws {
+            try await context.notifyingService(ofChanges: ["rows_changed"]) {
+                context.report.add(1, to: "rows_changed")
+                throw ConfigurationError("half-way")
+            }
+        }
+    }
+
+    private static let key = "NeverShown"
+
+    private func environment(_ server: ScriptedServer) -> [String: String] {
+        ["API_SERVICE_URL": "\(server.url)/hooks/jobs", "CA_ROOT_API_KEY": Self.key]
+    }
+
+    @Test func aRunThatChangedSomethingTellsTheService() async throws {
+        let server = try ScriptedServer(replies: [ScriptedReply(status: 204)])
+        let process = FakeProcess()
+
+        let status = await process.run(Job.self, environment: environment(server))
+
+        #expect(status == .success)
+        let request = try #require(server.requests.first)
+        #expect(request.method == "POST" && request.path == "/hooks/jobs")
+        #expect(request.headers["X-CA-Root-Key"] == Self.key)
+        let body = try #require(try JSONSerialization.jsonObject(with: request.body) as? [String: Any])
+        #expect(body["job"] as? String == "trial")
+        #expect(body["counts"] as? [String: Int] == ["rows_changed": 2, "rows_read": 1])
+    }
+
+    @Test func aRunThatFailedHalfWayTellsItToo() async throws {
+        let server = try ScriptedServer(replies: [ScriptedReply(status: 200)])
+
+        let status = await FakeProcess().run(FailingJob.self, environment: environment(server))
+
+        #expect(status == .configuration)
+        #expect(server.requests.count == 1)
+    }
+
+    @Test func nothingIsToldOfNoChangeOrADryRunOrWithoutBothVariables() async throws {
+        let server = try ScriptedServer(replies: [])
+
+        _ = await FakeProcess().run(IdleJob.self, environment: environment(server))
+        _ = await FakeProcess().run(Job.self, ["--dry-run"], environment: environment(server))
+        _ = await FakeProcess().run(Job.self, environment: ["API_SERVICE_URL": server.url])
+        _ = await FakeProcess().run(Job.self, environment: ["CA_ROOT_API_KEY": Self.key])
+
+        #expect(server.requests.isEmpty)
+    }
+
+    @Test(arguments: [ScriptedReply.text("no", status: 500), .text("no", status: 401), .closeWithoutReply])
+    func aServiceThatDoesNotTakeItIsAWarning(_ reply: ScriptedReply) async throws {
+        let server = try ScriptedServer(replies: [reply])
+        let process = FakeProcess()
+
+        let status = await process.run(Job.self, environment: environment(server))
+
+        #expect(status == .success)
+        #expect(process.output.contains("1 warning (notification of the API service)"))
+        #expect(!(process.output + process.error).contains(Self.key))
+    }
+}
