@@ -15,7 +15,9 @@ func spoken(_ duration: Duration) -> String {
 func spoken(_ count: Int, _ key: String) -> String {
     var words = key.split(separator: "_").map(String.init)
     if count == 1, let noun = words.first {
-        words[0] = noun.hasSuffix("ies") ? noun.dropLast(3) + "y" : noun.hasSuffix("s") ? String(noun.dropLast()) : noun
+        words[0] =
+            noun.hasSuffix("ies")
+            ? noun.dropLast(3) + "y" : String(noun.dropLast(noun.hasSuffix("ches") ? 2 : noun.hasSuffix("s") ? 1 : 0))
     }
     return ([String(count)] + words).joined(separator: " ")
 }

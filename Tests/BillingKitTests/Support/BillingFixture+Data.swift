@@ -30,7 +30,8 @@ extension BillingFixture {
                   pipelines_failed_today, current_monthly_pipelines, concurrent_pipelines_running, daily_limit,
                   last_updated, created_at)
                 VALUES (@id, @slug, @today, 4, 0, 0, 9, 0, 1, @created, @created)
-                """, [
+                """,
+                [
                     "id": .string("\(slug)_quota"), "slug": .string(slug), "today": .date(today),
                     "created": .timestamp(Self.longAgo),
                 ])
@@ -46,7 +47,8 @@ extension BillingFixture {
             INSERT INTO `scheduler_jobs.billing_sync_queue` (
               sync_id, org_slug, sync_type, payload, status, retry_count, max_retries, created_at, updated_at)
             SELECT @id, @slug, @type, PARSE_JSON(@payload), 'pending', 0, 5, @now, @now
-            """, [
+            """,
+            [
                 "id": .string(id ?? "sync_\(now.microseconds)"), "slug": .string(slug), "type": .string(type),
                 "payload": payload.map { .string($0) } ?? .null(.string), "now": .timestamp(now),
             ])

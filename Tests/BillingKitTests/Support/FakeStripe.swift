@@ -132,7 +132,9 @@ extension FakeStripe.Subscription {
         var object: [String: Any] = [
             "id": id, "object": "subscription", "customer": customer, "status": status, "metadata": metadata,
             "created": created, "cancel_at_period_end": cancelsAtPeriodEnd,
-            "items": ["object": "list", "data": Array(items.prefix(inlineItems)), "has_more": items.count > inlineItems],
+            "items": [
+                "object": "list", "data": Array(items.prefix(inlineItems)), "has_more": items.count > inlineItems,
+            ],
         ]
         for (key, value) in [("trial_end", trialEnd), ("ended_at", endedAt), ("cancel_at", cancelAt)] {
             object[key] = value.map { $0 as Any } ?? NSNull()
