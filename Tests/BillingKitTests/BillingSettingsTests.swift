@@ -15,7 +15,9 @@ import Testing
         #expect(Self.problems(["STRIPE_SECRET_KEY": key]) == [])
     }
 
-    @Test(arguments: ["pk_live_NeverShown", "NeverShown", "sk_", "sk_test_Never Shown", "sk_test_NeverShown\r\nX-Evil: 1"])
+    @Test(arguments: [
+        "pk_live_NeverShown", "NeverShown", "sk_", "sk_test_Never Shown", "sk_test_NeverShown\r\nX-Evil: 1",
+    ])
     func refusesOthersWithoutShowingThem(_ key: String) {
         let problems = Self.problems(["STRIPE_SECRET_KEY": key])
 

@@ -9,14 +9,17 @@ import WarehouseKit
     /// acme has nothing stored, globex has a subscription and a customer, initech and hooli share a customer.
     private static func state() throws -> BillingState {
         try BillingState(
-            [("acme", "", ""), ("globex", "sub_g", "cus_g"), ("initech", "sub_i", "cus_s"), ("hooli", "sub_h", "cus_s")]
-                .map { slug, subscription, customer in
-                    let values = BillingField.allCases.map { field in
-                        field == .subscription ? subscription : field == .customer ? customer : ""
-                    }
-                    let line = (["row_\(slug)", "0", "1", "0", "1", "0"] + values).joined(separator: "\u{1F}")
-                    return Row([SQLValue.Field("org_slug", .string(slug)), SQLValue.Field("line", .string(line))])
-                })
+            [
+                ("acme", "", ""), ("globex", "sub_g", "cus_g"), ("initech", "sub_i", "cus_s"),
+                ("hooli", "sub_h", "cus_s"),
+            ]
+            .map { slug, subscription, customer in
+                let values = BillingField.allCases.map { field in
+                    field == .subscription ? subscription : field == .customer ? customer : ""
+                }
+                let line = (["row_\(slug)", "0", "1", "0", "1", "0"] + values).joined(separator: "\u{1F}")
+                return Row([SQLValue.Field("org_slug", .string(slug)), SQLValue.Field("line", .string(line))])
+            })
     }
 
     private static func match(_ id: String, _ customer: String?, _ metadata: [String: String] = [:]) throws

@@ -9,7 +9,9 @@ import WarehouseKit
     private func fixture(_ name: String, _ slugs: [String] = ["acme"]) async throws -> BillingFixture {
         let fixture = try await BillingFixture(Backend.allCases[0], name, slugs)
         fixture.stripe.change { account in
-            account.subscriptions = slugs.map { .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0]) }
+            account.subscriptions = slugs.map {
+                .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0])
+            }
         }
         try await fixture.reconcile()
         fixture.stripe.change { $0.subscriptions = [] }
@@ -55,7 +57,9 @@ import WarehouseKit
         fixture.stripe.change {
             $0.onRequest = { account, request in
                 if request.path == "/v1/products" {
-                    account.subscriptions = [.init(id: "sub_acme", customer: "cus_acme", metadata: ["org_slug": "acme"])]
+                    account.subscriptions = [
+                        .init(id: "sub_acme", customer: "cus_acme", metadata: ["org_slug": "acme"])
+                    ]
                 }
                 return nil
             }

@@ -47,7 +47,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["ten", "€10", "10,00", "12.5", "-1", "+5", " 6", "1e3", "٣", "1000000001", "99999999999999999999", "unlimited"])
+    @Test(arguments: [
+        "ten", "€10", "10,00", "12.5", "-1", "+5", " 6", "1e3", "٣", "1000000001", "99999999999999999999", "unlimited",
+    ])
     func metadataThatIsNoWholeNumberIsAnError(_ text: String) throws {
         for key in ["teamMembers", "providers", "pipelinesPerDay", "concurrentPipelines"] {
             let product = try Self.product(Self.complete.merging([key: text]) { $1 })

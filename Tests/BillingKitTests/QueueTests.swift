@@ -20,7 +20,8 @@ import WarehouseKit
     @Test(arguments: Backend.allCases)
     func bringsTheOrganizationToStripeAndCompletes(_ backend: Backend) async throws {
         let fixture = try await fixture("billing-queue", backend)
-        try await fixture.enqueue("acme", "checkout", id: "sync_1", payload: #"{"customer_id": "cus_1", "plan": "FREE"}"#)
+        try await fixture.enqueue(
+            "acme", "checkout", id: "sync_1", payload: #"{"customer_id": "cus_1", "plan": "FREE"}"#)
 
         let report = try await fixture.retry()
 
@@ -46,7 +47,9 @@ import WarehouseKit
 
     @Test func severalItemsOfOneOrganizationAreOneLookUp() async throws {
         let fixture = try await fixture("billing-several")
-        for number in 1...4 { try await fixture.enqueue("acme", id: "sync_\(number)", payload: #"{"customer": "cus_1"}"#) }
+        for number in 1...4 {
+            try await fixture.enqueue("acme", id: "sync_\(number)", payload: #"{"customer": "cus_1"}"#)
+        }
 
         let report = try await fixture.retry()
 
@@ -83,7 +86,8 @@ import WarehouseKit
 
         fixture.stripe.change { $0.onRequest = nil }
         let requeued = ReportFixture()
-        try await QueueUpkeep(warehouse: fixture.warehouse, report: requeued.report, now: fixture.clock.now).requeue("sync_1")
+        try await QueueUpkeep(warehouse: fixture.warehouse, report: requeued.report, now: fixture.clock.now).requeue(
+            "sync_1")
         #expect(requeued["requeued"] == 1)
         #expect(try await fixture.retry()["completed"] == 1)
     }
@@ -204,7 +208,9 @@ import WarehouseKit
         fixture.stripe.change {
             $0.subscriptions[0].status = "canceled"
             $0.subscriptions.insert(
-                .init(id: "sub_9", customer: "cus_9", product: "prod_scale", metadata: ["org_slug": "acme"], created: 1_790_000_000),
+                .init(
+                    id: "sub_9", customer: "cus_9", product: "prod_scale", metadata: ["org_slug": "acme"],
+                    created: 1_790_000_000),
                 at: 0)
         }
         try await fixture.enqueue("acme", id: "sync_1")

@@ -90,9 +90,12 @@ import WarehouseKit
     }
 
     @Test func oneBadOrganizationDoesNotKeepTheOthers() async throws {
-        let fixture = try await BillingFixture(Backend.allCases[0], "billing-bad", ["acme", "globex", "initech", "hooli"])
+        let fixture = try await BillingFixture(
+            Backend.allCases[0], "billing-bad", ["acme", "globex", "initech", "hooli"])
         fixture.stripe.change {
-            $0.products["prod_bad"] = ["plan_id": "bad", "teamMembers": "10,00", "providers": "1", "pipelinesPerDay": "1"]
+            $0.products["prod_bad"] = [
+                "plan_id": "bad", "teamMembers": "10,00", "providers": "1", "pipelinesPerDay": "1",
+            ]
             $0.products["prod_empty"] = [:]
             $0.subscriptions = [
                 .init(id: "sub_1", customer: "cus_1", product: "prod_bad", metadata: ["org_slug": "acme"]),

@@ -20,7 +20,9 @@ import Testing
     }
 
     private static func page(_ ids: [String], hasMore: Bool = false) -> ScriptedReply {
-        let data = ids.map { #"{"id": "\#($0)", "status": "active", "customer": "cus_1", "items": {"data": [], "has_more": false}}"# }
+        let data = ids.map {
+            #"{"id": "\#($0)", "status": "active", "customer": "cus_1", "items": {"data": [], "has_more": false}}"#
+        }
         return .json(#"{"data": [\#(data.joined(separator: ","))], "has_more": \#(hasMore)}"#)
     }
 
@@ -88,7 +90,8 @@ import Testing
 
     @Test(arguments: [401, 403])
     func namesTheMissingPermissionAndNeverTheKey(_ status: Int) async throws {
-        let message = "The provided key '\(Self.key)' (rk_live_****abc) does not have the required permissions. rak_subscription_read"
+        let message =
+            "The provided key '\(Self.key)' (rk_live_****abc) does not have the required permissions. rak_subscription_read"
         let server = try ScriptedServer { _ in
             .json(#"{"error": {"message": "\#(message)"}}"#, status: status)
         }
@@ -99,7 +102,9 @@ import Testing
         #expect(error?.endsRun == true)
         #expect(!text.contains("NeverShown") && !text.contains("rk_live"))
         #expect(text.contains("rak_subscription_read"))
-        #expect(text.contains(status == 403 ? "lacks the permission \"Subscriptions: Read\"" : "does not accept STRIPE_SECRET_KEY"))
+        #expect(
+            text.contains(
+                status == 403 ? "lacks the permission \"Subscriptions: Read\"" : "does not accept STRIPE_SECRET_KEY"))
     }
 
     @Test func sendsAtMostTwentyRequestsASecond() async throws {
@@ -132,7 +137,9 @@ import Testing
         let stripe = try FakeStripe()
         stripe.change {
             $0.pageSize = 2
-            $0.subscriptions = [.init(id: "sub_1", customer: "cus_1", extras: ["prod_a", "prod_b", "prod_c"], inlineItems: 1)]
+            $0.subscriptions = [
+                .init(id: "sub_1", customer: "cus_1", extras: ["prod_a", "prod_b", "prod_c"], inlineItems: 1)
+            ]
         }
 
         let replies = try await StripeListing.all(client(stripe.server))
@@ -144,10 +151,13 @@ import Testing
     @Test func joinsAPriceThatCameAsAnIdOnly() async throws {
         let server = try ScriptedServer { request in
             switch request.path {
-            case "/v1/products": .json(#"{"data": [{"id": "prod_1", "metadata": \#(Self.metadata)}], "has_more": false}"#)
+            case "/v1/products":
+                .json(#"{"data": [{"id": "prod_1", "metadata": \#(Self.metadata)}], "has_more": false}"#)
             case "/v1/prices": .json(#"{"data": [{"id": "price_1", "product": "prod_1"}], "has_more": false}"#)
             default:
-                .json(#"{"data": [{"id": "sub_1", "status": "active", "items": {"data": [{"id": "si_1", "price": "price_1"}], "has_more": false}}], "has_more": false}"#)
+                .json(
+                    #"{"data": [{"id": "sub_1", "status": "active", "items": {"data": [{"id": "si_1", "price": "price_1"}], "has_more": false}}], "has_more": false}"#
+                )
             }
         }
 

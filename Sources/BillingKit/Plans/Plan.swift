@@ -28,7 +28,8 @@ package struct Plan: Hashable, Sendable {
         let isName = id.utf8.count <= 64 && id.utf8.allSatisfy { isWordCharacter($0) || $0 == UInt8(ascii: "-") }
         guard isName else {
             throw BillingProblem(
-                "product \(printable(product.id)): metadata plan_id \(quoted(id)) is not 1 to 64 letters, digits, _ and -")
+                "product \(printable(product.id)): metadata plan_id \(quoted(id)) is not 1 to 64 letters, digits, _ and -"
+            )
         }
         return id.uppercased()
     }

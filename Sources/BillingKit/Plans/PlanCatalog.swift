@@ -10,7 +10,8 @@ struct PlanCatalog: Sendable {
     init(products: StripeReply<[StripeProduct]>, prices: StripeReply<[StripePrice]>? = nil) {
         self.products = Dictionary(products.value.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         productsOfPrices = Dictionary(
-            (prices?.value ?? []).compactMap { price in price.product.map { (price.id, $0) } }, uniquingKeysWith: { $1 })
+            (prices?.value ?? []).compactMap { price in price.product.map { (price.id, $0) } }, uniquingKeysWith: { $1 }
+        )
         time = prices.map { products.time.joined($0.time) } ?? products.time
     }
 
@@ -25,7 +26,8 @@ struct PlanCatalog: Sendable {
 
     /// The plan that the subscription is for, with the item that says so. A subscription may have other items, for products
     /// that are no plan; one whose only item is no plan is a product whose metadata was forgotten.
-    func plan(of subscription: StripeSubscription) throws(BillingProblem) -> (plan: Plan, item: StripeSubscriptionItem) {
+    func plan(of subscription: StripeSubscription) throws(BillingProblem) -> (plan: Plan, item: StripeSubscriptionItem)
+    {
         var found: [(product: StripeProduct, item: StripeSubscriptionItem)] = []
         for item in subscription.items { found.append((try product(of: item), item)) }
         let plans = found.count == 1 ? found : found.filter { $0.product.metadata[.planID] != nil }

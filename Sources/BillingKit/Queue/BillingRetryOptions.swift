@@ -9,7 +9,8 @@ package struct BillingRetryOptions: ParsableArguments, Sendable {
     @Flag(help: "Print how the queue stands, and do nothing else.")
     package var stats = false
 
-    @Option(help: .init("Put a failed sync back into the queue, or all of them, and do nothing else.", valueName: "ID|all"))
+    @Option(
+        help: .init("Put a failed sync back into the queue, or all of them, and do nothing else.", valueName: "ID|all"))
     package var requeue: String?
 
     package init() {}

@@ -11,7 +11,10 @@ package struct BillingRetrySettings: BillingUser {
 
     package static let environmentHelp =
         WarehouseSettings.environmentHelp + StripeSettings.environmentHelp + [
-            ("ITEM_LEASE_SECONDS", "When the items of a killed run come back; more than the task timeout. Default: 900.")
+            (
+                "ITEM_LEASE_SECONDS",
+                "When the items of a killed run come back; more than the task timeout. Default: 900."
+            )
         ] + NotificationSettings.environmentHelp
 
     package init(reading environment: inout EnvironmentReader) {

@@ -38,7 +38,8 @@ struct OrganizationLookup: Sendable {
 
     private func lookEverywhere(for slugs: Set<String>, _ found: Collected) async throws {
         let listed = try await StripeListing.all(stripe)
-        for (slug, subscriptions) in try await SubscriptionAssignment(stripe, try await wholeState()).assign(listed).found
+        for (slug, subscriptions) in try await SubscriptionAssignment(stripe, try await wholeState()).assign(listed)
+            .found
         where slugs.contains(slug) {
             for reply in subscriptions.replies { found.add(slug, reply) }
         }

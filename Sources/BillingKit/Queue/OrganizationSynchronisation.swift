@@ -29,7 +29,9 @@ struct OrganizationSynchronisation {
             for slug in problems.keys { waiting[slug] = nil }
             if waiting.isEmpty { return }
         }
-        for slug in waiting.keys { problems[slug] = BillingProblem("it was changed by somebody else each time it was read") }
+        for slug in waiting.keys {
+            problems[slug] = BillingProblem("it was changed by somebody else each time it was read")
+        }
     }
 
     /// What has to be written for those that wait. One that agrees gets the time of the reading written: somebody who read

@@ -30,7 +30,9 @@ package struct QueueUpkeep: Sendable {
         let oldest = statistics.oldestPending?.description ?? "-"
         report.table(
             header: ["queue", ""],
-            rows: counts.map { [$0.0.split(separator: "_").joined(separator: " "), String($0.1)] } + [["oldest pending", oldest]])
+            rows: counts.map { [$0.0.split(separator: "_").joined(separator: " "), String($0.1)] } + [
+                ["oldest pending", oldest]
+            ])
         report.attach("oldest_pending", statistics.oldestPending.map { .string($0.description) } ?? .null)
     }
 

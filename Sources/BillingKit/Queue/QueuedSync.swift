@@ -62,8 +62,12 @@ struct StripeHints: Hashable, Sendable {
     ) throws(BillingProblem) -> String? {
         for key in ["stripe_\(name)_id", "\(name)_id", name] {
             guard let value = members[key], value != .null else { continue }
-            guard case .string(let id) = value, id.hasPrefix(prefix), id.utf8.count <= 255, id.utf8.allSatisfy(isWordCharacter)
-            else { throw BillingProblem("its payload's \(key) is no identifier that begins with \(prefix)", isPermanent: true) }
+            guard case .string(let id) = value, id.hasPrefix(prefix), id.utf8.count <= 255,
+                id.utf8.allSatisfy(isWordCharacter)
+            else {
+                throw BillingProblem(
+                    "its payload's \(key) is no identifier that begins with \(prefix)", isPermanent: true)
+            }
             return id
         }
         return nil
@@ -78,7 +82,8 @@ extension Row {
         case nil, .null?: nil
         case let other?:
             throw WarehouseError(
-                .unexpectedResult, operation: "read the queue", message: "column \(column) is \(other.type.text), not JSON")
+                .unexpectedResult, operation: "read the queue",
+                message: "column \(column) is \(other.type.text), not JSON")
         }
     }
 }

@@ -63,7 +63,8 @@ struct SyncQueue: Sendable {
         guard !slugs.isEmpty else { return 0 }
         let items = slugs.map { slug in
             SQLValue.structure([
-                SQLValue.Field("sync_id", .string(UUID().uuidString.lowercased())), SQLValue.Field("org_slug", .string(slug)),
+                SQLValue.Field("sync_id", .string(UUID().uuidString.lowercased())),
+                SQLValue.Field("org_slug", .string(slug)),
             ])
         }
         let result = try await warehouse.query(

@@ -10,12 +10,14 @@ extension BillingReconciliation {
         let gone = state.organizations.values.filter { stored in
             let id = stored.text(of: .subscription)
             // What was written after the listing began may be newer than it.
-            return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil && stored.version < listing.startedAt
+            return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil
+                && stored.version < listing.startedAt
         }.sorted { $0.slug < $1.slug }
         report.add(gone.count, to: "missing_in_stripe")
         for stored in gone {
             report.warn(
-                quoted(stored.slug), "missing_in_stripe: there is no subscription \(printable(stored.text(of: .subscription)))")
+                quoted(stored.slug),
+                "missing_in_stripe: there is no subscription \(printable(stored.text(of: .subscription)))")
         }
         guard let limit, !gone.isEmpty else { return [] }
         guard gone.count <= limit else {
@@ -35,7 +37,8 @@ extension BillingReconciliation {
     private func cancellation(of stored: StoredBilling) async throws -> BillingChange? {
         let from = now()
         guard try await stripe.subscription(stored.text(of: .subscription)) == nil else {
-            report.warn(quoted(stored.slug), "its subscription is there after all, and will be compared by the next run")
+            report.warn(
+                quoted(stored.slug), "its subscription is there after all, and will be compared by the next run")
             return nil
         }
         guard var values = stored.values else { return nil }

@@ -42,7 +42,8 @@ package struct BillingReconciliation: Sendable {
     /// - Parameter cancelMissing: Mark organizations as cancelled whose subscription is gone; at most so many.
     package func run(cancelMissing limit: Int? = nil) async throws {
         report.declare(
-            counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "missing_in_stripe", "errors", "queued")
+            counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "missing_in_stripe", "errors",
+            "queued")
         let listing = try await StripeListing.read(stripe, report)
         let state = try BillingState(try await warehouse.query(BillingStateStatements(today: today).all).rows)
         for slug in state.unreadable { fail(slug, "its row in org_subscriptions has control characters") }
@@ -64,7 +65,8 @@ package struct BillingReconciliation: Sendable {
             guard let stored = state.organizations[slug] else { continue }
             report.add(1, to: "checked")
             if stored.rows > 1 {
-                report.warn(quoted(slug), "has \(stored.rows) rows in org_subscriptions; the newest is the one that counts")
+                report.warn(
+                    quoted(slug), "has \(stored.rows) rows in org_subscriptions; the newest is the one that counts")
             }
             do throws(BillingProblem) {
                 let chosen = try subscriptions.chosen()

@@ -59,7 +59,8 @@ extension BillingValues {
     ) throws(BillingProblem) -> Timestamp? {
         guard let seconds else { return nil }
         guard (0...253_402_300_799).contains(seconds) else {
-            throw BillingProblem("subscription \(printable(subscription.id)) has the instant \(seconds), which is no date")
+            throw BillingProblem(
+                "subscription \(printable(subscription.id)) has the instant \(seconds), which is no date")
         }
         return Timestamp(microseconds: seconds * 1_000_000)
     }

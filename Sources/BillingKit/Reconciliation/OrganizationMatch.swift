@@ -19,14 +19,17 @@ extension BillingState {
         for known in [bySubscription[subscription.id], byCustomer[customer]] {
             guard let slugs = known else { continue }
             if slugs.count == 1 { return .organization(slugs[0]) }
-            return .unmatched("several organizations have it stored: \(slugs.sorted().map { quoted($0) }.joined(separator: ", "))")
+            return .unmatched(
+                "several organizations have it stored: \(slugs.sorted().map { quoted($0) }.joined(separator: ", "))")
         }
         return customer.isEmpty ? .unmatched("it has neither metadata nor a customer") : .customer(customer)
     }
 
     /// The customer's own metadata, where nothing else told.
     func match(_ customer: StripeCustomer?) -> OrganizationMatch {
-        guard let customer else { return .unmatched("it has no metadata org_slug, and its customer is not there any more") }
+        guard let customer else {
+            return .unmatched("it has no metadata org_slug, and its customer is not there any more")
+        }
         guard let slug = customer.metadata[.orgSlug] ?? customer.metadata[.pendingOrgSlug] else {
             return .unmatched("neither it nor its customer has metadata org_slug, and no organization has it stored")
         }

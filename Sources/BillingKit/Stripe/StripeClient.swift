@@ -81,7 +81,8 @@ package struct StripeClient: Sendable {
         let requestID = response.headers["request-id"].map { printable($0.prefix(100)) }
         guard let value = try? JSONDecoder().decode(type, from: response.body) else {
             // A reply that was cut off by something in between; the next one may be whole.
-            var failure = StripeError(.unexpectedReply, operation: operation, message: "the reply is not what it should be")
+            var failure = StripeError(
+                .unexpectedReply, operation: operation, message: "the reply is not what it should be")
             failure.requestID = requestID
             failure.isRetryable = true
             throw failure

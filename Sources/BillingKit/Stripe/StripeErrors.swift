@@ -50,7 +50,9 @@ enum StripeErrors {
     /// The message on one line, with every word in it that is, or looks like, a key replaced: Stripe quotes the key, partly.
     static func withoutKeys(_ message: String, _ key: Secret) -> String {
         var text = printable(message.prefix(500))
-        if !key.value.isEmpty { text = text.split(separator: key.value, omittingEmptySubsequences: false).joined(separator: "***") }
+        if !key.value.isEmpty {
+            text = text.split(separator: key.value, omittingEmptySubsequences: false).joined(separator: "***")
+        }
         let words = text.split(separator: " ", omittingEmptySubsequences: false).map { word in
             ["sk_", "rk_", "pk_"].contains { word.contains($0 + "test") || word.contains($0 + "live") } ? "***" : word
         }
