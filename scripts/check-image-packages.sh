@@ -22,7 +22,8 @@ HELP
 fi
 
 binaries="$1"
-# As apt has it here, where nothing else is said.
+# As apt has it here, where nothing else is said. What looks like an expansion is apt's own.
+# shellcheck disable=SC2016
 mirror="${2:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | head -n 1)}"
 stage="$(awk '/^FROM /{text = ""} {text = text "\n" $0} END {print text}' Dockerfile)"
 release="$(sed -n 's/^FROM debian:\([a-z]*\)-slim.*/\1/p' <<<"$stage")"
