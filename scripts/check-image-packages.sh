@@ -61,7 +61,8 @@ for folder in Sources/Jobs/*/; do
     expect 0 /usr/local/bin/job --version
     expect 78 /usr/local/bin/job
     expect 75 GCP_PROJECT_ID=demo-project ENVIRONMENT=test BIGQUERY_EMULATOR_HOST=http://127.0.0.1:9 DEADLINE_SECONDS=3 \
-        STRIPE_SECRET_KEY=none CA_ROOT_API_KEY=none /usr/local/bin/job
+        STRIPE_SECRET_KEY=sk_test_none CA_ROOT_API_KEY=none STRIPE_API_BASE=http://127.0.0.1:9 \
+        /usr/local/bin/job --date 2026-01-01
 done
 echo "$checked checked, $failures failures"
 ((checked > 0 && failures == 0))
