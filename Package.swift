@@ -81,7 +81,7 @@ let package = Package(
             name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser], path: "Sources/Tools/GenerateJobs",
             swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit"],
+            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit", logging],
             path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(

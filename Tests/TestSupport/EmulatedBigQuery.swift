@@ -1,15 +1,14 @@
 import HTTPTransport
 import Logging
-import TestSupport
-import WarehouseKit
+package import WarehouseKit
 
 /// BigQuery's client in front of the emulator, in a project of its own.
-struct EmulatedBigQuery {
-    let project: String
-    let warehouse: BigQueryWarehouse
+package struct EmulatedBigQuery {
+    package let project: String
+    package let warehouse: BigQueryWarehouse
     private let emulator: EmulatorProcess
 
-    init(project: String) async throws {
+    package init(project: String) async throws {
         self.project = project
         emulator = try await EmulatorProcess.shared
         warehouse = BigQueryWarehouse(
@@ -18,7 +17,7 @@ struct EmulatedBigQuery {
     }
 
     /// How many requests this project has seen so far.
-    var requests: Int {
+    package var requests: Int {
         get async throws { try await emulator.requestCounts(project: project).total }
     }
 }

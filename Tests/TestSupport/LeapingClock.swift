@@ -1,13 +1,15 @@
-import JobRuntime
+package import JobRuntime
 import Synchronization
 
 /// A clock on which every sleep is over at once, and that much later.
-final class LeapingClock: Sendable {
+package final class LeapingClock: Sendable {
     private let state = Mutex((now: Duration.zero, sleeps: [Duration]()))
 
-    var sleeps: [Duration] { state.withLock { $0.sleeps } }
+    package init() {}
 
-    var time: TimeSource {
+    package var sleeps: [Duration] { state.withLock { $0.sleeps } }
+
+    package var time: TimeSource {
         TimeSource(
             elapsed: { self.state.withLock { $0.now } },
             sleep: { duration in
