@@ -2,7 +2,7 @@ import Testing
 
 @testable import JobRuntime
 
-@Suite(.timeLimit(.minutes(1))) struct CommandLineTests {
+@Suite(.timeLimit(.minutes(30))) struct CommandLineTests {
     private let process = FakeProcess()
 
     @Test(arguments: [

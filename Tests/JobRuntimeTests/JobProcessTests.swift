@@ -2,7 +2,7 @@ import Testing
 
 @testable import JobRuntime
 
-@Suite(.timeLimit(.minutes(1))) struct JobProcessTests {
+@Suite(.timeLimit(.minutes(30))) struct JobProcessTests {
     private let process = FakeProcess()
 
     private func summary() throws -> ParsedJSON { try ParsedJSON(process.outputLines.last ?? "") }

@@ -1,7 +1,7 @@
 import JobRuntime
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RateLimiterTests {
+@Suite(.timeLimit(.minutes(30))) struct RateLimiterTests {
     private let clock = LeapingClock()
 
     @Test func aBurstOfThreeSecondsGoesOutAtOnceAndTheRestAtTheRate() async throws {

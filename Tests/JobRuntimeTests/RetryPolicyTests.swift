@@ -1,7 +1,7 @@
 import JobRuntime
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RetryPolicyTests {
+@Suite(.timeLimit(.minutes(30))) struct RetryPolicyTests {
     private struct Failure: Error, Equatable {
         let attempt: Int
     }

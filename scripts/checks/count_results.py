@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Adds up what was run and prints "N passed, N failed"; the exit code is 0 if nothing failed and something ran.
+"""Adds up what was run: names what failed, with the first reason, and ends with "N passed, N failed".
+
+The exit code is 0 if nothing failed and something ran.
 
     count_results.py --swift EXIT_CODE EVENTS DIRECTORY
 
@@ -13,8 +15,8 @@ from pathlib import Path
 
 
 def swift_results(file, exit_code):
-    """(passed, failed) of an event stream."""
-    functions, started, ended, failed = set(), set(), set(), set()
+    """(passed, failed, {name of what failed: its first reason}) of an event stream."""
+    functions, started, ended, failed = set(), set(), set(), {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
         try:
             record = json.loads(line)
@@ -31,19 +33,15 @@ def swift_results(file, exit_code):
         elif payload["kind"] == "testEnded":
             ended.add(test)
         elif payload["kind"] == "issueRecorded" and is_failure(payload["issue"]):
-            failed.add(test)
-    crashed = (started & functions) - ended
-    for test in sorted(crashed):
-        print(f"did not end: {test}", file=sys.stderr)
-    failed |= crashed
-    passed = len((ended & functions) - failed)
-    count = len(failed)
-    if exit_code and not count:
-        count = 1
-    if not passed and not count:
-        print("no Swift test was run", file=sys.stderr)
-        count = 1
-    return passed, count
+            failed.setdefault(test, " ".join(m["text"] for m in payload.get("messages", [])))
+    for test in sorted((started & functions) - ended):
+        failed.setdefault(test, "did not end")
+    passed = len((ended & functions) - failed.keys())
+    if exit_code and not failed:
+        failed["swift"] = f"exit code {exit_code}, and no test says why: see above"
+    if not passed and not failed:
+        failed["swift"] = "no test was run"
+    return passed, failed
 
 
 def is_failure(issue):
@@ -52,10 +50,14 @@ def is_failure(issue):
 
 def main():
     _, exit_code, events, directory = sys.argv[1:]
-    passed, failed = swift_results(Path(events), int(exit_code))
+    passed, reasons = swift_results(Path(events), int(exit_code))
     for file in sorted(Path(directory).glob("*.json")):
         result = json.loads(file.read_text(encoding="utf-8"))
-        passed, failed = passed + result["passed"], failed + result["failed"]
+        passed += result["passed"]
+        reasons |= result["failed"]
+    for test, reason in reasons.items():
+        print(f"failed: {test}: {reason[:500]}")
+    failed = len(reasons)
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed or not passed else 0)
 

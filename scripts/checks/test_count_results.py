@@ -31,14 +31,16 @@ class CountTests(unittest.TestCase):
                 Path(folder, f"{number}.json").write_text(json.dumps(result))
             run = subprocess.run([sys.executable, SCRIPT, "--swift", str(exit_code), events, folder],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        return run.stdout.strip(), run.returncode
+        *self.named, last = run.stdout.splitlines()
+        return last, run.returncode
 
     def test_adds_swift_and_python(self):
-        self.assertEqual(self.run_with(whole("a") + whole("b"), python=[{"passed": 3, "failed": 0}]), ("5 passed, 0 failed", 0))
+        self.assertEqual(self.run_with(whole("a") + whole("b"), python=[{"passed": 3, "failed": {}}]), ("5 passed, 0 failed", 0))
 
     def test_issue_is_a_failure_once(self):
-        issue = event("issueRecorded", "a", issue={"isKnown": False, "isFailure": True})
+        issue = event("issueRecorded", "a", issue={"isKnown": False, "isFailure": True}, messages=[{"text": "1 == 2"}])
         self.assertEqual(self.run_with(whole("a") + [issue, issue] + whole("b"), 1), ("1 passed, 1 failed", 1))
+        self.assertEqual(self.named, ["failed: a: 1 == 2"])
 
     def test_known_issues_and_warnings_are_none(self):
         known = event("issueRecorded", "a", issue={"isKnown": True, "isFailure": False, "severity": "error"})
@@ -47,16 +49,18 @@ class CountTests(unittest.TestCase):
 
     def test_crash_fails_what_had_not_ended(self):
         self.assertEqual(self.run_with(whole("a") + [test("b"), event("testStarted", "b")], 1), ("1 passed, 1 failed", 1))
+        self.assertEqual(self.named, ["failed: b: did not end"])
 
     def test_failure_that_no_test_names_counts(self):
         self.assertEqual(self.run_with(whole("a"), 1), ("1 passed, 1 failed", 1))
 
     def test_nothing_ran(self):
-        self.assertEqual(self.run_with([], python=[{"passed": 3, "failed": 0}]), ("3 passed, 1 failed", 1))
+        self.assertEqual(self.run_with([], python=[{"passed": 3, "failed": {}}]), ("3 passed, 1 failed", 1))
         self.assertEqual(self.run_with(None, 1), ("0 passed, 1 failed", 1))
 
     def test_python_failure_fails_the_run(self):
-        self.assertEqual(self.run_with(whole("a"), python=[{"passed": 0, "failed": 2}]), ("1 passed, 2 failed", 1))
+        self.assertEqual(self.run_with(whole("a"), python=[{"passed": 0, "failed": {"c": "1 != 2", "d": "no"}}]), ("1 passed, 2 failed", 1))
+        self.assertEqual(self.named, ["failed: c: 1 != 2", "failed: d: no"])
 
 
 if __name__ == "__main__":

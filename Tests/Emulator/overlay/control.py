@@ -26,6 +26,21 @@ def route_of(path):
     return "/" + "/".join(segments), project
 
 
+async def whole_request(receive):
+    """A receive that begins with the whole body; None where the client is gone before its end, as a killed job is."""
+    messages = []
+    while not messages or messages[-1].get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        messages.append(message)
+
+    async def replay():
+        return messages.pop(0) if messages else await receive()
+
+    return replay
+
+
 class Tally:
     def __init__(self):
         self.routes, self.now, self.peak = Counter(), 0, 0
@@ -69,7 +84,9 @@ class Control:
         try:
             if self.delay:
                 await asyncio.sleep(self.delay)
-            await self.app(scope, receive, send)
+            received = await whole_request(receive)
+            if received:
+                await self.app(scope, received, send)
         finally:
             for tally in tallies:
                 tally.leave()

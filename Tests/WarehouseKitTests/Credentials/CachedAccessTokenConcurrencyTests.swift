@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import WarehouseKit
 
-@Suite(.timeLimit(.minutes(1))) struct CredentialsCacheConcurrencyTests {
+@Suite(.timeLimit(.minutes(30))) struct CredentialsCacheConcurrencyTests {
     @Test func oneCallersCancellationIsNotTheOthers() async throws {
         let fetch = HeldFetch()
         let (calls, call) = AsyncStream.makeStream(of: Void.self)
