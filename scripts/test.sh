@@ -20,6 +20,10 @@ need_swift
 need_libraries
 need_python
 
+# Tests share one emulator, which serves one POST after another: with hundreds of tests at once each would wait for all others,
+# and run into the time-outs of the client under test.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH="${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-4}"
+
 results="$(mktemp -d)"
 trap 'rm -rf "$results"' EXIT
 

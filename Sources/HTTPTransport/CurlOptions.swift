@@ -31,6 +31,8 @@ struct CurlOptions {
 
     mutating func apply(_ request: OutgoingRequest, _ headers: UnsafeMutablePointer<curl_slist>?) {
         set(CURLOPT_URL, request.url)
+        // Empty: no proxy, whatever the environment says.
+        if request.isLocal { set(CURLOPT_PROXY, "") }
         // Over TLS, wait for the first connection to say whether it can be shared before opening another.
         set(CURLOPT_PIPEWAIT, request.origin.hasPrefix("https:") ? 1 : 0)
         check(curl_easy_set_list(easy, CURLOPT_HTTPHEADER, headers))

@@ -4,6 +4,8 @@ package struct HTTPTransportError: Error, Sendable, CustomStringConvertible {
         case invalidRequest
         case nameNotResolved
         case connectionFailed
+        /// The proxy answered, and lets nothing through: a 4xx status such as 407.
+        case proxyRefused
         case connectionLost
         case timedOut
         case tlsFailed
@@ -30,7 +32,7 @@ package struct HTTPTransportError: Error, Sendable, CustomStringConvertible {
         switch code {
         case .nameNotResolved, .connectionFailed, .connectionLost, .timedOut, .truncatedBody, .invalidCompressedBody:
             true
-        case .invalidRequest, .tlsFailed, .bodyTooLarge, .other: false
+        case .invalidRequest, .proxyRefused, .tlsFailed, .bodyTooLarge, .other: false
         }
     }
 

@@ -6,6 +6,9 @@ struct OutgoingRequest: Sendable {
     let url: String
     /// `scheme://host:port`, to tell what may share connections.
     let origin: String
+    /// Whether a proxy has no part in it: plain HTTP is allowed to this machine and to Google's metadata server because
+    /// nobody else can listen, and both know tokens.
+    let isLocal: Bool
     let operation: String
     /// Lines for `CURLOPT_HTTPHEADER`.
     let headerLines: [String]
@@ -17,6 +20,7 @@ struct OutgoingRequest: Sendable {
         method = request.method.rawValue
         url = request.url
         origin = address.origin
+        isLocal = Self.localHosts.contains(Self.host(of: address.origin))
         operation = "\(method) \(address.shown)"
         timeout = request.timeout ?? configuration.timeout
 
@@ -37,6 +41,16 @@ struct OutgoingRequest: Sendable {
         }
         self.body = body
         headerLines = try Self.lines(of: headers, operation)
+    }
+
+    private static let localHosts: Set<String> = [
+        "localhost", "127.0.0.1", "[::1]", "metadata.google.internal", "169.254.169.254",
+    ]
+
+    private static func host(of origin: String) -> String {
+        let authority = origin.drop { $0 != "/" }.dropFirst(2)
+        guard authority.first == "[" else { return String(authority.prefix { $0 != ":" }) }
+        return String(authority.prefix { $0 != "]" }) + "]"
     }
 
     private static func address(of request: HTTPRequest) throws(HTTPTransportError) -> (origin: String, shown: String) {

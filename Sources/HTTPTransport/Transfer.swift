@@ -71,11 +71,17 @@ final class Transfer: @unchecked Sendable {
             return .failure(HTTPTransportError(.bodyTooLarge, operation: request.operation, message: message))
         }
         if timesSent > 1 {
-            let message = "the connection was kept from an earlier request and ended without a reply"
+            let message = "the server closed the connection before it answered"
             return .failure(HTTPTransportError(.connectionLost, operation: request.operation, message: message))
         }
         if result != CURLE_OK {
             let detail = String(cString: errorText)
+            var answer = 0
+            curl_easy_get_long(easy, CURLINFO_HTTP_CONNECTCODE, &answer)
+            if (400..<500).contains(answer) {
+                let message = "the proxy refused the connection with HTTP status \(answer)"
+                return .failure(HTTPTransportError(.proxyRefused, operation: request.operation, message: message))
+            }
             return .failure(HTTPTransportError(result, operation: request.operation, detail: detail))
         }
         var status = 0

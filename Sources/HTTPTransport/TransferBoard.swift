@@ -70,7 +70,11 @@ struct TransferBoard {
             next += 1
             do throws(HTTPTransportError) {
                 let easy = try transfer.open(configuration)
-                curl_multi_add_handle(multi, easy)
+                let result = curl_multi_add_handle(multi, easy)
+                guard result == CURLM_OK else {
+                    let message = String(cString: curl_multi_strerror(result))
+                    throw HTTPTransportError(.other, operation: transfer.request.operation, message: message)
+                }
                 active[easy] = Active(transfer: transfer, takesConnection: takesConnection)
                 takenConnections += takesConnection ? 1 : 0
             } catch {

@@ -1,3 +1,4 @@
+package import HTTPTransport
 package import Logging
 
 /// What one run of a job is given.
@@ -11,4 +12,13 @@ package struct JobContext<Job: ScheduledJob>: Sendable {
     package let report: RunReport
     package let logger: Logger
     package let task: CloudRunTask
+    let certificateAuthorityFile: String?
+
+    /// A transport of its own thread and connections, with the run's settings.
+    package func transport() -> CurlTransport {
+        var configuration = CurlTransport.Configuration()
+        configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
+        configuration.certificateAuthorityFile = certificateAuthorityFile
+        return CurlTransport(configuration)
+    }
 }

@@ -29,10 +29,7 @@ extension JobContext where Job.Settings: WarehouseUser {
     }
 
     private func bigQuery(_ project: ProjectID) throws -> BigQueryWarehouse {
-        var configuration = CurlTransport.Configuration()
-        configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
-        configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
-        let transport = CurlTransport(configuration)
+        let transport = transport()
         let credentials = try credentials(transport)
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
         return BigQueryWarehouse(

@@ -8,8 +8,8 @@ import Logging
 struct RunHistory: Sendable {
     static let table = TableReference(Catalog.operationsDataset, "job_runs")!
 
-    /// A stopped run has eight seconds for everything.
-    static let patience = Duration.seconds(6)
+    /// A stopped run has seven seconds for everything.
+    static let patience = Duration.seconds(5)
 
     var job: String
     var task: CloudRunTask
@@ -49,10 +49,10 @@ extension JobContext where Job.Settings: WarehouseUser {
         do {
             try await work()
         } catch {
-            await write(history, report.outcome(endedBy: error), to: warehouse)
+            await write(history, report.outcome(endedBy: error, isStopped: Task.isCancelled), to: warehouse)
             throw error
         }
-        await write(history, report.outcome(), to: warehouse)
+        await write(history, report.outcome(isStopped: false), to: warehouse)
     }
 
     private func write(_ history: RunHistory, _ outcome: RunReport.Outcome, to warehouse: any Warehouse) async {
@@ -66,6 +66,9 @@ extension JobContext where Job.Settings: WarehouseUser {
             writing.cancel()
         }
         defer { timer.cancel() }
-        if case .failure(let error) = await writing.result { logger.warning("no row in the run history: \(error)") }
+        if case .failure(let error) = await writing.result {
+            let reason = writing.isCancelled ? "no answer within \(RunHistory.patience)" : "\(error)"
+            logger.warning("no row in the run history: \(reason)")
+        }
     }
 }

@@ -15,7 +15,6 @@ package struct WarehouseSettings: JobSettings {
     package let maximumBytesBilled: Int64
     /// The variables in which Google's Application Default Credentials are looked for.
     package let credentialVariables: [String: String]
-    package let certificateAuthorityFile: String?
     /// `ENVIRONMENT`, for the run history; empty where it is not set. Jobs that depend on it check it.
     package let environmentName: String
 
@@ -26,7 +25,6 @@ package struct WarehouseSettings: JobSettings {
         ("BIGQUERY_EMULATOR_HOST", "Base URL of an emulator, such as http://127.0.0.1:9050; no credentials are sent."),
         ("MAX_BYTES_BILLED", "A query that would bill more bytes fails instead. Default: 10737418240 (10 GiB)."),
         ("GOOGLE_APPLICATION_CREDENTIALS", "A credential file; otherwise gcloud's own, or the metadata server."),
-        ("SSL_CERT_FILE", "Certificate authorities to trust instead of the system's."),
     ]
 
     package init(reading environment: inout EnvironmentReader) {
@@ -43,7 +41,14 @@ package struct WarehouseSettings: JobSettings {
             environment.integer("MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max))
         credentialVariables = environment.variables
         environmentName = environment.variables["ENVIRONMENT"] ?? ""
-        certificateAuthorityFile = environment.optionalString("SSL_CERT_FILE", expected: "the path of a PEM file")
+        guard case .bigQuery = choice, emulatorURL == nil else { return }
+        // Not shown: some set it to the key itself.
+        if let file = environment.variables["GOOGLE_APPLICATION_CREDENTIALS"], !file.isEmpty, problemOfFile(file) != nil
+        {
+            environment.note(
+                "GOOGLE_APPLICATION_CREDENTIALS", problem: "names no file that can be read",
+                expected: "the path of a credential file, or unset it for gcloud's own or the metadata server")
+        }
     }
 
     private static func choice(_ environment: inout EnvironmentReader) -> Choice? {

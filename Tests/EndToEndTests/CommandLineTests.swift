@@ -10,7 +10,7 @@ import Testing
         #expect(outcome.ending == .exited(0))
         #expect(outcome.error.isEmpty)
         let words = [
-            "USAGE: \(job.name) ", "--dry-run", "--json", "--date <YYYY-MM-DD>", "--now <RFC3339>", "--log-level",
+            "USAGE: \(job.product) ", "--dry-run", "--json", "--date <YYYY-MM-DD>", "--now <RFC3339>", "--log-level",
             "--version", "ENVIRONMENT OF THIS JOB:", "GCP_PROJECT_ID", "WAREHOUSE_URL", "LOG_FORMAT",
             "DEADLINE_SECONDS", "EXIT CODES:", "78",
         ]

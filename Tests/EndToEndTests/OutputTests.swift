@@ -36,6 +36,31 @@
             }
         }
 
+        /// Full, or closed: then its number must not go to another file, which would get the summary.
+        @Test(arguments: [">/dev/full", ">&-", "<&- >&-"])
+        func aSummaryThatIsNotTakenIsAFailureAndGoesToStandardError(_ redirections: String) async throws {
+            let stage = try await stage()
+
+            let job = try JobExecutable.orgSyncAll.start(
+                ["--org", "acme"], redirected: redirections, environment: stage.environment)
+            let outcome = try await job.outcome()
+
+            #expect(outcome.ending == .exited(1))
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.error.contains("standard output does not take the summary"))
+            #expect(outcome.errorLines.last?.contains("\"status\":\"succeeded\"") == true)
+        }
+
+        @Test func withoutAnyOutputTheWorkIsDoneAllTheSame() async throws {
+            let stage = try await stage()
+
+            let job = try JobExecutable.orgSyncAll.start(
+                ["--org", "acme"], redirected: "<&- >&- 2>&-", environment: stage.environment)
+
+            #expect(try await job.outcome().ending == .exited(1))
+            #expect(try await stage.run(.orgSyncAll, "--org", "acme").succeeded().changes == 0)
+        }
+
         @Test func aDryRunsPlanIsAmongTheDetails() async throws {
             let stage = try await stage()
 

@@ -38,12 +38,9 @@ import Testing
     private let url: String
 
     init() throws {
-        // Not standardised: that would resolve the link by which Python finds its environment.
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let python = root.deletingLastPathComponent().appendingPathComponent(".venv/bin/python").path
         authority = try CertificateAuthority()
         server = try PythonServer(
-            Self.program, python: python, arguments: [authority.certificateFile, authority.keyFile])
+            Self.program, python: PythonServer.projectPython, arguments: [authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = authority.authorityFile
         configuration.compressBodiesOver = nil

@@ -6,6 +6,13 @@ final class PythonServer {
     let port: Int
     private let process = Process()
 
+    /// That of the virtual environment which `scripts/test.sh` makes.
+    static var projectPython: String {
+        // Not standardised: that would resolve the link by which Python finds its environment.
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        return root.deletingLastPathComponent().appendingPathComponent(".venv/bin/python").path
+    }
+
     /// Ends with an error when the program does, before it printed a port.
     init(_ program: String, python: String = "python3", arguments: [String]) throws {
         let output = Pipe()

@@ -70,6 +70,26 @@ import Testing
         #expect(body["counts"] as? [String: Int] == ["rows_changed": 2, "rows_read": 1])
     }
 
+    @Test func aURLWithoutAKeyIsAProblem() async throws {
+        let process = FakeProcess()
+
+        let status = await process.run(Job.self, environment: ["API_SERVICE_URL": "https://api.example.com/hooks"])
+
+        #expect(status == .configuration)
+        #expect(process.error.contains("CA_ROOT_API_KEY is not set, though API_SERVICE_URL is"))
+    }
+
+    @Test func aQueryOfTheURLIsNotShown() async throws {
+        let process = FakeProcess()
+
+        let status = await process.run(
+            Job.self, environment: ["API_SERVICE_URL": "https://api.example.com/hooks?key=\(Self.key)"])
+
+        #expect(status == .configuration)
+        #expect(process.error.contains("https://api.example.com/hooks?…"))
+        #expect(!process.error.contains(Self.key))
+    }
+
     @Test func aRunThatFailedHalfWayTellsItToo() async throws {
         let server = try ScriptedServer(replies: [ScriptedReply(status: 200)])
 

@@ -40,7 +40,7 @@ import Testing
         report.begin("organizations", total: 4)
         logger.info("reads")
         report.line("result")
-        console.close(with: "{}")
+        _ = console.close(with: "{}")
         logger.info("too late")
         report.line("too late")
 

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import JobRuntime
@@ -49,16 +50,47 @@ import Testing
         #expect(process.timers.isEmpty)
     }
 
-    @Test func workThatDoesNotStopIsLeftAfterEightSeconds() async throws {
+    @Test func workThatDoesNotStopIsLeftAfterSevenSeconds() async throws {
         let run = await start(.ignoreStop)
         process.send(.terminate)
         #expect(process.exits.isEmpty)
-        #expect(process.timers == [.seconds(8)])
+        #expect(process.timers == [.seconds(7)])
 
-        process.fire(.seconds(8))
+        process.fire(.seconds(7))
 
         #expect(await run.value == .stopped)
         #expect(try summary()["status"] == "stopped")
+    }
+
+    @Test func aReaderThatIsStuckDoesNotKeepTheProcess() async throws {
+        let isStuck = DispatchSemaphore(value: 0)
+        var surroundings = process.surroundings(["--act", "ignoreStop"])
+        let write = surroundings.writeError
+        surroundings.writeError = { text in
+            write(text)
+            if text.contains("SIGTERM received") { isStuck.wait() }
+        }
+        let run = Task { [surroundings] in await JobProcess<TrialJob>(surroundings).run() }
+        await process.wait { $0.error.contains("started") }
+
+        // As in the process itself, each on a thread that may be stuck in writing.
+        Thread.detachNewThread { process.send(.terminate) }
+        await process.wait { $0.error.contains("SIGTERM received") }
+        Thread.detachNewThread { process.fire(.seconds(7)) }
+        await process.wait { $0.timers == [.seconds(1)] }
+        process.fire(.seconds(1))
+
+        #expect(process.exits == [.stopped])
+        isStuck.signal()
+        #expect(await run.value == .stopped)
+    }
+
+    @Test func aSummaryThatNobodyTakesIsAFailureAndGoesToStandardError() async {
+        let surroundings = process.surroundings(takesOutput: false)
+
+        #expect(await JobProcess<TrialJob>(surroundings).run() == .failure)
+        #expect(process.error.contains("standard output does not take the summary"))
+        #expect(process.errorLines.last?.contains("\"status\":\"succeeded\"") == true)
     }
 
     @Test func aSecondInterruptEndsAtOnce() async throws {
@@ -78,8 +110,8 @@ import Testing
         process.send(.terminate)
         process.send(.terminate)
         #expect(process.exits.isEmpty)
-        #expect(process.timers == [.seconds(8)])
-        process.fire(.seconds(8))
+        #expect(process.timers == [.seconds(7)])
+        process.fire(.seconds(7))
         #expect(await run.value == .stopped)
     }
 
@@ -90,7 +122,7 @@ import Testing
 
         #expect(await run.value == .success)
         #expect(try summary()["status"] == "succeeded")
-        process.fire(.seconds(8))
+        process.fire(.seconds(7))
         #expect(process.exits == [.success])
     }
 

@@ -16,7 +16,8 @@ import Testing
         let history = RunHistory(job: "org-sync-all", task: task, environment: "prod", startedAt: Self.start)
 
         _ = try await warehouse.query(
-            history.statement(fixture.report.outcome(), finishedAt: Self.start.adding(.milliseconds(1500))))
+            history.statement(
+                fixture.report.outcome(isStopped: false), finishedAt: Self.start.adding(.milliseconds(1500))))
 
         let rows = try await warehouse.query(Statement("read", "SELECT * FROM `scheduler_jobs.job_runs`")).rows
         let row = try #require(rows.first)
@@ -34,12 +35,14 @@ import Testing
 
     @Test func tellsHowARunEnded() throws {
         struct Broken: Error {}
-        #expect(ReportFixture().report.outcome().status == "succeeded")
-        #expect(ReportFixture().report.outcome(endedBy: CancellationError()).status == "stopped")
-        #expect(ReportFixture().report.outcome(endedBy: Broken()).status == "failed")
-        #expect(ReportFixture().report.outcome(endedBy: Broken()).failures == ["job: Broken()"])
+        #expect(ReportFixture().report.outcome(isStopped: false).status == "succeeded")
+        #expect(ReportFixture().report.outcome(endedBy: CancellationError(), isStopped: true).status == "stopped")
+        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: false).status == "failed")
+        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: false).failures == ["job: Broken()"])
+        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: true).status == "stopped")
+        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: true).failures == ["job: Broken()"])
         let skipped = ReportFixture()
         skipped.report.skip("another execution holds the lease")
-        #expect(skipped.report.outcome().status == "skipped")
+        #expect(skipped.report.outcome(isStopped: false).status == "skipped")
     }
 }

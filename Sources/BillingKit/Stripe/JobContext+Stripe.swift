@@ -1,4 +1,3 @@
-import HTTPTransport
 package import JobRuntime
 package import WarehouseKit
 
@@ -10,11 +9,7 @@ package protocol BillingUser: WarehouseUser, NotificationUser {
 extension JobContext where Job.Settings: BillingUser {
     /// A client with the account's key.
     var stripe: StripeClient {
-        var configuration = CurlTransport.Configuration()
-        configuration.userAgent = "scheduler-jobs/\(serviceVersion)"
-        configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
-        return StripeClient(
-            baseURL: settings.stripe.baseURL, key: settings.stripe.key, transport: CurlTransport(configuration),
-            logger: logger)
+        StripeClient(
+            baseURL: settings.stripe.baseURL, key: settings.stripe.key, transport: transport(), logger: logger)
     }
 }

@@ -4,7 +4,7 @@ import ArgumentParser
 struct JobCommand<Job: ScheduledJob>: ParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: Job.name, abstract: Job.purpose,
+            commandName: String(describing: Job.self), abstract: Job.purpose,
             discussion: helpDiscussion(Job.discussion, jobVariables: Job.Settings.environmentHelp),
             version: "\(Job.name) \(serviceVersion)")
     }

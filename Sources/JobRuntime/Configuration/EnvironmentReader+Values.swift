@@ -1,3 +1,12 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A check for `EnvironmentReader.string`: what is wrong with the path of a file to read, or `nil`.
+package func problemOfFile(_ path: String) -> String? {
+    access(path, R_OK) == 0 ? nil : "is no file that can be read"
+}
+
 extension EnvironmentReader {
     /// A whole number in decimal digits.
     package mutating func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) -> Int {

@@ -32,13 +32,14 @@ package struct EnvironmentReader: Sendable {
         guard let wrong = containsControlCharacters(value) ? "contains control characters" : check(value) else {
             return value
         }
-        note(name, problem: "is \(quoted(Self.withoutUser(value))), which \(wrong)", expected: expected)
+        note(name, problem: "is \(quoted(Self.withoutSecrets(value))), which \(wrong)", expected: expected)
         return nil
     }
 
-    /// What may be an address loses the user name and password in front of its `@`.
-    private static func withoutUser(_ value: String) -> String {
-        value.lastIndex(of: "@").map { "…" + value[$0...] } ?? value
+    /// What may be an address loses the user name and password in front of its `@`, its query and its fragment.
+    private static func withoutSecrets(_ value: String) -> String {
+        let rest = value.lastIndex(of: "@").map { "…" + value[$0...] } ?? value
+        return rest.firstIndex { $0 == "?" || $0 == "#" }.map { rest[...$0] + "…" } ?? rest
     }
 
     /// Secret stores often end a value with a line break; it is cut off. The value is never shown, not even a wrong one.

@@ -10,12 +10,18 @@ struct RuntimeSettings: JobSettings {
     let allowsColours: Bool
     let isDumbTerminal: Bool
     let task: CloudRunTask
+    let certificateAuthorityFile: String?
 
     static let environmentHelp: [(name: String, text: String)] = [
         ("LOG_FORMAT", "auto (default), json (Cloud Logging) or text. auto is text on a terminal outside Cloud Run."),
         ("LOG_LEVEL", "trace, debug, info (default), notice, warning or error; --log-level wins."),
         ("DEADLINE_SECONDS", "Stop at the next safe point after that long. Default: no deadline."),
         ("NO_COLOR", "Set to anything for no colours on a terminal."),
+        ("SSL_CERT_FILE", "Certificate authorities to trust instead of the system's: a PEM file."),
+        (
+            "http_proxy, https_proxy, NO_PROXY",
+            "As for curl. This machine and the metadata server are never asked through a proxy."
+        ),
         ("CLOUD_RUN_*", "Set by Cloud Run: job, execution, task index, count and attempt."),
     ]
 
@@ -28,6 +34,8 @@ struct RuntimeSettings: JobSettings {
         allowsColours = !environment.isSet("NO_COLOR")
         isDumbTerminal = environment.text(of: "TERM") == "dumb"
         task = CloudRunTask(reading: &environment)
+        certificateAuthorityFile = environment.optionalString(
+            "SSL_CERT_FILE", expected: "the path of a PEM file", check: problemOfFile)
     }
 
     /// Whether logs are for people. `--json` asks for JSON whatever the environment says.

@@ -12,8 +12,8 @@ package func eachConcurrently<Item: Sendable>(
             group.addTask { try await operation(item) }
         }
         while try await group.next() != nil {
-            try Task.checkCancellation()
             guard let item = waiting.next() else { continue }
+            try Task.checkCancellation()
             group.addTask { try await operation(item) }
         }
     }

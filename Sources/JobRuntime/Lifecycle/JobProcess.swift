@@ -28,7 +28,8 @@ struct JobProcess<Job: ScheduledJob> {
         }
         let context = JobContext<Job>(
             options: command.options, settings: settings, isDryRun: command.common.isDryRun, now: setting.now,
-            report: setting.report, logger: setting.logger, task: runtime.task)
+            report: setting.report, logger: setting.logger, task: runtime.task,
+            certificateAuthorityFile: runtime.certificateAuthorityFile)
         return await RunLifecycle(setting).run { try await Job.run(in: context) }
     }
 
@@ -50,8 +51,10 @@ struct JobProcess<Job: ScheduledJob> {
             // The parser repeats what it was given, control characters included.
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { printable($0) }
             let isClean = JobCommand<Job>.exitCode(for: error) == .success
-            (isClean ? surroundings.writeOutput : surroundings.writeError)(lines.joined(separator: "\n") + "\n")
-            return .failure(Ending(status: isClean ? .success : .usage))
+            let message = lines.joined(separator: "\n") + "\n"
+            if isClean { return .failure(Ending(status: surroundings.writeOutput(message) ? .success : .failure)) }
+            surroundings.writeError(message)
+            return .failure(Ending(status: .usage))
         }
     }
 }

@@ -1,18 +1,21 @@
 import Dispatch
 import FoundationEssentials
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
 extension ProcessSurroundings {
-    /// Those of this process.
+    /// Those of this process, which from now on leaves stop signals to the job.
     static var current: ProcessSurroundings {
-        ProcessSurroundings(
+        reserveStandardDescriptors()
+        listen()
+        return ProcessSurroundings(
             arguments: Array(CommandLine.arguments.dropFirst()),
             environment: ProcessInfo.processInfo.environment,
             writeOutput: { writeAll($0, to: STDOUT_FILENO) },
-            writeError: { writeAll($0, to: STDERR_FILENO) },
+            writeError: { _ = writeAll($0, to: STDERR_FILENO) },
             isErrorTerminal: isatty(STDERR_FILENO) == 1,
             terminalWidth: { JobRuntime.terminalWidth() },
             wallClock: { .wallClock() },
@@ -23,24 +26,42 @@ extension ProcessSurroundings {
             },
             // Not exit(3): its handlers would tear down libraries that other threads of this process still use.
             exit: { _exit($0.rawValue) },
-            onStopSignal: { listen(with: $0) })
+            onStopSignal: { handler in
+                let early = signals.withLock { signals in
+                    signals.handler = handler
+                    return signals.early
+                }
+                early.forEach(handler)
+            })
     }
 
-    private static let queue = DispatchQueue(label: "lifecycle")
+    /// Concurrent, because whoever writes to a reader that is stuck is stuck as well, and the next must not wait for it.
+    private static let queue = DispatchQueue(label: "lifecycle", attributes: .concurrent)
 
-    // Signal sources live as long as something holds them: here, the process.
+    private struct Signals {
+        var handler: (@Sendable (StopSignal) -> Void)?
+        /// Those that came before the run began.
+        var early: [StopSignal] = []
+    }
+
+    private static let signals = Mutex(Signals())
+    // Signal sources live as long as something holds them: here, the process. Only main() adds to them.
     nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
-    private static func listen(with handler: @escaping @Sendable (StopSignal) -> Void) {
+    private static func listen() {
         // A reader that went away must not end the run.
         signal(SIGPIPE, SIG_IGN)
-        queue.sync {
-            for (number, stop) in [(SIGTERM, StopSignal.terminate), (SIGINT, .interrupt)] {
-                let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-                source.setEventHandler { handler(stop) }
-                source.activate()
-                sources.append(source)
+        for (number, stop) in [(SIGTERM, StopSignal.terminate), (SIGINT, .interrupt)] {
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler {
+                let handler = signals.withLock { signals in
+                    if signals.handler == nil { signals.early.append(stop) }
+                    return signals.handler
+                }
+                handler?(stop)
             }
+            source.activate()
+            sources.append(source)
         }
     }
 }

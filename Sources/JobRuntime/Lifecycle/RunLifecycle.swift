@@ -3,10 +3,12 @@ import Synchronization
 
 /// Runs a job's work until it ends, or is told to stop.
 ///
-/// A signal or the deadline cancels the work, which then has eight seconds to reach a safe point; Cloud Run kills the
-/// process after ten. None of this needs a thread of the cooperative pool, all of which the work may have blocked.
+/// A signal or the deadline cancels the work, which then has seven seconds to reach a safe point, and the summary has one
+/// to be taken; Cloud Run kills the process after ten. None of this needs a thread of the cooperative pool, all of which the
+/// work may have blocked, nor a reader of the logs, who may be stuck.
 final class RunLifecycle: Sendable {
-    static let grace = Duration.seconds(8)
+    static let grace = Duration.seconds(7)
+    static let patienceWithReaders = Duration.seconds(1)
 
     private struct State {
         var work: Task<Void, Never>?
@@ -51,9 +53,10 @@ final class RunLifecycle: Sendable {
             return .some(state.work)
         }
         guard let work else { return }
+        // Before anything is written, which may take for ever where nobody reads it.
+        setting.surroundings.after(Self.grace) { self.end(.stopped) }
         setting.logger.notice("\(reason): stopping at the next safe point")
         work?.cancel()
-        setting.surroundings.after(Self.grace) { self.end(.stopped) }
     }
 
     private static func outcome(of work: @Sendable () async throws -> Void) async -> (any Error)? {
@@ -88,8 +91,11 @@ final class RunLifecycle: Sendable {
             return taken
         }
         guard let onEnd else { return }
-        let outcome = setting.finish(stopReason: status == .stopped ? reason : nil)
-        let final = status == .success && outcome == .failed ? .failure : status
+        if status == .stopped {
+            setting.surroundings.after(Self.patienceWithReaders) { self.setting.surroundings.exit(status) }
+        }
+        let isClean = setting.finish(stopReason: status == .stopped ? reason : nil)
+        let final = status == .success && !isClean ? .failure : status
         setting.surroundings.exit(final)
         onEnd.resume(returning: final)
     }

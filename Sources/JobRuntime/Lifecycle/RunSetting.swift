@@ -56,14 +56,15 @@ struct RunSetting: Sendable {
         console.log(layout.line(for: LogEntry(time: startedAt, level: .error, message: message)))
     }
 
-    /// Prints the summary as the last line of the run and returns its status.
-    func finish(stopReason: String?) -> RunSummary.Status {
+    /// Prints the summary as the last line of the run.
+    /// - Returns: Whether nothing failed, the printing included.
+    func finish(stopReason: String?) -> Bool {
         let summary = RunSummary(
             job: job, task: settings.task, isDryRun: options.isDryRun, now: now, startedAt: startedAt,
             finishedAt: surroundings.wallClock(), duration: surroundings.elapsed() - startedAtElapsed,
             stopReason: stopReason, record: report.record.withLock { $0 })
         let json = summary.json(withDetails: options.json)
-        console.close(with: logsText ? printable(summary.sentence) + "\n" + json : json)
-        return summary.status
+        let isTaken = console.close(with: logsText ? printable(summary.sentence) + "\n" + json : json)
+        return isTaken && summary.status != .failed
     }
 }

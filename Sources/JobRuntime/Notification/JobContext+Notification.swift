@@ -11,10 +11,10 @@ extension JobContext where Job.Settings: NotificationUser {
         do {
             try await work()
         } catch {
-            await notify(ofChanges: changes, CurlTransport())
+            await notify(ofChanges: changes, transport())
             throw error
         }
-        await notify(ofChanges: changes, CurlTransport())
+        await notify(ofChanges: changes, transport())
     }
 
     func notify(ofChanges changes: [String], _ transport: any HTTPTransport) async {

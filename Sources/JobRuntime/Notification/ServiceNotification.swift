@@ -6,7 +6,7 @@ struct ServiceNotification {
     let target: NotificationSettings.Target
     let transport: any HTTPTransport
 
-    /// - Returns: What went wrong, without the key; `nil` if the service took it.
+    /// - Returns: What went wrong, without the key; `nil` if the service took it, or if the run was stopped.
     func send(_ body: JSONText) async -> String? {
         let request = HTTPRequest(
             .post, target.url, headers: ["Content-Type": "application/json", "X-CA-Root-Key": target.key.value],
@@ -14,6 +14,8 @@ struct ServiceNotification {
         do {
             let status = try await transport.send(request).status
             return (200..<300).contains(status) ? nil : "it answered with HTTP status \(status)"
+        } catch is CancellationError {
+            return nil
         } catch {
             return String(describing: error)
         }

@@ -8,11 +8,11 @@ final class Console: Sendable {
     }
 
     private let state = Mutex(State())
-    private let writeOutput: @Sendable (String) -> Void
+    private let writeOutput: @Sendable (String) -> Bool
     private let writeError: @Sendable (String) -> Void
 
     /// Each text is written by one call of one of these.
-    init(writeOutput: @escaping @Sendable (String) -> Void, writeError: @escaping @Sendable (String) -> Void) {
+    init(writeOutput: @escaping @Sendable (String) -> Bool, writeError: @escaping @Sendable (String) -> Void) {
         self.writeOutput = writeOutput
         self.writeError = writeError
     }
@@ -30,7 +30,8 @@ final class Console: Sendable {
         state.withLock { state in
             guard !state.isClosed else { return }
             if !state.bar.isEmpty { writeError(Self.erasing(state.bar)) }
-            writeOutput(text + "\n")
+            // A failure shows at the latest when the console is closed.
+            _ = writeOutput(text + "\n")
             if !state.bar.isEmpty { writeError(state.bar) }
         }
     }
@@ -44,13 +45,17 @@ final class Console: Sendable {
         }
     }
 
-    /// Prints the last lines of standard output; nothing that is written afterwards appears.
-    func close(with lines: String) {
+    /// Prints the last lines of standard output, or of standard error where standard output does not take them; nothing
+    /// that is written afterwards appears.
+    /// - Returns: Whether standard output took them.
+    func close(with lines: String) -> Bool {
         state.withLock { state in
-            guard !state.isClosed else { return }
+            guard !state.isClosed else { return true }
             if !state.bar.isEmpty { writeError(Self.erasing(state.bar)) }
-            writeOutput(lines + "\n")
+            let isTaken = writeOutput(lines + "\n")
+            if !isTaken { writeError("standard output does not take the summary:\n" + lines + "\n") }
             state = State(isClosed: true)
+            return isTaken
         }
     }
 

@@ -77,12 +77,14 @@ package final class RunReport: Sendable {
         package let failures: [String]
     }
 
-    /// - Parameter error: What ended the work; cancellation is how a run is stopped.
-    package func outcome(endedBy error: (any Error)? = nil) -> Outcome {
+    /// - Parameters:
+    ///   - error: What ended the work before its end.
+    ///   - isStopped: Whether the run was told to stop; work that fails then counts as stopped, as in the summary.
+    package func outcome(endedBy error: (any Error)? = nil, isStopped: Bool) -> Outcome {
         record.withLock { record in
             var failures = record.failures.kept.map { "\($0.subject): \($0.reason)" }
-            let isStopped = error is CancellationError
-            if let error, !isStopped { failures.append("job: \(error)") }
+            let isStopped = isStopped && error != nil
+            if let error, !(isStopped && error is CancellationError) { failures.append("job: \(error)") }
             let ending: RunSummary.Status = record.skipReason == nil ? .succeeded : .skipped
             let status = isStopped ? .stopped : failures.isEmpty ? ending : .failed
             return Outcome(

@@ -1,6 +1,7 @@
 extension Timestamp {
     /// Reads RFC 3339 and BigQuery's texts: `T` or a space between date and time, up to six digits of a second, and
-    /// `Z`, ` UTC`, an offset `+HH:MM`, or nothing, which is UTC. Anything else is `nil`, a leap second included.
+    /// `Z`, ` UTC`, an offset `+HH:MM`, or nothing, which is UTC. Anything else is `nil`, a leap second and an instant outside
+    /// the years 1 to 9999 included.
     package init?(_ text: String) {
         guard let date = CivilDate(text.prefix(10)) else { return nil }
         var rest = text.dropFirst(10)
@@ -15,6 +16,8 @@ extension Timestamp {
         let minutes = hour * 60 + minute - offset
         microseconds =
             Timestamp(startOf: date).microseconds + Int64(minutes) * 60_000_000 + Int64(second) * 1_000_000 + fraction
+        // An offset may lead out of the calendar.
+        guard (1...9999).contains(self.date.year) else { return nil }
     }
 
     private static func number(_ rest: inout Substring) -> Int? {

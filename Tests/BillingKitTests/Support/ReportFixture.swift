@@ -29,6 +29,9 @@ final class ReportFixture: Sendable {
     private final class Sink: Sendable {
         let text = Mutex("")
 
-        func write(_ part: String) { text.withLock { $0 += part } }
+        func write(_ part: String) -> Bool {
+            text.withLock { $0 += part }
+            return true
+        }
     }
 }

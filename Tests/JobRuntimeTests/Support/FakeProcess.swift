@@ -32,11 +32,15 @@ final class FakeProcess: Sendable {
     var timers: [Duration] { state.withLock { $0.timers.map(\.delay) } }
 
     func surroundings(
-        _ arguments: [String] = [], environment: [String: String] = [:], isTerminal: Bool = false, width: Int = 80
+        _ arguments: [String] = [], environment: [String: String] = [:], isTerminal: Bool = false, width: Int = 80,
+        takesOutput: Bool = true
     ) -> ProcessSurroundings {
         ProcessSurroundings(
             arguments: arguments, environment: environment,
-            writeOutput: { text in self.update { $0.output += text } },
+            writeOutput: { text in
+                if takesOutput { self.update { $0.output += text } }
+                return takesOutput
+            },
             writeError: { text in self.update { $0.error += text } },
             isErrorTerminal: isTerminal, terminalWidth: { width },
             wallClock: { self.state.withLock { Self.start.adding($0.elapsed) } },

@@ -40,9 +40,21 @@ package struct JobExecutable: Sendable, CustomStringConvertible {
     package func start(
         _ arguments: [String] = [], environment: [String: String] = [:], in folder: String = "/"
     ) throws -> RunningJob {
+        try RunningJob(path(), arguments: arguments, environment: environment, folder: folder)
+    }
+
+    /// Starts the process with redirections in the shell's words, such as `>/dev/full`.
+    package func start(
+        _ arguments: [String], redirected redirections: String, environment: [String: String]
+    ) throws -> RunningJob {
+        try RunningJob(
+            "/bin/sh", arguments: ["-c", "exec \"$0\" \"$@\" \(redirections)", path()] + arguments,
+            environment: environment, folder: "/")
+    }
+
+    private func path() throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = URL(filePath: own).deletingLastPathComponent().appending(path: product).path
-        return try RunningJob(path, arguments: arguments, environment: environment, folder: folder)
+        return URL(filePath: own).deletingLastPathComponent().appending(path: product).path
     }
 
     /// Runs the process to its end. Only a few run at the same time, however many tests there are.

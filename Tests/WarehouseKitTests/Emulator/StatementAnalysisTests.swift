@@ -53,7 +53,7 @@ import Testing
 
         let problems = try await analyzer().problems(in: [
             analyzed(Statement("all", OrganizationDirectory.allActive)),
-            analyzed(history.statement(ReportFixture().report.outcome(), finishedAt: instant)),
+            analyzed(history.statement(ReportFixture().report.outcome(isStopped: false), finishedAt: instant)),
         ])
 
         #expect(problems == [])

@@ -77,6 +77,18 @@ import Testing
         #expect(problems.first?.hasPrefix("BIGQUERY_EMULATOR_HOST is ") == true)
     }
 
+    @Test(arguments: ["/no/such/key.json", #"{"private_key": "hush"}"#])
+    func aCredentialFileIsLookedForBeforeAnythingElse(_ path: String) {
+        let variables = ["GCP_PROJECT_ID": "acme-test-1", "GOOGLE_APPLICATION_CREDENTIALS": path]
+
+        let problems = read(variables).1
+
+        #expect(problems.count == 1)
+        #expect(problems.first?.hasPrefix("GOOGLE_APPLICATION_CREDENTIALS names no file that can be read") == true)
+        #expect(problems.first?.contains("hush") == false)
+        #expect(read(variables.merging(["BIGQUERY_EMULATOR_HOST": "localhost:1"]) { $1 }).1.isEmpty)
+    }
+
     @Test func namesEveryProblemAtOnce() {
         let (_, problems) = read([
             "GCP_PROJECT_ID": "x", "BIGQUERY_LOCATION": "us`; --", "BIGQUERY_EMULATOR_HOST": "ftp://x",
@@ -89,13 +101,11 @@ import Testing
     @Test func readsLocationAndBounds() {
         let (settings, problems) = read([
             "GCP_PROJECT_ID": "acme-test-1", "BIGQUERY_LOCATION": "europe-west1", "MAX_BYTES_BILLED": "10485760",
-            "SSL_CERT_FILE": "/etc/ca.pem",
         ])
 
         #expect(problems.isEmpty)
         #expect(settings.location == "europe-west1")
         #expect(settings.maximumBytesBilled == 10_485_760)
-        #expect(settings.certificateAuthorityFile == "/etc/ca.pem")
     }
 
     @Test(arguments: [
