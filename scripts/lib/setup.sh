@@ -42,11 +42,14 @@ need_libraries() {
     need_packages libcurl4-openssl-dev libssl-dev zlib1g-dev libsqlite3-dev pkg-config openssl
 }
 
+# swift_version: the toolchain's, such as 6.3; nothing if it does not say.
+swift_version() { swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p'; }
+
 # need_swift: a Swift toolchain that can build the package.
 need_swift() {
     command -v swift >/dev/null || fail "no swift in PATH: install Swift 6.2 or newer from https://www.swift.org/install/linux/"
     local version
-    version="$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p')"
+    version="$(swift_version)"
     local major="${version%%.*}" minor="${version##*.}"
     if [[ -z "$version" ]] || ((major < 6 || (major == 6 && minor < 2))); then
         fail "Swift ${version:-of unknown version} is too old: 6.2 or newer is needed, see https://www.swift.org/install/linux/"

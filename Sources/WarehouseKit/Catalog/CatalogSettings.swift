@@ -5,7 +5,7 @@ package struct CatalogSettings: Sendable {
     package let catalog: Catalog
 
     package static let environmentHelp: [(name: String, text: String)] = [
-        ("CATALOG_DIR", "Instead of the built-in tables: organizations/, organization/, operations/*.json."),
+        ("CATALOG_DIR", "Instead of the built-in tables: organizations/, organization/, operations/*.json.")
     ]
 
     package init(reading environment: inout EnvironmentReader, groups: [Catalog.Group]) {
