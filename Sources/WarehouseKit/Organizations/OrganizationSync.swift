@@ -6,7 +6,8 @@ package import JobRuntime
 /// - an organization that agrees with the catalog costs no request of its own;
 /// - one that fails is reported and does not keep the others from their turn;
 /// - stopped or killed anywhere, what is left is done by the next run, which ends in the same state as one clean run;
-/// - exit code 0 means that every active organization has every table and column, each as the catalog says.
+/// - exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
+///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
 package struct OrganizationSync: Sendable {
     package var warehouse: any Warehouse
     package var catalog: Catalog
