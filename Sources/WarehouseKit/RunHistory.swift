@@ -8,8 +8,8 @@ import Logging
 struct RunHistory: Sendable {
     static let table = TableReference(Catalog.operationsDataset, "job_runs")!
 
-    /// A stopped run has eight seconds for everything.
-    static let patience = Duration.seconds(6)
+    /// A stopped run has eight seconds for everything, two of which may go into cancelling a job.
+    static let patience = Duration.seconds(5)
 
     var job: String
     var task: CloudRunTask
