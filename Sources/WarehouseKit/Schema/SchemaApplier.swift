@@ -96,6 +96,10 @@ package struct SchemaApplier: Sendable {
             record(SchemaChanges(tablesCreated: 1))
         } else if policy.addsColumns {
             try await bringUpToDate(table, in: dataset, told: [])
+        } else {
+            var plan = SchemaPlan(dataset: dataset)
+            try await SchemaPlanner(warehouse: warehouse, tables: [table]).add(table, to: &plan)
+            record(SchemaChanges(conflicts: plan.conflicts, leftOut: plan.additions))
         }
     }
 
