@@ -95,13 +95,17 @@ struct SurveyStatement {
           schemata AS (
             SELECT schema_name, MAX(creation_time) AS creation_time FROM \(schemata) AS all_schemata GROUP BY schema_name)
         SELECT
-          a.dataset, COUNT(IF(a.dataset = '', c.table_name, s.schema_name)) > 0 AS is_there,
+          a.dataset,
+          COUNT(IF(a.dataset = '', IF(t.table_name IS NULL, NULL, c.table_name), s.schema_name)) > 0 AS is_there,
           STRING_AGG(IF(c.table_name IS NULL OR t.table_name IS NULL, a.table_name, NULL)) AS absent,
           STRING_AGG(IF(c.table_name IS NULL OR t.table_name IS NULL, NULL, a.table_name)) AS differing
         FROM asked AS a
         LEFT JOIN schemata AS s ON s.schema_name = a.table_schema
         LEFT JOIN compared AS c ON c.table_schema = a.table_schema AND c.table_name = a.table_name
-        LEFT JOIN \(tables) AS t
+        LEFT JOIN (
+          SELECT table_schema, table_name, table_type, creation_time
+          FROM \(tables) AS all_tables
+          WHERE table_schema IN UNNEST(@datasets) OR (table_schema = @known_dataset AND table_name = @known_table)) AS t
           ON t.table_schema = a.table_schema AND t.table_name = a.table_name AND t.creation_time >= s.creation_time
         WHERE
           a.dataset = '' OR s.schema_name IS NULL OR c.table_name IS NULL OR t.table_name IS NULL

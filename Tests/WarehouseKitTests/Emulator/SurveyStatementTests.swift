@@ -136,5 +136,7 @@ import Testing
 
         #expect(try await findings(Self.agreeing, known: seen) == [["", "is there", nil, nil]])
         #expect(try await findings(Self.agreeing, known: unseen) == [unknown])
+        let absent: [[String?]] = [unknown, ["acme", "is there", "costs", nil]]
+        #expect(try await findings(Self.agreeing, tables: [("other", "VIEW", 100)], known: seen) == absent)
     }
 }
