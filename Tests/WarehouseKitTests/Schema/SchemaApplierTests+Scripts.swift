@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import TestSupport
 import Testing
@@ -84,5 +85,15 @@ extension SchemaApplierTests {
         #expect(error == nil)
         #expect(fixture?.server.requests.count == 3)
         #expect(changes.tablesCreated == 2)
+    }
+
+    @Test func cutsALongScript() async throws {
+        let fixture = try BigQueryFixture { _ in .json(#"{"jobComplete": true, "schema": {}}"#) }
+        let long = Table(description: String(repeating: "x", count: 200_000), fields: Self.wanted.table.schema.fields)
+
+        try await fixture.warehouse.createTables((1...5).map { NamedTable("t\($0)", long) }, in: Self.dataset.id)
+
+        let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
+        #expect(scripts.map { $0.components(separatedBy: "CREATE TABLE").count - 1 } == [2, 2, 1])
     }
 }
