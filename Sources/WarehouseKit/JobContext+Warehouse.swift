@@ -23,7 +23,7 @@ extension JobContext where Job.Settings: WarehouseUser {
     private func opened() throws -> any Warehouse {
         switch settings.warehouse.choice {
         case .bigQuery(let project): try bigQuery(project)
-        case .embedded(let path): try Self.embedded(path: path, location: settings.warehouse.location)
+        case .embedded(let path): try embedded(path)
         case nil: throw ConfigurationError("no warehouse is chosen")
         }
     }
@@ -37,7 +37,13 @@ extension JobContext where Job.Settings: WarehouseUser {
             baseURL: settings.warehouse.emulatorURL ?? BigQueryWarehouse.productionURL, transport: transport,
             credentials: credentials.map { CachedAccessToken(source: $0, now: Timestamp.wallClock) },
             quotaProject: credentials?.quotaProject, labels: labels,
-            maximumBytesBilled: settings.warehouse.maximumBytesBilled, taskCount: task.count, logger: logger)
+            maximumBytesBilled: settings.warehouse.maximumBytesBilled, jobTimeout: jobTimeout, taskCount: task.count,
+            logger: logger)
+    }
+
+    /// No statement outlives the run's deadline, or the lease under which it works.
+    private var jobTimeout: Duration? {
+        [settings.warehouse.deadline, (settings as? any LeaseUser)?.lease.validity].compactMap(\.self).min()
     }
 
     private func credentials(_ transport: CurlTransport) throws -> ApplicationDefaultCredentials? {
@@ -53,9 +59,9 @@ extension JobContext where Job.Settings: WarehouseUser {
         return labels.filter { isLabelValue($0.value) }
     }
 
-    private static func embedded(path: String, location: String) throws -> any Warehouse {
+    private func embedded(_ path: String) throws -> any Warehouse {
         #if EmbeddedWarehouse
-            try EmbeddedWarehouse(path: path, location: location)
+            try EmbeddedWarehouse(path: path, location: settings.warehouse.location, isDryRun: isDryRun)
         #else
             throw ConfigurationError("this binary has no embedded warehouse")
         #endif

@@ -8,7 +8,7 @@ import Logging
 struct RunHistory: Sendable {
     static let table = TableReference(Catalog.operationsDataset, "job_runs")!
 
-    /// A stopped run has seven seconds for everything.
+    /// A stopped run has seven seconds for everything, two of which may go into cancelling a job.
     static let patience = Duration.seconds(5)
 
     var job: String

@@ -24,7 +24,7 @@ package protocol Warehouse: Sendable {
     func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool
 
     /// Creates what is missing of these tables in one request, for datasets that lack many; tables that are there are left
-    /// as they are, and the caller does not learn which.
+    /// as they are, and the caller does not learn which. Where it throws, some may have been created.
     func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws
 
     /// Replaces the schema by one that has all of its fields and more.
@@ -33,6 +33,13 @@ package protocol Warehouse: Sendable {
     func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws
 
     /// Runs a statement or script to its end and returns all of its rows.
+    ///
+    /// What a caller may assume when it throws:
+    /// - a ``WarehouseError`` without `mayHaveBeenDone`: the statement did nothing, and nothing goes on. Of a script, what stands
+    ///   before the failing statement is done, unless it is a transaction.
+    /// - one with it, or `CancellationError`: the statement may have been done, or may still be running. BigQuery is told to
+    ///   cancel a job whose id is known, and ends the others with the run's deadline or lease (`jobTimeout`). Whoever keeps
+    ///   others out must go on keeping them out until then.
     func query(_ statement: Statement) async throws -> QueryResult
 
     /// Changes rows that differ and inserts rows that are missing, as one atomic statement. A second run changes nothing.
@@ -41,7 +48,8 @@ package protocol Warehouse: Sendable {
     /// Compares many datasets with the tables they should have, in bulk, and names only what may differ.
     ///
     /// A finding is a hint: the view it comes from may lag behind. Whoever acts on it reads the table first.
-    /// - Parameter known: a table that certainly exists; if the view does not show it, another way is taken.
+    /// - Parameter known: a table that certainly exists; if the view does not show it, another way is taken. Without one, each
+    ///   dataset is asked on its own.
     func survey(_ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?) async throws -> SchemaSurvey
 }
 

@@ -31,6 +31,8 @@ package struct WarehouseError: Error, Sendable, CustomStringConvertible {
     package var retryAfter: Duration?
     /// The next organization would fail in the same way, so the run stops here.
     package var endsRun: Bool
+    /// An attempt was answered by nobody, or by an error of the server's own, so that its work may be done all the same.
+    package var mayHaveBeenDone = false
 
     package init(
         _ code: Code, operation: String, message: String, retry: Retry = .never, retryAfter: Duration? = nil,
@@ -45,6 +47,10 @@ package struct WarehouseError: Error, Sendable, CustomStringConvertible {
     }
 
     package var isRetryable: Bool { retry != .never }
+
+    /// It is the job that is not there, and not a table that its statement names. So it is for a moment after it was started:
+    /// https://github.com/googleapis/python-bigquery/issues/2134
+    var isOfMissingJob: Bool { code == .notFound && message.hasPrefix("Not found: Job") }
 
     package var description: String { "could not \(operation): \(message) (\(code.rawValue))" }
 }

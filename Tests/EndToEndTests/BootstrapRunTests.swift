@@ -46,7 +46,7 @@
             #expect(summary.counts["tables_created"] == 24)
             #expect(outcome.output.contains("+ organizations: create dataset in US"))
             #expect(outcome.output.contains("+ organizations.org_profiles: create table"))
-            #expect(try await stage.tables(in: "organizations") == nil)
+            #expect(try stage.folder.names() == [])
         }
 
         @Test func columnsThatATableLacksAreReportedWithAdvice() async throws {

@@ -25,11 +25,17 @@ import WarehouseKit
             try await stage.add(["new_1", "new_2", "new_3"])
         }
 
-        /// Starts the job, kills it when the warehouse has gone so far, and runs it again.
-        /// - Returns: Whether the kill left something to do.
         func killAndRepair(_ stage: some Stage, at progress: Int, after pause: Duration) async throws -> Bool {
+            try await killAndRepair(stage, after: pause) { try await stage.progress() >= progress }
+        }
+
+        /// Starts the job, kills it some time after it came so far, and runs it again.
+        /// - Returns: Whether the kill left something to do.
+        func killAndRepair(
+            _ stage: some Stage, after pause: Duration, once isReached: () async throws -> Bool
+        ) async throws -> Bool {
             let job = try stage.start(.orgSyncAll, with: new.variables)
-            while job.isRunning, try await stage.progress() < progress { await Task.yield() }
+            while job.isRunning, try await !isReached() { await Task.yield() }
             try await Task.sleep(for: pause)
             job.send(SIGKILL)
             let wasKilled = try await job.outcome().ending == .killed(SIGKILL)
@@ -87,6 +93,39 @@ import WarehouseKit
             #expect(try await stage.state() == expected)
         }
 
+        #expect(expected.count == 2 + 2 + 6 * (tables + 1))
+        #expect(halfDone == 3)
+    }
+
+    /// More than thirty creations: a script for each of the three new datasets, and the client dies while they run.
+    @Test func killedWhileScriptsCreateTablesItIsCompletedByTheNextRun() async throws {
+        let tables = 11
+        let scene = try Scene(organizationTables: tables)
+        let clean = try await EmulatorStage.slow
+        try await scene.prepare(clean)
+        let (outcome, requests) = try await clean.counting(.orgSyncAll, with: scene.new.variables)
+        _ = try outcome.succeeded()
+        let expected = try await clean.state()
+        var random = SplitMix64(seed: 5)
+
+        var halfDone = 0
+        for _ in 1...20 where halfDone < 3 {
+            let stage = try await EmulatorStage.slow
+            try await scene.prepare(stage)
+            try await stage.emulator.resetRequestCounts(project: stage.project)
+            let scripts = Int.random(in: 1...3, using: &random)
+            let pause = Duration.milliseconds(Int.random(in: 0...150, using: &random))
+            // Before the scripts are the list of organizations and the comparison.
+            let isHalfDone = try await scene.killAndRepair(stage, after: pause) {
+                try await stage.queries() >= 2 + scripts
+            }
+            if isHalfDone { halfDone += 1 }
+            #expect(try await stage.state() == expected)
+        }
+
+        // These two, the scripts and the row of the history; no table alone.
+        #expect(requests.routes[EmulatorStage.queriesRoute] == 2 + 3 + 1)
+        #expect(requests.routes["POST /projects/*/datasets/*/tables"] == nil)
         #expect(expected.count == 2 + 2 + 6 * (tables + 1))
         #expect(halfDone == 3)
     }

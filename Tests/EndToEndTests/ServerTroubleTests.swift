@@ -2,6 +2,7 @@ import Foundation
 import HTTPTransport
 import TestSupport
 import Testing
+import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct ServerTroubleTests {
     @Test(arguments: [
@@ -82,6 +83,32 @@ import Testing
         for slug in ["acme", "globex", "initech"] {
             #expect(warehouse.requests.filter { $0.path.contains("/\(slug)_test/tables/") }.count == 1)
         }
+    }
+
+    /// So that what a killed run left behind is over when the next one may begin.
+    @Test(
+        arguments: [
+            ("OrgSyncAllJob", [:], nil), ("OrgSyncAllJob", ["DEADLINE_SECONDS": "600"], 600),
+            ("QuotaCleanupJob", ["LEASE_SECONDS": "300"], 300),
+            ("QuotaCleanupJob", ["LEASE_SECONDS": "900", "DEADLINE_SECONDS": "600"], 600),
+        ] as [(String, [String: String], Int?)])
+    func noStatementOutlivesTheDeadlineOrTheLease(
+        _ product: String, _ variables: [String: String], _ seconds: Int?
+    ) async throws {
+        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.refusal(400, "invalidQuery", "no") }
+        let job = try #require(JobExecutable.jobs.first { $0.product == product })
+
+        _ = try await job.run(environment: warehouse.environment.merging(variables) { $1 })
+
+        let body = try JSONDecoder().decode(JSONValue.self, from: try #require(warehouse.requests.first).body)
+        guard case .object(let members) = body else { throw CocoaError(.coderReadCorrupt) }
+        guard let seconds else {
+            #expect(members["jobTimeoutMs"] == nil)
+            return
+        }
+        guard case .string(let text)? = members["jobTimeoutMs"] else { throw CocoaError(.coderReadCorrupt) }
+        let timeout = try #require(Int(text))
+        #expect(timeout <= seconds * 1000 && timeout > 0)
     }
 
     @Test func anEmulatorIsSentNoCredentials() async throws {

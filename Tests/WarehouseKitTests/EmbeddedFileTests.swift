@@ -27,6 +27,22 @@
             #expect(try rows.map { try $0.int64("n") } == [7])
         }
 
+        @Test func aDryRunMakesNoFile() async throws {
+            let folder = try TemporaryFolder()
+            try Data().write(to: URL(filePath: folder.file("empty.db")))
+            let id = try #require(DatasetID("acme"))
+            _ = try await EmbeddedWarehouse(path: folder.file("full.db")).createDataset(Dataset(id: id, location: "US"))
+            let before = try folder.names()
+
+            for name in ["missing.db", "empty.db"] {
+                #expect(try await EmbeddedWarehouse(path: folder.file(name), isDryRun: true).dataset(id) == nil)
+            }
+            #expect(try await EmbeddedWarehouse(path: folder.file("full.db"), isDryRun: true).dataset(id) != nil)
+
+            #expect(try folder.names() == before)
+            #expect(FileManager.default.contents(atPath: folder.file("empty.db"))?.isEmpty == true)
+        }
+
         @Test(arguments: ["", "file:x.db", "file::memory:", ":temporary:", "missing/a.db", "folder", "text.db"])
         func refusesWhatIsNoFileOfItsOwn(name: String) throws {
             let folder = try TemporaryFolder()

@@ -40,10 +40,31 @@ struct BigQueryAPI: Sendable {
     func send(_ call: Call, attempts: Int = .max) async throws -> Data {
         var retry = retry
         retry.attempts = min(retry.attempts, attempts)
+        var mayHaveBeenDone = false
         return try await retry.run(on: time, decide: { decide($0) }) { _ in
-            try await budgets.withPermit(for: call.method) {
-                try await authorizedAttempt(call)
+            do {
+                return try await budgets.withPermit(for: call.method) { try await authorizedAttempt(call) }
+            } catch var error as WarehouseError {
+                if call.verb != .get && Self.isAmbiguous(error) { mayHaveBeenDone = true }
+                error.mayHaveBeenDone = mayHaveBeenDone
+                if call.method == .jobsQuery { error.retry = Self.retryOfQuery(error) }
+                throw error
             }
+        }
+    }
+
+    /// Whether the server may have done what it was asked: not where there was no way to it at all.
+    private static func isAmbiguous(_ error: WarehouseError) -> Bool {
+        error.code == .backendError || (error.code == .transport && !error.endsRun)
+    }
+
+    private static func retryOfQuery(_ error: WarehouseError) -> WarehouseError.Retry {
+        switch error.code {
+        // Nothing was executed, or it is the job that was refused: then the same requestId would only find that one again. But
+        // where an earlier attempt may have begun a job, a second one beside it would do the work twice.
+        case .rateLimited where !error.mayHaveBeenDone: .newJob
+        case .notFound where error.isOfMissingJob: .same
+        default: error.retry
         }
     }
 
@@ -99,12 +120,8 @@ struct BigQueryAPI: Sendable {
                 retry: error.isRetryable ? .same : .never, endsRun: Self.concernsEveryRequest(error))
         }
         if (200..<300).contains(response.status) { return response.body }
-        var error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
-        if error.code == .rateLimited {
-            budgets.slowDown(call.method)
-            // Nothing was executed, or it is the job that was refused: then the same requestId would only find that one again.
-            if call.method == .jobsQuery { error.retry = .newJob }
-        }
+        let error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
+        if error.code == .rateLimited { budgets.slowDown(call.method) }
         throw error
     }
 

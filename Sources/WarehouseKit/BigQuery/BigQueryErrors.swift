@@ -49,13 +49,23 @@ enum BigQueryErrors {
         {
             WarehouseError(code, operation: operation, message: message, retry: retry, endsRun: endsRun)
         }
+        func tooManyStatements() -> WarehouseError {
+            var error = error(.tooManyQueuedStatements, retry: .newJob)
+            error.retryAfter = .seconds(20)
+            return error
+        }
         switch reason {
         case "rateLimitExceeded", "concurrentRequestLimitExceeded", "userRateLimitExceeded":
             return error(.rateLimited, retry: .same)
         case "backendError", "internalError", "badGateway": return error(.backendError, retry: .same)
         case "jobBackendError", "jobInternalError", "jobRateLimitExceeded":
             return error(.jobFailedTransiently, retry: .newJob)
-        case "quotaExceeded", "dailyLimitExceeded": return error(.quotaExceeded, endsRun: true)
+        case "quotaExceeded" where isShortTerm(message): return error(.rateLimited, retry: .same)
+        case "quotaExceeded" where message.contains("total number of dml jobs writing to a table"):
+            return tooManyStatements()
+        case "quotaExceeded", "dailyLimitExceeded":
+            let isOfOneTable = scope == .dataset && message.contains("Your table exceeded quota")
+            return error(.quotaExceeded, endsRun: !isOfOneTable)
         case "billingNotEnabled": return error(.billingNotEnabled, endsRun: true)
         case "accessDenied", "forbidden", "insufficientPermissions", "accessNotConfigured":
             return error(.accessDenied, endsRun: scope == .project)
@@ -67,9 +77,7 @@ enum BigQueryErrors {
         case "invalidQuery" where isConcurrentUpdate(message):
             return error(.jobFailedTransiently, retry: .newJob)
         case "resourcesExceeded" where message.contains("Too many DML statements outstanding"):
-            var error = error(.tooManyQueuedStatements, retry: .newJob)
-            error.retryAfter = .seconds(20)
-            return error
+            return tooManyStatements()
         case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound": return error(.invalid)
         case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse":
             return error(.resourcesExceeded)
@@ -77,6 +85,13 @@ enum BigQueryErrors {
         case "notImplemented": return error(.notImplemented)
         default: return nil
         }
+    }
+
+    /// `quotaExceeded` stands for a quota of the day, for which a run cannot wait, and also for the limits on requests a second
+    /// and at once, where a second is enough. Nothing but the words tells them apart: "Your user_method exceeded quota for
+    /// concurrent api requests per user per method". https://cloud.google.com/bigquery/docs/troubleshoot-quotas
+    private static func isShortTerm(_ message: String) -> Bool {
+        message.contains("per user per method") || message.contains("exceeded quota for concurrent")
     }
 
     /// A statement, or a transaction, that lost against concurrent DML. In a script "Query error: " stands before the words.

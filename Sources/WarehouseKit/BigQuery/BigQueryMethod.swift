@@ -10,6 +10,7 @@ enum BigQueryMethod: String, Sendable, CaseIterable {
     case jobsQuery = "jobs.query"
     case jobsGet = "jobs.get"
     case jobsGetQueryResults = "jobs.getQueryResults"
+    case jobsCancel = "jobs.cancel"
 
     /// Requests a second for one user, that is, for one service account:
     /// https://cloud.google.com/bigquery/quotas#api_request_quotas

@@ -16,7 +16,14 @@ extension BigQueryWarehouse {
             body: try JSONEncoder().encode(DatasetResource(dataset, in: api.project)),
             operation: "create dataset \(dataset.id)",
             scope: .project)
-        return try await unlessAlreadyThere { _ = try await api.send(call) }
+        return try await isCreated {
+            _ = try await api.send(call)
+        } isAsMade: {
+            guard try await self.dataset(dataset.id)?.location.lowercased() == dataset.location.lowercased() else {
+                return false
+            }
+            return try await tables(in: dataset.id).isEmpty
+        }
     }
 
     /// Every dataset of the project with its location. One request for each thousand.
@@ -48,12 +55,16 @@ extension BigQueryWarehouse {
         }
     }
 
-    func unlessAlreadyThere(_ create: () async throws -> Void) async throws -> Bool {
+    /// - Parameter isAsMade: Is asked where the thing is there and an earlier attempt may have made it: whether it looks as if
+    ///   it had just been made. It counts as created then, and nobody needs to look at it again.
+    func isCreated(
+        _ create: () async throws -> Void, isAsMade: () async throws -> Bool
+    ) async throws -> Bool {
         do {
             try await create()
             return true
         } catch let error as WarehouseError where error.code == .alreadyExists {
-            return false
+            return error.mayHaveBeenDone ? try await isAsMade() : false
         }
     }
 }

@@ -3,8 +3,10 @@ extension BigQueryWarehouse {
         let result = try await run(merge.statement(Self.sql(of: merge)), scope: .project, countingRows: true)
         if result.affectedRows == 0 { return MergeResult(inserted: 0, updated: 0, bytesBilled: result.bytesBilled) }
         guard let counts = result.rowCounts else {
-            throw WarehouseError(
+            var error = WarehouseError(
                 .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed")
+            error.mayHaveBeenDone = true
+            throw error
         }
         return MergeResult(
             inserted: counts.insertedRowCount.flatMap { Int64($0) } ?? 0,

@@ -25,10 +25,6 @@ extension BigQueryWarehouse {
         return .retry(after: error.retryAfter)
     }
 
-    private static func isNotFound(_ error: any Error) -> RetryDecision {
-        (error as? WarehouseError)?.code == .notFound ? .retry() : .stop
-    }
-
     private func runJob(
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool
     ) async throws -> QueryResult {
@@ -36,19 +32,35 @@ extension BigQueryWarehouse {
             method: .jobsQuery, verb: .post, path: "/queries", body: try body(of: statement),
             // The server holds the request for up to `timeoutMs`; the client must not give up before it.
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
-        var page = try api.decode(QueryResponse.self, from: try await api.send(start), of: start)
+        let reply = try await api.send(start)
+        do {
+            return try await result(in: reply, of: start, statement, countingRows: countingRows)
+        } catch var error as WarehouseError where Self.leavesJobOpen(error) {
+            error.mayHaveBeenDone = true
+            throw error
+        }
+    }
+
+    private func result(
+        in reply: Data, of start: BigQueryAPI.Call, _ statement: Statement, countingRows: Bool
+    ) async throws -> QueryResult {
+        let scope = start.scope
+        var page = try api.decode(QueryResponse.self, from: reply, of: start)
         var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
         result.rowCounts = page.dmlStats
-        while page.jobComplete == false {
-            page = try await results(of: page, token: nil, statement, scope)
-        }
+        let tookLong = page.jobComplete == false
+        if tookLong { page = try await finished(page, statement, scope) }
         try await check(page, of: start)
         result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         let job = page.jobReference
-        if countingRows, result.affectedRows != 0, result.rowCounts == nil, let job {
-            result.rowCounts = try await status(of: job, "statistics(query(dmlStats))", for: start).statistics?.query?
-                .dmlStats
+        // jobs.getQueryResults says neither what was billed nor what was inserted and updated.
+        if let job, tookLong || (countingRows && result.affectedRows != 0 && result.rowCounts == nil) {
+            let query = try await status(of: job, "statistics(query(dmlStats,totalBytesBilled))", for: start)
+                .statistics?
+                .query
+            result.rowCounts = query?.dmlStats ?? result.rowCounts
+            if tookLong { result.bytesBilled = query?.totalBytesBilled.flatMap { Int64($0) } ?? 0 }
         }
         while true {
             result.rows += try (page.rows ?? []).map { try reader.row($0) }
@@ -58,77 +70,17 @@ extension BigQueryWarehouse {
         }
     }
 
-    /// An error can come with status 200. `errors` may hold mere warnings, so the job itself is asked.
-    private func check(_ response: QueryResponse, of call: BigQueryAPI.Call) async throws {
-        if let problem = response.status?.errorResult ?? response.error?.errors?.first {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
-        }
-        guard let problem = response.errors?.first else { return }
-        guard let job = response.jobReference else {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
-        }
-        try await failIfFailed(job, call)
-    }
-
-    /// Throws what the job ended with, if it failed.
-    private func failIfFailed(_ job: QueryResponse.JobReference, _ call: BigQueryAPI.Call) async throws {
-        if let problem = try await status(of: job, "status", for: call).status?.errorResult {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
-        }
-    }
-
-    private func status(
-        of job: QueryResponse.JobReference, _ fields: String, for call: BigQueryAPI.Call
-    ) async throws -> JobResource {
-        let get = BigQueryAPI.Call(
-            method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
-            query: [("location", job.location ?? location), ("fields", fields)], operation: call.operation,
-            scope: call.scope)
-        return try api.decode(JobResource.self, from: try await api.send(get), of: get)
-    }
-
-    /// The next page of a finished job, or the first one of a job that is still running: then this waits for it.
-    private func results(
-        of page: QueryResponse, token: String?, _ statement: Statement, _ scope: BigQueryErrors.Scope
-    ) async throws -> QueryResponse {
-        guard let job = page.jobReference else {
-            throw WarehouseError(
-                .unexpectedResult, operation: statement.purpose,
-                message: "the reply names no job to read the results of")
-        }
-        let call = BigQueryAPI.Call(
-            method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))",
-            query: [
-                ("location", job.location ?? location), ("timeoutMs", String(Self.waitInMilliseconds)),
-                ("formatOptions.useInt64Timestamp", "true"),
-            ] + (token.map { [("pageToken", $0)] } ?? []),
-            timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
-        let reply = try await reply(to: call, of: job)
-        var next = try api.decode(QueryResponse.self, from: reply, of: call)
-        next.jobReference = next.jobReference ?? job
-        return next
-    }
-
-    private func reply(to call: BigQueryAPI.Call, of job: QueryResponse.JobReference) async throws -> Data {
-        do {
-            // A job that was just started is sometimes not found at once: https://github.com/googleapis/python-bigquery/issues/2134
-            return try await RetryPolicy(attempts: 5).run(on: api.time, decide: Self.isNotFound) { _ in
-                try await api.send(call, attempts: 3)
-            }
-        } catch let error as WarehouseError where error.retry == .same {
-            // A job that failed answers every such request with its own error, which may read like one of the request.
-            try await failIfFailed(job, call)
-            return try await api.send(call)
-        }
-    }
-
-    private static let wait = Duration.seconds(60)
-    private static let waitInMilliseconds: Int64 = 60_000
+    /// How long the server may hold a request until the job is done.
+    static let wait = Duration.seconds(60)
+    /// The same for the first request. Only its reply tells the id by which a job can be cancelled.
+    private static let firstWait = Duration.seconds(10)
+    /// A statement at the very end of a run, such as the row of the history, has so much time all the same.
+    private static let leastJobTimeout = Duration.seconds(10)
 
     private func body(of statement: Statement) throws -> Data {
         var body: [String: JSONValue] = [
             "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(location),
-            "timeoutMs": .integer(Self.waitInMilliseconds), "requestId": .string(UUID().uuidString.lowercased()),
+            "timeoutMs": .integer(Self.firstWait.milliseconds), "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
         ]
         if !statement.parameters.isEmpty {
@@ -137,6 +89,14 @@ extension BigQueryWarehouse {
         }
         if !labels.isEmpty { body["labels"] = .object(labels.mapValues { .string($0) }) }
         if let maximumBytesBilled { body["maximumBytesBilled"] = .string(String(maximumBytesBilled)) }
+        if let jobsEnd {
+            let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
+            body["jobTimeoutMs"] = .string(String(timeout.milliseconds))
+        }
         return try JSONEncoder().encode(JSONValue.object(body))
     }
+}
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

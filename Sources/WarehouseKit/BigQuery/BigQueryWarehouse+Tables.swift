@@ -30,7 +30,12 @@ extension BigQueryWarehouse {
             body: try JSONEncoder().encode(NewTable(project: api.project, reference: reference, table: table)),
             operation: "create table \(reference)",
             scope: .dataset)
-        return try await unlessAlreadyThere { _ = try await api.send(call) }
+        return try await isCreated {
+            _ = try await api.send(call)
+        } isAsMade: {
+            guard let actual = try await self.table(reference) else { return false }
+            return SchemaDiff(expected: table, actual: actual).isConforming
+        }
     }
 
     package func updateSchema(

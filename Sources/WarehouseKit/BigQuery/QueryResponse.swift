@@ -30,6 +30,7 @@ struct JobResource: Decodable, Sendable {
     struct Statistics: Decodable, Sendable {
         struct Query: Decodable, Sendable {
             var dmlStats: RowCounts?
+            var totalBytesBilled: String?
         }
 
         var query: Query?

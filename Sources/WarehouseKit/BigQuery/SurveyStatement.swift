@@ -2,8 +2,12 @@
 ///
 /// It returns one row for each dataset that seems to differ. It may name a table that agrees after all (types of RECORDs are
 /// compared as text; partitions by ingestion time or by a range always count as a difference), but never keeps quiet about a
-/// missing column or another type, mode, partitioning column or clustering. What the view does not show it cannot compare:
-/// the unit of the partitions, and whether the table is a view.
+/// missing table or column, a view in its place, or another type, mode, partitioning column or clustering. What the views do
+/// not show it cannot compare: the unit of the partitions.
+///
+/// A region's views go on showing the tables of a dataset that was deleted, for as long as it can be restored, also beside
+/// those of a new dataset of that name. So a table counts that is no older than its dataset, and two tables of one name, which
+/// COLUMNS mixes, always count as a difference. https://cloud.google.com/bigquery/docs/information-schema-intro
 struct SurveyStatement {
     /// Where the columns and datasets come from.
     enum Source {
@@ -22,7 +26,7 @@ struct SurveyStatement {
     var statement: Statement {
         Statement(
             "compare \(datasets.count) datasets with the catalog",
-            Self.sql(columns: columnsView, schemata: schemataView),
+            Self.sql(columns: columnsView, tables: tablesView, schemata: schemataView),
             parameters: [
                 "datasets": .strings(datasets.map(\.name)), "columns": .array(of: Self.columnType, expectedColumns),
                 "known_dataset": .string(known?.dataset.name ?? ""), "known_table": .string(known?.table ?? ""),
@@ -30,26 +34,35 @@ struct SurveyStatement {
     }
 
     private var columnsView: String {
-        switch source {
-        case .region(let region): "`\(region)`.INFORMATION_SCHEMA.COLUMNS"
-        case .datasets(let datasets):
-            "("
-                + datasets.map { "SELECT \(Self.columnNames) FROM `\($0)`.INFORMATION_SCHEMA.COLUMNS" }
-                .joined(separator: " UNION ALL ") + ")"
-        }
+        view(
+            "COLUMNS",
+            "table_schema, table_name, column_name, ordinal_position, data_type, is_nullable, is_partitioning_column, "
+                + "clustering_ordinal_position")
     }
+
+    private var tablesView: String { view("TABLES", "table_schema, table_name, table_type, creation_time") }
 
     private var schemataView: String {
         switch source {
         case .region(let region): "`\(region)`.INFORMATION_SCHEMA.SCHEMATA"
-        case .datasets: "(SELECT schema_name FROM UNNEST(@datasets) AS schema_name)"
+        // These are there, with no others of their names.
+        case .datasets:
+            "(SELECT schema_name, TIMESTAMP_SECONDS(0) AS creation_time FROM UNNEST(@datasets) AS schema_name)"
         }
     }
 
-    private static let columnNames =
-        "table_schema, table_name, column_name, data_type, is_nullable, is_partitioning_column, clustering_ordinal_position"
+    private func view(_ name: String, _ columns: String) -> String {
+        switch source {
+        case .region(let region): "`\(region)`.INFORMATION_SCHEMA.\(name)"
+        case .datasets(let datasets):
+            "("
+                + datasets.map { "SELECT \(columns) FROM `\($0)`.INFORMATION_SCHEMA.\(name)" }
+                .joined(separator: " UNION ALL ") + ")"
+        }
+    }
 
-    static func sql(columns: String, schemata: String) -> String {
+    /// Each view is read once. The row with an empty dataset is about the table that should be seen.
+    static func sql(columns: String, tables: String, schemata: String) -> String {
         """
         WITH
           expected AS (SELECT table_name, column_name, data_type, nullable, partitioning, clustering FROM UNNEST(@columns)),
@@ -59,10 +72,12 @@ struct SurveyStatement {
               COUNTIF(clustering > 0) AS clustering_count
             FROM expected
             GROUP BY table_name),
-          present AS (
-            SELECT \(columnNames)
-            FROM \(columns)
-            WHERE table_schema IN UNNEST(@datasets) OR (table_schema = @known_dataset AND table_name = @known_table)),
+          asked AS (
+            SELECT d AS dataset, d AS table_schema, table_name, column_count, partitioning_count, clustering_count
+            FROM UNNEST(@datasets) AS d
+            CROSS JOIN wanted
+            UNION ALL
+            SELECT '', @known_dataset, @known_table, 0, 0, 0),
           compared AS (
             SELECT
               p.table_schema, p.table_name,
@@ -71,26 +86,32 @@ struct SurveyStatement {
                 AND (p.is_partitioning_column = 'YES') = e.partitioning
                 AND IFNULL(p.clustering_ordinal_position, 0) = e.clustering) AS agreeing_count,
               COUNTIF(p.is_partitioning_column = 'YES') AS partitioning_count,
-              COUNTIF(p.clustering_ordinal_position IS NOT NULL) AS clustering_count
-            FROM present AS p
+              COUNTIF(p.clustering_ordinal_position IS NOT NULL) AS clustering_count,
+              COUNT(p.ordinal_position) - COUNT(DISTINCT p.ordinal_position) AS mixed_count
+            FROM \(columns) AS p
             LEFT JOIN expected AS e ON e.table_name = p.table_name AND e.column_name = LOWER(p.column_name)
+            WHERE p.table_schema IN UNNEST(@datasets) OR (p.table_schema = @known_dataset AND p.table_name = @known_table)
             GROUP BY p.table_schema, p.table_name),
-          schemata AS (SELECT schema_name FROM \(schemata))
+          schemata AS (
+            SELECT schema_name, MAX(creation_time) AS creation_time FROM \(schemata) AS all_schemata GROUP BY schema_name)
         SELECT
-          d AS dataset, COUNT(s.schema_name) > 0 AS is_there,
-          STRING_AGG(IF(c.table_name IS NULL, w.table_name, NULL)) AS absent,
-          STRING_AGG(IF(c.table_name IS NULL, NULL, w.table_name)) AS differing
-        FROM UNNEST(@datasets) AS d
-        CROSS JOIN wanted AS w
-        LEFT JOIN schemata AS s ON s.schema_name = d
-        LEFT JOIN compared AS c ON c.table_schema = d AND c.table_name = w.table_name
+          a.dataset,
+          COUNT(IF(a.dataset = '', IF(t.table_name IS NULL, NULL, c.table_name), s.schema_name)) > 0 AS is_there,
+          STRING_AGG(IF(c.table_name IS NULL OR t.table_name IS NULL, a.table_name, NULL)) AS absent,
+          STRING_AGG(IF(c.table_name IS NULL OR t.table_name IS NULL, NULL, a.table_name)) AS differing
+        FROM asked AS a
+        LEFT JOIN schemata AS s ON s.schema_name = a.table_schema
+        LEFT JOIN compared AS c ON c.table_schema = a.table_schema AND c.table_name = a.table_name
+        LEFT JOIN (
+          SELECT table_schema, table_name, table_type, creation_time
+          FROM \(tables) AS all_tables
+          WHERE table_schema IN UNNEST(@datasets) OR (table_schema = @known_dataset AND table_name = @known_table)) AS t
+          ON t.table_schema = a.table_schema AND t.table_name = a.table_name AND t.creation_time >= s.creation_time
         WHERE
-          -- A region's COLUMNS goes on showing a dataset that was deleted, for as long as it can be restored.
-          s.schema_name IS NULL OR c.table_name IS NULL OR c.agreeing_count < w.column_count OR c.partitioning_count != w.partitioning_count
-          OR c.clustering_count != w.clustering_count
-        GROUP BY d
-        UNION ALL
-        SELECT '', COUNT(*) > 0, NULL, NULL FROM present WHERE table_schema = @known_dataset AND table_name = @known_table
+          a.dataset = '' OR s.schema_name IS NULL OR c.table_name IS NULL OR t.table_name IS NULL
+          OR t.table_type NOT IN ('BASE TABLE', 'CLONE') OR c.agreeing_count < a.column_count OR c.mixed_count > 0
+          OR c.partitioning_count != a.partitioning_count OR c.clustering_count != a.clustering_count
+        GROUP BY a.dataset
         """
     }
 

@@ -13,8 +13,9 @@
         /// The layout of `_datasets` and `_tables`, in SQLite's `user_version`.
         private static let layout = 1
 
-        static func open(_ path: String) throws -> DatabaseQueue {
+        static func open(_ path: String, isDryRun: Bool = false) throws -> DatabaseQueue {
             try validate(path)
+            let path = isDryRun && !hasContent(path) ? ":memory:" : path
             let deadline = ContinuousClock.now + busyTimeout
             while true {
                 do {
@@ -66,6 +67,10 @@
             if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder {
                 throw problem(.invalid, "\(path) is a folder")
             }
+        }
+
+        private static func hasContent(_ path: String) -> Bool {
+            (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0 > 0
         }
 
         /// Whether there is nothing in it yet; throws for what is no warehouse.

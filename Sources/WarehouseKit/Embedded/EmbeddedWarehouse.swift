@@ -12,10 +12,12 @@
         package let location: String
         private let queue: DatabaseQueue
 
-        /// - Parameter path: a file, which is made if it is missing (its folder is not), or `:memory:`.
-        package init(path: String, location: String = "US") throws {
+        /// - Parameters:
+        ///   - path: a file, which is made if it is missing (its folder is not), or `:memory:`.
+        ///   - isDryRun: nothing will be written: then a file that is missing or empty is not made either.
+        package init(path: String, location: String = "US", isDryRun: Bool = false) throws {
             self.location = location
-            queue = try EmbeddedDatabase.open(path)
+            queue = try EmbeddedDatabase.open(path, isDryRun: isDryRun)
         }
 
         package func dataset(_ id: DatasetID) async throws -> Dataset? {

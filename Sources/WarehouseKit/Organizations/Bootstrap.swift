@@ -51,6 +51,7 @@ package struct Bootstrap: Sendable {
     private func bringUp(_ dataset: Dataset, to tables: [NamedTable], _ sync: SchemaSync) async throws {
         report.add(tables.count, to: "tables")
         let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
+        report.add(Int(survey.bytesBilled), to: "bytes_billed")
         guard let finding = survey.findings[dataset.id] else {
             report.add(tables.count, to: "in_sync")
             return

@@ -4,6 +4,9 @@ package struct OrganizationDirectory: Sendable {
         package var organizations: [Organization] = []
         /// Slugs that may not be used in a dataset's name, as the table has them.
         package var invalidSlugs: [String] = []
+        /// Slugs with several profiles that name different datasets.
+        package var ambiguousSlugs: Set<String> = []
+        package var bytesBilled: Int64 = 0
     }
 
     package static let profiles = TableReference(Catalog.organizationsDataset, "org_profiles")!
@@ -14,15 +17,20 @@ package struct OrganizationDirectory: Sendable {
         self.warehouse = warehouse
     }
 
-    /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once.
+    /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once, with a dataset where one profile names it.
     package func active() async throws -> Listing {
-        var seen: Set<String> = []
-        var listing = Listing()
-        for row in try await rows() {
+        var seen: [String: String] = [:]
+        let result = try await profiles()
+        var listing = Listing(bytesBilled: result.bytesBilled)
+        for row in result.rows {
             let slug = try row.optionalString("org_slug") ?? ""
-            guard seen.insert(slug).inserted else { continue }
-            if let organization = Organization(slug: slug, datasetName: try row.optionalString("org_dataset_id") ?? "")
-            {
+            let dataset = try row.optionalString("org_dataset_id") ?? ""
+            if let first = seen[slug] {
+                if dataset != first { listing.ambiguousSlugs.insert(slug) }
+                continue
+            }
+            seen[slug] = dataset
+            if let organization = Organization(slug: slug, datasetName: dataset) {
                 listing.organizations.append(organization)
             } else {
                 listing.invalidSlugs.append(slug)
@@ -31,9 +39,9 @@ package struct OrganizationDirectory: Sendable {
         return listing
     }
 
-    private func rows() async throws -> [Row] {
+    private func profiles() async throws -> QueryResult {
         do {
-            return try await warehouse.query(Statement("list the active organizations", Self.allActive)).rows
+            return try await warehouse.query(Statement("list the active organizations", Self.allActive))
         } catch let error as WarehouseError where error.code == .notFound {
             var error = error
             error.message +=
@@ -43,6 +51,7 @@ package struct OrganizationDirectory: Sendable {
     }
 
     static let allActive = """
-        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE' ORDER BY org_slug, org_dataset_id
+        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE'
+        ORDER BY org_slug, IFNULL(org_dataset_id, '') = '', org_dataset_id
         """
 }

@@ -6,7 +6,8 @@ package import JobRuntime
 /// - an organization that agrees with the catalog costs no request of its own;
 /// - one that fails is reported and does not keep the others from their turn;
 /// - stopped or killed anywhere, what is left is done by the next run, which ends in the same state as one clean run;
-/// - exit code 0 means that every active organization has every table and column, each as the catalog says.
+/// - exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
+///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
 package struct OrganizationSync: Sendable {
     package var warehouse: any Warehouse
     package var catalog: Catalog
@@ -46,6 +47,7 @@ package struct OrganizationSync: Sendable {
         let work = targets.compactMap { target in
             survey.findings[target.dataset.id].map { (target: target, finding: $0) }
         }
+        report.add(Int(survey.bytesBilled), to: "bytes_billed")
         report.add(targets.count - work.count, to: "in_sync")
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
         let byScript = creations > Self.mostCreatedByInsert
@@ -75,6 +77,13 @@ package struct OrganizationSync: Sendable {
         let listing = try await OrganizationDirectory(warehouse: warehouse).active()
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
+        }
+        report.add(Int(listing.bytesBilled), to: "bytes_billed")
+        for organization in listing.organizations
+        where listing.ambiguousSlugs.contains(organization.slug) && isMine(organization.slug, slugs) {
+            report.warn(
+                organization.slug,
+                "several active profiles name different datasets; \(quoted(organization.datasetName)) counts")
         }
         if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
         let found = Set(listing.organizations.map(\.slug))

@@ -42,11 +42,20 @@ package struct SchemaApplier: Sendable {
 
     /// - Returns: `false` if it was there.
     private func create(_ dataset: Dataset) async throws -> Bool {
-        if try await warehouse.createDataset(dataset) {
-            record(SchemaChanges(datasetsCreated: 1))
-            return true
+        let existing: Dataset?
+        do {
+            if try await warehouse.createDataset(dataset) {
+                record(SchemaChanges(datasetsCreated: 1))
+                return true
+            }
+            existing = try await warehouse.dataset(dataset.id)
+        } catch var error as WarehouseError where error.code == .accessDenied {
+            // An account that may not create datasets can still use one that is there and was only not seen.
+            existing = try? await warehouse.dataset(dataset.id)
+            error.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
+            if existing == nil { throw error }
         }
-        guard let existing = try await warehouse.dataset(dataset.id) else { return false }
+        guard let existing else { return false }
         guard existing.location.lowercased() == dataset.location.lowercased() else {
             throw WarehouseError(
                 .invalid, operation: "use dataset \(existing.id)",
@@ -59,7 +68,14 @@ package struct SchemaApplier: Sendable {
     private func createByScript(_ tables: [NamedTable], in dataset: Dataset) async throws {
         guard !tables.isEmpty else { return }
         try Task.checkCancellation()
-        try await warehouse.createTables(tables, in: dataset.id)
+        do {
+            try await warehouse.createTables(tables, in: dataset.id)
+        } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
+            // A script that fails has done what stands before. Not being able to count that must not hide why it failed.
+            let present = Set((try? await warehouse.tables(in: dataset.id)) ?? [])
+            record(SchemaChanges(tablesCreated: tables.count { present.contains($0.name) }))
+            throw error
+        }
         record(SchemaChanges(tablesCreated: tables.count))
     }
 
@@ -80,6 +96,10 @@ package struct SchemaApplier: Sendable {
             record(SchemaChanges(tablesCreated: 1))
         } else if policy.addsColumns {
             try await bringUpToDate(table, in: dataset, told: [])
+        } else {
+            var plan = SchemaPlan(dataset: dataset)
+            try await SchemaPlanner(warehouse: warehouse, tables: [table]).add(table, to: &plan)
+            record(SchemaChanges(conflicts: plan.conflicts, leftOut: plan.additions))
         }
     }
 
@@ -109,10 +129,18 @@ package struct SchemaApplier: Sendable {
         do {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
-            return false
+            // The version that is no longer there may have become ours, by an attempt whose reply was lost.
+            guard error.mayHaveBeenDone, try await hasAll(of: addition.diff.merged, reference) else { return false }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))
         return true
+    }
+
+    private func hasAll(of fields: [FieldSchema], _ reference: TableReference) async throws -> Bool {
+        guard let actual = try await warehouse.table(reference) else { return false }
+        var expected = actual
+        expected.schema.fields = fields
+        return SchemaDiff(expected: expected, actual: actual).isConforming
     }
 }

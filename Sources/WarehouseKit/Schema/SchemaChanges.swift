@@ -8,6 +8,8 @@ package struct SchemaChanges: Hashable, Sendable {
     package var relaxed: [String] = []
     /// Conflicts that showed only while the plan was applied.
     package var conflicts: [TableConflict] = []
+    /// Columns that tables lack which were there after all, where columns may not be added.
+    package var leftOut: [TableAddition] = []
 
     mutating func add(_ other: SchemaChanges) {
         datasetsCreated += other.datasetsCreated
@@ -16,6 +18,7 @@ package struct SchemaChanges: Hashable, Sendable {
         columnsAdded += other.columnsAdded
         relaxed += other.relaxed
         conflicts += other.conflicts
+        leftOut += other.leftOut
     }
 
     /// In a few words: `created the dataset, 19 tables; added 3 columns in 2 tables`.

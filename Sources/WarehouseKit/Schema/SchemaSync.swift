@@ -23,7 +23,8 @@ final class SchemaSync: Sendable {
     /// The counts that ``bringUp(_:to:_:subject:)`` adds to. In a dry run they say what would be done.
     static func declareCounts(in report: RunReport) {
         report.declare(
-            counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts")
+            counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts", "bytes_billed"
+        )
     }
 
     /// - Parameter subject: Whom failures are reported for.
@@ -90,6 +91,7 @@ final class SchemaSync: Sendable {
                 "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
             )
         }
+        for addition in step.leftOut { warn(of: addition, in: dataset) }
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")
         }
@@ -107,14 +109,15 @@ final class SchemaSync: Sendable {
         return SchemaSurvey.Finding(datasetExists: true, absent: [], differing: differing)
     }
 
+    private func warn(of addition: TableAddition, in dataset: Dataset) {
+        let columns = addition.diff.additions.joined(separator: ", ")
+        report.warn("\(dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
+    }
+
     /// Takes out of the plan what this job does not do, and says which job does it.
     private func reportWhatIsNotOurs(_ plan: inout SchemaPlan) {
         if policy == .create {
-            for addition in plan.additions {
-                let columns = addition.diff.additions.joined(separator: ", ")
-                report.warn(
-                    "\(plan.dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
-            }
+            for addition in plan.additions { warn(of: addition, in: plan.dataset) }
             plan.additions = []
         }
         if policy == .addColumns {

@@ -7,6 +7,12 @@ package struct Table: Hashable, Sendable, Codable {
         package init(fields: [FieldSchema]) {
             self.fields = fields
         }
+
+        /// Where there are no fields, BigQuery answers `"schema": {}`: for a script of DDL, and for a table without columns.
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            fields = try container.decodeIfPresent([FieldSchema].self, forKey: .fields) ?? []
+        }
     }
 
     /// `type` is HOUR, DAY, MONTH or YEAR; without a `field` the table is partitioned by ingestion time.

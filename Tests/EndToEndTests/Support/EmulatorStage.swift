@@ -42,6 +42,11 @@ struct EmulatorStage: Stage {
 
     func requests() async throws -> EmulatorRequestCounts { try await emulator.requestCounts(project: project) }
 
+    static let queriesRoute = "POST /projects/*/queries"
+
+    /// How many queries were sent so far.
+    func queries() async throws -> Int { try await requests().routes[Self.queriesRoute] ?? 0 }
+
     /// Runs a job and counts its requests.
     func counting(_ job: JobExecutable, _ arguments: String..., with variables: [String: String] = [:]) async throws
         -> (outcome: JobOutcome, requests: EmulatorRequestCounts)

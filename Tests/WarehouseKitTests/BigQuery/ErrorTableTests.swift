@@ -25,6 +25,27 @@ import Testing
         Case(status: 403, reason: "rateLimitExceeded", code: .rateLimited, retry: .same),
         Case(status: 403, reason: "userRateLimitExceeded", code: .rateLimited, retry: .same),
         Case(status: 403, reason: "quotaExceeded", code: .quotaExceeded, endsProject: true, endsDataset: true),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message: "Quota exceeded: Your user_method exceeded quota for concurrent api requests per user per method.",
+            code: .rateLimited, retry: .same),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message: "Quota exceeded: Your user_method exceeded quota for api requests per user per method.",
+            code: .rateLimited, retry: .same),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message: "Quota exceeded: Your project exceeded quota for concurrent queries.", code: .rateLimited,
+            retry: .same),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message: "Quota exceeded: Your table exceeded quota for imports or query appends per table.",
+            code: .quotaExceeded, endsProject: true),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message:
+                "Quota exceeded: Your table exceeded quota for total number of dml jobs writing to a table, pending + running",
+            code: .tooManyQueuedStatements, retry: .newJob),
         Case(status: 403, reason: "accessDenied", code: .accessDenied, endsProject: true),
         Case(status: 403, reason: "billingNotEnabled", code: .billingNotEnabled, endsProject: true, endsDataset: true),
         Case(status: 403, reason: "responseTooLarge", code: .resourcesExceeded),

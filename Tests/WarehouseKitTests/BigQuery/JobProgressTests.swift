@@ -7,6 +7,8 @@ import WarehouseKit
     private static let running = ScriptedReply.json(
         #"{"jobComplete": false, "jobReference": {"jobId": "job_1", "location": "EU", "projectId": "p"}}"#)
 
+    private static let statistics = ScriptedReply.json(#"{"statistics": {"query": {"totalBytesBilled": "10485760"}}}"#)
+
     private static func page(_ values: [Int], token: String? = nil) -> ScriptedReply {
         let rows = values.map { #"{"f": [{"v": "\#($0)"}]}"# }.joined(separator: ",")
         let next = token.map { #", "pageToken": "\#($0)""# } ?? ""
@@ -20,13 +22,15 @@ import WarehouseKit
             Self.running, .json(#"{"jobComplete": false}"#),
             .json(
                 #"{"jobComplete": true, "numDmlAffectedRows": "9007199254740993", "jobReference": {"jobId": "job_1"}}"#),
+            Self.statistics,
         ])
 
         let result = try await fixture.query()
 
         #expect(result.affectedRows == 9_007_199_254_740_993)
+        #expect(result.bytesBilled == 10_485_760)
         let requests = fixture.server.requests
-        #expect(requests.map(\.method) == ["POST", "GET", "GET"])
+        #expect(requests.map(\.method) == ["POST", "GET", "GET", "GET"])
         #expect(requests[1].path == "\(BigQueryFixture.path)/queries/job_1")
         #expect(
             requests[1].query == [
@@ -51,7 +55,9 @@ import WarehouseKit
 
     @Test func waitsOnForAJobThatGoesOnInSpiteOfRefusals() async throws {
         let refusals = Array(repeating: ScriptedReply.refusal(503, "backendError"), count: 3)
-        let fixture = try BigQueryFixture([Self.running] + refusals + [.json(#"{"status": {}}"#), Self.page([7])])
+        let fixture = try BigQueryFixture(
+            [Self.running] + refusals
+                + [.json(#"{"status": {}}"#), Self.page([7]), Self.statistics])
 
         let result = try await fixture.query()
 
@@ -71,20 +77,22 @@ import WarehouseKit
     }
 
     @Test func readsTheFirstPageOfAJobThatTookItsTime() async throws {
-        let fixture = try BigQueryFixture([Self.running, Self.page([1], token: "t"), Self.page([2])])
+        let fixture = try BigQueryFixture([
+            Self.running, Self.page([1], token: "t"), Self.statistics, Self.page([2]),
+        ])
 
         #expect(try await fixture.query().rows.count == 2)
-        #expect(fixture.server.requests.map { $0.query["pageToken"] } == [nil, nil, "t"])
+        #expect(fixture.server.requests.map { $0.query["pageToken"] } == [nil, nil, nil, "t"])
     }
 
     @Test func asksAgainForAJobThatIsNotYetFound() async throws {
         let fixture = try BigQueryFixture([
             Self.running, .refusal(404, "notFound", "Not found: Job p:job_1"), .refusal(404, "notFound"),
-            Self.page([1]),
+            Self.page([1]), .refusal(404, "notFound", "Not found: Job p:job_1"), Self.statistics,
         ])
 
         #expect(try await fixture.query().rows.count == 1)
-        #expect(fixture.clock.sleeps.count == 2)
+        #expect(fixture.clock.sleeps.count == 3)
     }
 
     @Test func failsForAJobThatIsNeverFound() async throws {
@@ -100,12 +108,63 @@ import WarehouseKit
 
     @Test func startsANewJobWhereTheFirstOneFailedLate() async throws {
         let fixture = try BigQueryFixture([
-            Self.running, .refusal(400, "jobBackendError"), Self.running, Self.page([1]),
+            Self.running, .refusal(400, "jobBackendError"), Self.running, Self.page([1]), Self.statistics,
         ])
 
         #expect(try await fixture.query().rows.count == 1)
         let requests = fixture.server.requests
         #expect(requests[0].jsonBody["requestId"] != requests[2].jsonBody["requestId"])
+    }
+
+    @Test func cancelsTheJobWhenItIsCancelledItself() async throws {
+        let fixture = try BigQueryFixture { request in
+            if request.path.hasSuffix("/cancel") { return .json("{}") }
+            return request.method == "POST" ? Self.running : .delayed(.seconds(600), .json("{}"))
+        }
+
+        let query = Task { try await fixture.query() }
+        while fixture.server.requests.count < 2 { await Task.yield() }
+        query.cancel()
+        let result = await query.result
+
+        #expect(throws: CancellationError.self) { try result.get() }
+        let last = try #require(fixture.server.requests.last)
+        #expect(last.method == "POST")
+        #expect(last.path == "\(BigQueryFixture.path)/jobs/job_1/cancel")
+        #expect(last.query == ["location": "EU"])
+    }
+
+    @Test func cancelsTheJobThatItCanNoLongerFollow() async throws {
+        let fixture = try BigQueryFixture { request in
+            if request.path.hasSuffix("/queries") { return Self.running }
+            return request.path.hasSuffix("/jobs/job_1") ? .json(#"{"status": {}}"#) : .refusal(503, "backendError")
+        }
+
+        let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
+
+        #expect(error?.code == .backendError)
+        #expect(error?.mayHaveBeenDone == true)
+        #expect(fixture.server.requests.filter { $0.path.hasSuffix("/cancel") }.count == 1)
+    }
+
+    @Test(arguments: ["not JSON", #"{"jobComplete": true, "rows": [{"f": [{"v": "1"}]}]}"#])
+    func doesNotTakeAReplyThatItCannotReadForAFailure(_ body: String) async throws {
+        let fixture = try BigQueryFixture([.json(body)])
+
+        let error = await fixture.failure { _ = try await $0.query(Statement("change it", "SELECT 1")) }
+
+        #expect(error?.code == .unexpectedResult)
+        #expect(error?.mayHaveBeenDone == true)
+    }
+
+    @Test func leavesAJobAloneThatFailed() async throws {
+        let fixture = try BigQueryFixture([Self.running, .refusal(400, "invalidQuery")])
+
+        let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
+
+        #expect(error?.code == .invalid)
+        #expect(error?.mayHaveBeenDone == false)
+        #expect(fixture.server.requests.count == 2)
     }
 
     @Test(arguments: [

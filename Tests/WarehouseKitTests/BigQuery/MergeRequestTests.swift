@@ -41,15 +41,16 @@ import Testing
         let fixture = try BigQueryFixture([
             .json(#"{"jobComplete": false, "jobReference": {"jobId": "job_1", "location": "EU"}}"#),
             .json(#"{"jobComplete": true, "numDmlAffectedRows": "4"}"#),
-            .json(#"{"statistics": {"query": {"dmlStats": {"insertedRowCount": "4"}}}}"#),
+            .json(
+                #"{"statistics": {"query": {"dmlStats": {"insertedRowCount": "4"}, "totalBytesBilled": "10485760"}}}"#),
         ])
 
         let result = try await fixture.warehouse.merge(Self.merge)
 
-        #expect(result == MergeResult(inserted: 4, updated: 0))
+        #expect(result == MergeResult(inserted: 4, updated: 0, bytesBilled: 10_485_760))
         let last = try #require(fixture.server.requests.last)
         #expect(last.path == "\(BigQueryFixture.path)/jobs/job_1")
-        #expect(last.query == ["location": "EU", "fields": "statistics(query(dmlStats))"])
+        #expect(last.query == ["location": "EU", "fields": "statistics(query(dmlStats,totalBytesBilled))"])
     }
 
     @Test func failsWhereNobodyKnowsWhatWasDone() async throws {
@@ -61,6 +62,7 @@ import Testing
         let error = await fixture.failure { _ = try await $0.merge(Self.merge) }
 
         #expect(error?.code == .unexpectedResult)
+        #expect(error?.mayHaveBeenDone == true)
         #expect(error?.operation == "merge counters")
     }
 

@@ -26,7 +26,7 @@ import WarehouseKit
             JSONValue.object(body)
                 == (try .text(
                     """
-                    {"query": "SELECT @n", "useLegacySql": false, "location": "europe-west1", "timeoutMs": 60000,
+                    {"query": "SELECT @n", "useLegacySql": false, "location": "europe-west1", "timeoutMs": 10000,
                      "formatOptions": {"useInt64Timestamp": true}, "parameterMode": "NAMED",
                      "queryParameters": [
                        {"name": "n", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "5"}}],
@@ -43,6 +43,19 @@ import WarehouseKit
         let body = try #require(fixture.server.requests.first?.jsonBody.object)
         #expect(
             Set(body.keys) == ["query", "useLegacySql", "location", "timeoutMs", "formatOptions", "requestId"])
+    }
+
+    @Test func endsJobsWithTheTimeThatTheRunHas() async throws {
+        let fixture = try BigQueryFixture([.number(), .number()], .init(jobTimeout: .seconds(600)))
+
+        _ = try await fixture.query()
+        try await fixture.clock.time.sleep(.seconds(200))
+        _ = try await fixture.query()
+        try await fixture.clock.time.sleep(.seconds(500))
+        _ = try? await fixture.query()
+
+        let timeouts = fixture.server.requests.map { $0.jsonBody["jobTimeoutMs"]?.string }
+        #expect(timeouts.prefix(3) == ["600000", "400000", "10000"])
     }
 
     @Test func givesEachStatementAnIdOfItsOwn() async throws {

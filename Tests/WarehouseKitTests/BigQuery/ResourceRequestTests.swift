@@ -56,6 +56,12 @@ import WarehouseKit
             fixture.server.requests[0].target == "\(BigQueryFixture.path)/datasets/acme_test/tables/plans?view=BASIC")
     }
 
+    @Test func readsATableWithoutColumns() async throws {
+        let fixture = try BigQueryFixture([.json(#"{"etag": "e1", "type": "TABLE", "schema": {}}"#)])
+
+        #expect(try await fixture.warehouse.table(reference)?.schema.fields == [])
+    }
+
     @Test func listsTablesPageByPage() async throws {
         let fixture = try BigQueryFixture([
             .json(

@@ -24,6 +24,43 @@ import WarehouseKit
         #expect(fixture.clock.sleeps.count == 1)
     }
 
+    /// The first request may have begun a job: a second one beside it would do the work twice.
+    @Test(arguments: 0..<5)
+    func startsNoNewJobBesideOneThatMayHaveBegun(_ index: Int) async throws {
+        let fixture = try BigQueryFixture([Self.lost[index], .refusal(403, "rateLimitExceeded"), .number(7)])
+
+        let result = try await fixture.query("UPDATE d.t SET n = n + 1 WHERE TRUE")
+
+        #expect(try result.rows.first?.int64("n") == 7)
+        #expect(fixture.server.requests.count == 3)
+        #expect(Set(fixture.server.requests.map { $0.jsonBody["requestId"] }).count == 1)
+    }
+
+    @Test func saysThatItMayHaveBeenDone() async throws {
+        let lost = try BigQueryFixture { $0.index == 0 ? .reset : .refusal(403, "rateLimitExceeded") }
+        let refused = try BigQueryFixture { _ in .refusal(403, "rateLimitExceeded") }
+        let unreachable = try BigQueryFixture([])
+        unreachable.server.stop()
+
+        var errors: [WarehouseError?] = []
+        for fixture in [lost, refused, unreachable] {
+            errors.append(
+                await fixture.failure { _ = try await $0.query(Statement("change it", "DELETE FROM d.t WHERE TRUE")) })
+        }
+
+        #expect(errors.map(\.?.code) == [.rateLimited, .rateLimited, .transport])
+        #expect(errors.map(\.?.mayHaveBeenDone) == [true, false, false])
+    }
+
+    @Test func asksForTheSameJobAgainWhereItIsNotYetFound() async throws {
+        let fixture = try BigQueryFixture([.refusal(404, "notFound", "Not found: Job p:US.job_1"), .number(7)])
+
+        _ = try await fixture.query()
+
+        let ids = fixture.server.requests.map { $0.jsonBody["requestId"] }
+        #expect(ids.count == 2 && ids[0] == ids[1])
+    }
+
     @Test func givesUpWithTheLastError() async throws {
         let fixture = try BigQueryFixture([
             .closeWithoutReply, .closeWithoutReply, .closeWithoutReply, .refusal(503, "backendError", "the last one"),
@@ -108,9 +145,13 @@ import WarehouseKit
         #expect(fixture.clock.sleeps == [.seconds(40)])
     }
 
-    @Test func slowsDownWhenTheRateIsExceeded() async throws {
+    @Test(arguments: [
+        ("rateLimitExceeded", "as scripted"),
+        ("quotaExceeded", "Your user_method exceeded quota for concurrent api requests per user per method."),
+    ])
+    func slowsDownWhenTheRateIsExceeded(_ reason: String, _ message: String) async throws {
         let fixture = try BigQueryFixture { request in
-            request.index == 0 ? .refusal(403, "rateLimitExceeded") : .json("{}")
+            request.index == 0 ? .refusal(403, reason, message) : .json("{}")
         }
         let dataset = try #require(DatasetID("acme_test"))
 

@@ -68,21 +68,38 @@ import WarehouseKit
         #expect(fixture.server.requests.isEmpty)
     }
 
-    @Test func takesTheRegionAtItsWordWhereNothingIsKnown() async throws {
+    @Test func asksTheDatasetItselfWhereNothingIsKnown() async throws {
         let fixture = try BigQueryFixture([Self.rows([["", "false", nil, nil]])])
 
         let survey = try await fixture.warehouse.survey(Self.ids(1), for: Self.tables, known: nil)
 
         #expect(survey.findings.isEmpty)
+        let sql = try #require(fixture.server.requests[0].jsonBody["query"]?.string)
+        #expect(sql.contains("FROM `org_0`.INFORMATION_SCHEMA.COLUMNS") && !sql.contains("region-"))
     }
 
-    @Test(arguments: [true, false])
-    func asksDatasetByDatasetWhereTheRegionIsOfNoUse(isRefused: Bool) async throws {
+    @Test(arguments: [(404, "notFound"), (403, "accessDenied")])
+    func findsOutThatADatasetIsMissing(_ status: Int, _ reason: String) async throws {
+        let fixture = try BigQueryFixture { request in
+            request.method == "GET" ? .refusal(404, "notFound") : .refusal(status, reason)
+        }
+
+        let survey = try await fixture.warehouse.survey(Self.ids(1), for: Self.tables, known: nil)
+
+        #expect(
+            survey.findings == [
+                DatasetID("org_0")!: SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
+            ])
+        #expect(fixture.server.requests.count == (status == 404 ? 1 : 2))
+    }
+
+    @Test(arguments: [nil, (403, "accessDenied"), (400, "resourcesExceeded")])
+    func asksDatasetByDatasetWhereTheRegionIsOfNoUse(_ refusal: (status: Int, reason: String)?) async throws {
         let fixture = try BigQueryFixture { request in
             if request.path.hasSuffix("/datasets") { return Self.list((0..<449).map { ("org_\($0)", "US") }) }
             let isRegion = request.jsonBody["query"]?.string?.contains("region-us") == true
             guard isRegion else { return Self.rows([[Self.asked(request)[0], "true", nil, "a"]]) }
-            return isRefused ? .refusal(403, "accessDenied") : Self.rows([["", "false", nil, nil]])
+            return refusal.map { .refusal($0.status, $0.reason) } ?? Self.rows([["", "false", nil, nil]])
         }
 
         let survey = try await fixture.warehouse.survey(Self.ids(450), for: Self.tables, known: Self.known)
@@ -93,18 +110,22 @@ import WarehouseKit
         #expect(requests[2...].map { Self.asked($0).count } == [200, 200, 49])
         #expect(requests[2...].allSatisfy { $0.jsonBody["query"]?.string?.contains("region-") == false })
         #expect(
-            requests[2].jsonBody["query"]?.string?.contains("FROM `org_0`.INFORMATION_SCHEMA.COLUMNS UNION ALL") == true
+            requests[2].jsonBody["query"]?.string?.contains("FROM `org_0`.INFORMATION_SCHEMA.TABLES UNION ALL") == true
         )
         #expect(Set(survey.findings.keys.map(\.name)) == ["org_0", "org_200", "org_400", "org_449"])
         #expect(survey.findings[DatasetID("org_449")!]?.datasetExists == false)
     }
 
-    @Test func findsTheOneDatasetThatRefuses() async throws {
+    @Test(arguments: [(403, "accessDenied"), (400, "resourcesExceeded")])
+    func findsTheOneDatasetThatRefuses(_ status: Int, _ reason: String) async throws {
         let fixture = try BigQueryFixture { request in
             if request.path.hasSuffix("/datasets") { return Self.list((0..<8).map { ("org_\($0)", "US") }) }
+            if request.path.hasSuffix("/org_5") {
+                return .json(#"{"datasetReference": {"datasetId": "org_5"}, "location": "US"}"#)
+            }
             let asked = Self.asked(request)
             let isRefused = request.index == 0 || asked.contains("org_5")
-            return isRefused ? .refusal(403, "accessDenied") : Self.rows([[asked[0], "true", "b", nil]])
+            return isRefused ? .refusal(status, reason) : Self.rows([[asked[0], "true", "b", nil]])
         }
 
         let survey = try await fixture.warehouse.survey(Self.ids(8), for: Self.tables, known: Self.known)
@@ -113,8 +134,8 @@ import WarehouseKit
             survey.findings[DatasetID("org_5")!]
                 == SchemaSurvey.Finding(datasetExists: true, absent: [], differing: ["a", "b"]))
         #expect(Set(survey.findings.keys.map(\.name)) == ["org_0", "org_4", "org_5", "org_6"])
-        // The region, the list, and 8, 4, 4, 2, 1, 1, 2 datasets.
-        #expect(fixture.server.requests.count == 9)
+        // The region, the list, 8, 4, 4, 2, 1, 1, 2 datasets, and whether the one is there.
+        #expect(fixture.server.requests.count == 10)
     }
 
     @Test func takesADatasetElsewhereForMissing() async throws {

@@ -40,7 +40,7 @@ import Testing
 
     @Test(arguments: [
         ("{", "not valid JSON"), ("", "not valid JSON"), ("[]", "the file is not a JSON object"),
-        (#"{"schema": {}}"#, #"schema has no "fields""#),
+        (#"{"schema": {}}"#, "schema.fields is missing or empty"),
         (#"{"schema": []}"#, "schema is not a JSON object"),
         (#"{"schema": {"fields": {}}}"#, "schema.fields is not a list"),
         (#"{"schema": {"fields": [{"type": "STRING"}]}}"#, #"schema.fields[0] has no "name""#),

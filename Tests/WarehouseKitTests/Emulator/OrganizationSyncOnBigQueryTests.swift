@@ -1,7 +1,9 @@
 import JobRuntime
+import Synchronization
 import TestSupport
 import Testing
-import WarehouseKit
+
+@testable import WarehouseKit
 
 /// The main job from end to end over BigQuery's API.
 @Suite(.serialized) struct OrganizationSyncOnBigQueryTests {
@@ -45,6 +47,30 @@ import WarehouseKit
                 #expect(actual?.schema.fields.map(\.mode) == table.table.schema.fields.map(\.mode))
             }
         }
+    }
+
+    /// The second table cannot be clustered by a column that it does not have.
+    @Test func countsWhatAScriptDidThatFailsInTheMiddleAndDoesTheRestTheNextTime() async throws {
+        let bigQuery = try await EmulatedBigQuery(project: "sync-tests-four")
+        let table = Table(fields: [FieldSchema("a", "STRING")])
+        var wrong = table
+        wrong.clustering = Table.Clustering(fields: ["b"])
+        var plan = SchemaPlan(dataset: Dataset(id: try #require(DatasetID("half_done")), location: "US"))
+        plan.createsDataset = true
+        let recorded = Mutex(SchemaChanges())
+        let applier = SchemaApplier(warehouse: bigQuery.warehouse, policy: .everything(byScript: true)) { step in
+            recorded.withLock { $0.add(step) }
+        }
+
+        plan.newTables = [NamedTable("one", table), NamedTable("two", wrong), NamedTable("three", table)]
+        await #expect(throws: WarehouseError.self) { try await applier.apply(plan) }
+        let first = recorded.withLock { $0 }
+        plan.newTables[1].table = table
+        try await applier.apply(plan)
+
+        #expect(first == SchemaChanges(datasetsCreated: 1, tablesCreated: 1))
+        #expect(recorded.withLock { $0 } == SchemaChanges(datasetsCreated: 1, tablesCreated: 3))
+        #expect(try await bigQuery.warehouse.tables(in: plan.dataset.id) == ["one", "three", "two"])
     }
 
     @Test func addsAColumnToEveryDatasetThatLacksIt() async throws {

@@ -95,6 +95,20 @@
             #expect(report["organizations"] == 1)
         }
 
+        @Test func takesTheProfileThatNamesADatasetWhereASlugIsThereTwice() async throws {
+            let profiles: [OrganizationFixture.Profile] = [
+                .init("acme"), .init("acme", dataset: "own_b"), .init("acme", dataset: "own_a"),
+            ]
+            let fixture = try await fixture(profiles)
+
+            let report = try await fixture.sync()
+
+            #expect(try await fixture.hasDataset("own_a"))
+            #expect(report["datasets_created"] == 1)
+            #expect(report.warnings.map(\.subject) == ["acme"])
+            #expect(report.warnings.first?.reason.contains(#""own_a" counts"#) == true)
+        }
+
         @Test func servesTheOthersWhereASlugIsNull() async throws {
             let warehouse = try EmbeddedWarehouse(path: ":memory:")
             let profiles = OrganizationDirectory.profiles

@@ -24,6 +24,7 @@ struct BigQueryFixture {
         var quotaProject: String?
         var labels: [String: String] = [:]
         var maximumBytesBilled: Int64?
+        var jobTimeout: Duration?
         var location = "US"
         var attempts = 4
         var taskCount = 1
@@ -35,7 +36,8 @@ struct BigQueryFixture {
         warehouse = BigQueryWarehouse(
             project: Self.project, location: options.location, baseURL: server.url, transport: CurlTransport(),
             credentials: options.tokens?.cached, quotaProject: options.quotaProject, labels: options.labels,
-            maximumBytesBilled: options.maximumBytesBilled, taskCount: options.taskCount,
+            maximumBytesBilled: options.maximumBytesBilled, jobTimeout: options.jobTimeout,
+            taskCount: options.taskCount,
             retry: RetryPolicy(attempts: options.attempts), time: clock.time,
             logger: Logger(label: "test") { _ in
                 SwiftLogNoOpLogHandler()
