@@ -1,5 +1,7 @@
-import JobRuntime
+import Logging
 import Testing
+
+@testable import JobRuntime
 
 @Suite(.timeLimit(.minutes(30))) struct RetryPolicyTests {
     private struct Failure: Error, Equatable {
@@ -53,6 +55,35 @@ import Testing
         // Two seconds each: attempts start at 0, 3, 7; the next one would at 13.
         await #expect(throws: Failure(attempt: 3)) { try await failing(policy, taking: .seconds(2)) }
         #expect(clock.now == .seconds(9))
+    }
+
+    @Test func tellsOfEachPauseAndOfTheSecondFailureInTheLog() async throws {
+        let process = FakeProcess()
+        let surroundings = process.surroundings()
+        let console = Console(writeOutput: surroundings.writeOutput, writeError: surroundings.writeError)
+        let logger = Logger(label: "trial") { _ in
+            ConsoleLogHandler(
+                level: .info, console: console, wallClock: surroundings.wallClock,
+                layout: TextLayout(hasColours: false).line(for:))
+        }
+        var noted: [Int] = []
+
+        _ = try await policy.run(
+            on: clock.time, jitter: { 1 }, decide: { _ in .retry() },
+            noting: { error, attempt, delay in
+                noted.append(attempt)
+                logger.tryingAgain(after: error, attempt: attempt, delay: delay)
+            }
+        ) { attempt in
+            if attempt < 4 { throw Failure(attempt: attempt) }
+        }
+
+        #expect(noted == [1, 2, 3])
+        #expect(
+            process.errorLines == [
+                "00:05:00 NOTICE  trying again in 2.0 s, after 2 attempts: Failure(attempt: 2)",
+                "00:05:00 NOTICE  trying again in 4.0 s, after 3 attempts: Failure(attempt: 3)",
+            ])
     }
 
     @Test func oneAttemptIsNoRetry() async {

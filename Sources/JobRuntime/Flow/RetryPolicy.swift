@@ -28,10 +28,12 @@ package struct RetryPolicy: Sendable {
     ///
     /// - Parameters:
     ///   - jitter: A random number from 0 to 1.
+    ///   - noting: Is told before each pause: the error, the number of the attempt that failed, from 1, and the pause.
     ///   - operation: Is given the number of the attempt, from 1.
     package func run<Value>(
         isolation: isolated (any Actor)? = #isolation, on time: TimeSource = .system,
         jitter: @Sendable () -> Double = { .random(in: 0...1) }, decide: (any Error) -> RetryDecision,
+        noting: (_ error: any Error, _ attempt: Int, _ delay: Duration) -> Void = { _, _, _ in },
         operation: (_ attempt: Int) async throws -> Value
     ) async throws -> Value {
         let start = time.elapsed()
@@ -46,6 +48,7 @@ package struct RetryPolicy: Sendable {
                 guard attempt < attempts, case .retry(let asked) = decide(error) else { throw error }
                 let delay = max(ceiling * jitter(), asked ?? .zero)
                 guard time.elapsed() - start + delay <= budget else { throw error }
+                noting(error, attempt, delay)
                 try await time.sleep(delay)
             }
             attempt += 1

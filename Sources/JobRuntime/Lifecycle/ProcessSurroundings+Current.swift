@@ -51,6 +51,12 @@ extension ProcessSurroundings {
     private static func listen() {
         // A reader that went away must not end the run.
         signal(SIGPIPE, SIG_IGN)
+        // Dispatch's own threads block all signals, but this one does not, and would die of them.
+        var stops = sigset_t()
+        sigemptyset(&stops)
+        sigaddset(&stops, SIGTERM)
+        sigaddset(&stops, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &stops, nil)
         for (number, stop) in [(SIGTERM, StopSignal.terminate), (SIGINT, .interrupt)] {
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {

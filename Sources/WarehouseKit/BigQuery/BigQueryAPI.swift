@@ -41,7 +41,7 @@ struct BigQueryAPI: Sendable {
         var retry = retry
         retry.attempts = min(retry.attempts, attempts)
         var mayHaveBeenDone = false
-        return try await retry.run(on: time, decide: { decide($0) }) { _ in
+        return try await retry.run(on: time, decide: Self.decide, noting: logger.tryingAgain) { _ in
             do {
                 return try await budgets.withPermit(for: call.method) { try await authorizedAttempt(call) }
             } catch var error as WarehouseError {
@@ -77,9 +77,8 @@ struct BigQueryAPI: Sendable {
         }
     }
 
-    private func decide(_ error: any Error) -> RetryDecision {
+    private static func decide(_ error: any Error) -> RetryDecision {
         guard let error = error as? WarehouseError, error.retry == .same else { return .stop }
-        logger.debug("trying again", metadata: ["error": "\(error)"])
         return .retry(after: error.retryAfter)
     }
 

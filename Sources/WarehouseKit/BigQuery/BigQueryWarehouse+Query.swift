@@ -15,7 +15,7 @@ extension BigQueryWarehouse {
     func run(
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
-        try await api.retry.run(on: api.time, decide: Self.decide) { _ in
+        try await api.retry.run(on: api.time, decide: Self.decide, noting: api.logger.tryingAgain) { _ in
             try await runJob(statement, scope: scope, countingRows: countingRows)
         }
     }

@@ -42,20 +42,22 @@ package struct SchemaApplier: Sendable {
 
     /// - Returns: `false` if it was there.
     private func create(_ dataset: Dataset) async throws -> Bool {
-        let existing: Dataset?
+        var refusal: WarehouseError?
         do {
             if try await warehouse.createDataset(dataset) {
                 record(SchemaChanges(datasetsCreated: 1))
                 return true
             }
-            existing = try await warehouse.dataset(dataset.id)
-        } catch var error as WarehouseError where error.code == .accessDenied {
+        } catch let error as WarehouseError where error.code == .accessDenied {
             // An account that may not create datasets can still use one that is there and was only not seen.
-            existing = try? await warehouse.dataset(dataset.id)
-            error.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
-            if existing == nil { throw error }
+            refusal = error
         }
-        guard let existing else { return false }
+        let existing = try await refusal == nil ? warehouse.dataset(dataset.id) : try? warehouse.dataset(dataset.id)
+        guard let existing else {
+            guard var refusal else { return false }
+            refusal.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
+            throw refusal
+        }
         guard existing.location.lowercased() == dataset.location.lowercased() else {
             throw WarehouseError(
                 .invalid, operation: "use dataset \(existing.id)",

@@ -4,7 +4,7 @@ import Testing
 import WarehouseKit
 
 @Suite struct BootstrapHintTests {
-    /// A region whose views show nothing, while both datasets are there with tables that agree.
+    /// Views that show nothing, while both datasets are there with tables that agree.
     @Test func doesNotCallMissingWhatTheViewsDoNotShow() async throws {
         let catalog = try Catalog.embedded([.organizations, .operations])
         let tables = catalog.tables(.organizations) + catalog.tables(.operations)
