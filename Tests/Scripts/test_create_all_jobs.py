@@ -25,7 +25,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.google.put({})
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 2)
-        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
+        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
                      "secret stripe-secret-key-test", "gcloud secrets create stripe-secret-key-test"):
             self.assertIn(text, done.stderr)
         self.assertEqual(mutating(done.requests), [])
@@ -89,6 +89,8 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual((done.returncode, mutating(done.requests)), (0, []))
         self.assertIn("Nothing to do.", done.stdout)
         self.assertEqual(len(done.gcloud), 1, done.gcloud)
+        own = [r for r in done.requests if r["path"] != "/token"]
+        self.assertEqual({r.get("quota_project") for r in own}, {PROJECT}, "the project's own quota and services")
 
     def test_without_endpoints_of_its_own_it_goes_to_google_over_tls(self):
         self.google.put(self.google.deployed())

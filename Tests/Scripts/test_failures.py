@@ -72,6 +72,29 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("Nothing to do.", done.stdout)
 
+    def test_missing_images_are_a_failure_until_they_are_there(self):
+        state, images = self.google.deployed(), self.google.deployed()["docker_images"]
+        state["docker_images"] = {uri: image for uri, image in images.items() if "/stale-cleanup@" not in uri and "/stale-cleanup:" not in uri}
+        state["run_jobs"].pop(f"{PROJECT}/{REGION}/cloudact-stale-cleanup")
+        self.google.put(state)
+        self.google.control("POST", "config", {"check_images": True})
+        try:
+            done = self.google.script("create-all-jobs.sh", "test", "--yes")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("1 of 9 images missing", done.stderr)
+            self.assertIn("scheduler-jobs/stale-cleanup:", done.stderr)
+            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is made nevertheless")
+            again = self.google.script("create-all-jobs.sh", "test", "--dry-run")
+            self.assertEqual(again.returncode, 2, again.stdout + again.stderr)
+            self.assertIn("not ready: Image ", again.stdout)
+            self.google.control("POST", "state", {"docker_images": images})
+            mended = self.google.script("create-all-jobs.sh", "test", "--yes")
+            self.assertEqual(mended.returncode, 0, mended.stdout + mended.stderr)
+            self.assertIn("updated job cloudact-stale-cleanup", mended.stdout)
+            self.assertIn("Nothing to do.", self.google.script("create-all-jobs.sh", "test", "--yes").stdout)
+        finally:
+            self.google.control("POST", "config", {"check_images": False})
+
     def test_without_credentials_it_says_how_to_sign_in(self):
         empty = {**self.google.environment, "CLOUDSDK_CONFIG": str(self.google.folder / "nobody")}
         done = subprocess.run([ROOT / "scripts/create-all-jobs.sh", "test"], env=empty, capture_output=True, text=True, check=False)

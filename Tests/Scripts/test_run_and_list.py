@@ -32,6 +32,23 @@ class RunJobTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("failure: demo_10001: simulated failure", done.stdout)
 
+    def test_a_token_that_ran_out_is_renewed_on_the_way(self):
+        self.google.put(self.google.deployed())
+        self.google.faults({"method": "GET", "path": "/executions/", "status": 401, "times": 1})
+        done = self.google.script("run-job.sh", "test", "bootstrap")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sum("--force-auth-refresh" in call for call in done.gcloud), 1, done.gcloud)
+        self.assertEqual(done.stdout.count("summary: "), 1)
+
+    def test_a_log_that_may_not_be_read_does_not_fail_the_job(self):
+        self.google.put(self.google.deployed())
+        self.google.faults({"path": "/entries:list", "status": 403, "message": "no logs for you", "times": 99})
+        done = self.google.script("run-job.sh", "test", "bootstrap")
+        self.google.faults()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("no logs for you"), 1)
+        self.assertRegex(done.stdout, r"cloudact-bootstrap-\w+ succeeded after ")
+
     def test_async_leaves_at_once(self):
         self.google.put(self.google.deployed())
         done = self.google.script("run-job.sh", "test", "org-sync-all", "--async")

@@ -51,17 +51,28 @@ def main():
             print(f"  - {problem}\n      {advice}", file=sys.stderr)
         return MISSING
     plan = Plan(google, desired, Live(google, desired), options.prune)
-    show(plan, google)
-    code = DONE if not plan.conflicts else FAILED
+    absent = preflight.missing_images(google, desired)
+    show(plan)
+    code = FAILED if plan.conflicts else MISSING if absent else DONE
     if plan.changes and not options.dry_run:
         code = confirm(options, desired, plan) or apply(plan) or code
     elif plan.changes:
         print(f"Dry run: {number(len(plan.changes), 'change')} would be made.")
+    if absent:
+        say_missing(desired, absent)
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
     return code
 
 
-def show(plan, google):
+def say_missing(desired, images):
+    print(colour(f"{len(images)} of {number(len(desired.jobs), 'image')} missing: these jobs cannot run before they are there, "
+                 "whatever their triggers do:", "31"), file=sys.stderr)
+    for image in images:
+        print(f"  - {image}", file=sys.stderr)
+    print(f"      scripts/build-images.sh {desired.environment} --push, then this command again", file=sys.stderr)
+
+
+def show(plan):
     desired = plan.desired
     for item in plan.changes:
         show_change(item)
@@ -74,10 +85,6 @@ def show(plan, google):
             print(f"      {item.title}" + (f" ({'; '.join(item.details)})" if item.details else ""))
     for conflict in plan.conflicts:
         print(colour(f"  ! {conflict}", "31"))
-    absent = preflight.missing_images(google, desired) or []
-    if absent:
-        print(colour(f"  ! {len(absent)} of {len(desired.jobs)} images are not in {desired.index['images']}: "
-                     f"scripts/build-images.sh {desired.environment} --push", "33"))
     if desired.alerts and not desired.index["alert_emails"]:
         print("  ! alerts notify nobody: jobs.yaml has no alert_emails")
     if not plan.changes:

@@ -34,7 +34,8 @@ class Execution:
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))
         self.message = self.done.get("message", "")
-        self.tasks = resource.get("spec", {}).get("taskCount", 1)
+        # Each attempt of a task writes a summary of its own.
+        self.attempts = resource.get("spec", {}).get("taskCount", 1) + status.get("retriedCount", 0)
 
     @property
     def status(self):
