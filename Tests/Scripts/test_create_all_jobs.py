@@ -79,6 +79,10 @@ class CreateAllJobsTests(unittest.TestCase):
         stripe = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
         self.assertEqual(members(stripe, "roles/secretmanager.secretAccessor"),
                          {account.format("billing-sync-retry"), account.format("billing-sync-reconcile")})
+        datasets = {k.split("/")[-1]: d["access"] for k, d in state["datasets"].items()}
+        for name, access in datasets.items():
+            self.assertEqual([e for e in access if e["role"] == "OWNER"], [{"role": "OWNER", "specialGroup": "projectOwners"}], name)
+            self.assertTrue(all(e.get("userByEmail", "ca-test-").startswith("ca-test-") for e in access), "the deployer owns nothing")
         invokers = state["policies"][f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-stale-cleanup"]
         self.assertEqual(members(invokers, "roles/run.invoker"), {account.format("trigger")})
         self.assertNotIn(f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-bootstrap", state["policies"])

@@ -1,7 +1,11 @@
 """create-all-jobs.sh when something fails on the way."""
 import os
+import pathlib
 import pty
+import signal
 import subprocess
+import tempfile
+import time
 import unittest
 
 from fake_project import PROJECT, REGION, ROOT, fake, mutating, needs_gcloud
@@ -101,6 +105,27 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("gcloud auth login", done.stderr)
 
+    def test_an_interruption_says_what_was_being_made(self):
+        self.without(["cloudact-stale-cleanup"])
+        with tempfile.TemporaryDirectory() as folder:
+            mark = pathlib.Path(folder) / "begun"
+            gcloud = pathlib.Path(folder) / "gcloud"
+            real = self.google.folder / "bin/gcloud"
+            gcloud.write_text(f'#!/bin/sh\ncase "$*" in "run jobs replace"*) : >"{mark}"; sleep 2 ;; esac\nexec {real} "$@"\n')
+            gcloud.chmod(0o755)
+            process = subprocess.Popen(
+                [ROOT / "scripts/create-all-jobs.sh", "test", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**self.google.environment, "PATH": f"{folder}:{self.google.environment['PATH']}"})
+            while not mark.exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, out + err)
+        self.assertIn("stopped; run the same command again", err)
+        self.assertIn("create job cloudact-stale-cleanup", err)
+        self.assertNotIn("Traceback", err)
+        self.assertNotIn("created trigger", out, "nothing more is begun")
+
     def test_prod_asks_first(self):
         state = self.google.prepared()
         for key in ("services", "projects"):
@@ -114,6 +139,7 @@ class FailureTests(unittest.TestCase):
         self.assertEqual((done.returncode, mutating(done.requests)), (3, []))
         self.assertIn("prod asks before it changes", done.stderr)
         self.assertEqual(self.answer("yes\n"), 3, "only the environment's name is an answer")
+        self.assertEqual(self.answer("\x04"), 3, "the end of the input is none")
         self.assertEqual(self.google.state()["run_jobs"], {})
 
     def answer(self, text):

@@ -4,10 +4,10 @@ import sys
 import time
 
 from . import executions, logs, names
-from .create_all_jobs import FAILED, UNCONFIRMED, USAGE, Parser
-from .desired import Desired
+from .create_all_jobs import FAILED, INTERRUPTED, UNCONFIRMED, Parser
+from .desired import USAGE, Desired
 from .google import Google, GoogleError
-from .output import colour, spoken
+from .output import answer, colour, spoken
 
 STOPPED = 75  # as the jobs themselves say it
 
@@ -16,7 +16,7 @@ def arguments():
     own, separator, rest = sys.argv[1:], "--" in sys.argv, []
     if separator:
         own, rest = own[:own.index("--")], own[own.index("--") + 1:]
-    parser = Parser(prog="scripts/run-job.sh", add_help=False)
+    parser = Parser(prog="scripts/run-job.sh")
     parser.add_argument("environment")
     parser.add_argument("job")
     how = parser.add_mutually_exclusive_group()
@@ -34,7 +34,7 @@ def main():
         if not sys.stdin.isatty():
             print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
             return UNCONFIRMED
-        if input(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ").strip() != desired.environment:
+        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ") != desired.environment:
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
@@ -47,7 +47,7 @@ def main():
         return follow(google, desired, job, execution)
     except KeyboardInterrupt:
         print(f"\n{goes_on(desired, execution)}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def start(google, desired, job, extra):
@@ -140,6 +140,9 @@ def run():
     except GoogleError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was started, or it goes on: scripts/list-jobs.sh shows it", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
