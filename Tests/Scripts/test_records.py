@@ -162,6 +162,16 @@ class ChangeTests(unittest.TestCase):
         self.assertEqual((failed, skipped), (["trigger"], ["a"]))
 
 
+class ExecutionTests(unittest.TestCase):
+    def test_the_newest_are_found_whatever_the_order_of_the_service(self):
+        def item(hour):
+            return {"metadata": {"name": f"e{hour}", "creationTimestamp": f"2026-01-31T{hour:02d}:00:00Z"}}
+        pages = {None: {"items": [item(1), item(3)], "metadata": {"continue": "more"}}, "more": {"items": [item(2), item(4)], "metadata": {}}}
+        google = types.SimpleNamespace(get=lambda service, path, region, **query: pages[query["continue"]])
+        found = executions.recent(google, types.SimpleNamespace(project="p", region="r"), "demo", 2)
+        self.assertEqual([e.name for e in found], ["e4", "e3"])
+
+
 class TextTests(unittest.TestCase):
     def test_durations_are_spoken(self):
         spoken = [output.spoken(s) for s in (0, 59, 61, 200, 7199, 7200, 90000, 200000)]

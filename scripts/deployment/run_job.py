@@ -75,6 +75,7 @@ def follow(google, desired, job, execution):
                 raise GoogleError(f"{execution.name} can no longer be looked at: {error}\n{goes_on(desired, execution)}") from None
             warn(f"{execution.name} cannot be looked at, trying on: {error}")
         show(log, warn)
+    show(log, warn, at_once=True)
     # Entries arrive some seconds late, that of the container's exit sometimes before the summary.
     deadline = time.monotonic() + 20
     while len(log.summaries) < execution.attempts and not log.is_refused and time.monotonic() < deadline:
@@ -113,10 +114,10 @@ def goes_on(desired, execution):
             f"--region={desired.region} --project={desired.project}")
 
 
-def show(log, warn):
+def show(log, warn, at_once=False):
     """New entries of the log. Whether it can be read says nothing about the execution."""
     try:
-        for entry in log.new():
+        for entry in log.new(at_once):
             print(logs.line(entry), flush=True)
     except GoogleError as error:
         log.is_refused = not error.is_passing
