@@ -16,7 +16,7 @@ a failure the same command does what is left. Needs gcloud, signed in, and pytho
   --yes       do not ask (prod asks, and so does --prune)
 
 Exit codes: 0 done or nothing to do, 1 something failed, 2 something is missing (services and secrets, without which nothing is
-changed, or images, without which jobs are made but cannot run), 3 not confirmed, 64 wrong usage, 130 interrupted.
+changed, or images, without which jobs cannot run), 3 not confirmed, 64 wrong usage, 130 interrupted.
 HELP
     [[ $# -gt 0 ]] && exit 0
     exit 64
