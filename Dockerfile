@@ -2,7 +2,8 @@
 #
 #   docker build --build-arg JOB=OrgSyncAllJob --tag org-sync-all .
 #
-# scripts/build-images.sh builds them all. Everything up to the choice of the job is common, so nine images take one build.
+# scripts/build-images.sh builds them all (BuildKit, for the cache). Everything up to the choice of the job is common, so nine images
+# take one build.
 ARG SWIFT_VERSION=6.3
 
 FROM swift:${SWIFT_VERSION}-bookworm AS build
@@ -13,12 +14,13 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libcurl4-openssl-dev libssl-dev zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /package
-# Dependencies change seldom: a layer of their own. Package.resolved is taken where there is one.
+# Package.resolved is taken where there is one.
 COPY Package.swift Package.resolve[d] ./
-RUN swift package resolve
 COPY Sources Sources
-# The manifest names the tests, which are not here; empty folders are enough to leave them out.
-RUN sed -n 's/.*name: "\([A-Za-z]*Tests\|TestSupport\)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
+# The manifest names the tests, which are not here; empty folders are enough to leave them out. Dependencies, and what did not
+# change, stay compiled in the cache.
+RUN --mount=type=cache,id=scheduler-jobs,target=/package/.build,sharing=locked \
+    sed -n 's/.*name: "\([A-Za-z]*Tests\|TestSupport\)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
     && mkdir /jobs \
     && for job in Sources/Jobs/*/; do \
         name="$(basename "$job")" \

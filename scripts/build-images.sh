@@ -8,8 +8,9 @@ usage() {
 usage: scripts/build-images.sh <test|stage|prod> [--push | --cloud] [--only JOB]
 
 Builds one image for each job with docker, named and tagged as jobs.yaml says for the environment (images, image_tag).
-A tag is never used for something else: images that are already in the repository are left alone when pushing. To release a
-new version raise image_tag, run generate-jobs, build, and then run create-all-jobs.sh.
+A tag is never used for something else: when pushing, images that are already in the repository are left alone, and it is a
+failure if they were built from other sources (their revision label: the last commit that changed what is in an image). To release
+a new version raise image_tag, run generate-jobs, build, and then run create-all-jobs.sh.
 
   --push      push what was built
   --cloud     build and push in Cloud Build instead of here (needs gcloud)
@@ -51,7 +52,12 @@ mapfile -t executables < <(members executable)
 mapfile -t images < <(members image)
 version="$(members image_tag)"
 ((${#jobs[@]} == ${#images[@]} && ${#jobs[@]} == ${#executables[@]})) || fail 1 "$generated cannot be read"
-revision="${REVISION:-$(git rev-parse --short HEAD 2>/dev/null || echo unknown)}"
+inside=(Dockerfile Package.swift Sources)
+revision="${REVISION:-$(git log -1 --format=%H -- "${inside[@]}" 2>/dev/null || true)}"
+revision="${revision:-unknown}"
+if [[ -z "${REVISION:-}" && -n "$(git status --porcelain -- "${inside[@]}" 2>/dev/null)" ]]; then
+    revision="$revision-changed"
+fi
 
 if $cloud; then
     [[ -z "$only" ]] || fail 64 "--only cannot be used with --cloud"
@@ -67,6 +73,10 @@ for index in "${!jobs[@]}"; do
     [[ -z "$only" || "$only" == "${jobs[index]}" ]] || continue
     built=$((built + 1))
     if $push && docker manifest inspect "$image" >/dev/null 2>&1; then
+        docker pull --quiet "$image" >/dev/null || fail 1 "$image is there, and cannot be pulled to compare"
+        there="$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$image")"
+        [[ "$there" == "$revision" ]] ||
+            fail 1 "$image is there, built from $there and not from $revision: raise image_tag and run generate-jobs"
         echo "$image is already there"
         continue
     fi

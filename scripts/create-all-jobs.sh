@@ -12,11 +12,11 @@ a failure the same command does what is left. Needs gcloud, signed in, and pytho
 
   --dry-run   show what would change, and change nothing
   --only JOB  look only at this job: its account, roles, job, trigger and alert
-  --prune     also delete what has this environment's prefix and is not in jobs.yaml
+  --prune     also delete what was made for this environment and is no longer in jobs.yaml
   --yes       do not ask (prod asks, and so does --prune)
 
-Exit codes: 0 done or nothing to do, 1 something failed, 2 something is missing that must be there first,
-3 not confirmed, 64 wrong usage.
+Exit codes: 0 done or nothing to do, 1 something failed, 2 something is missing (services and secrets, without which nothing is
+changed, or images, without which jobs cannot run), 3 not confirmed, 64 wrong usage, 130 interrupted.
 HELP
     [[ $# -gt 0 ]] && exit 0
     exit 64

@@ -7,7 +7,8 @@ if [[ $# -eq 0 || " $* " == *" --help "* || " $* " == *" -h "* ]]; then
 usage: scripts/list-jobs.sh <test|stage|prod> [--json | --html FILE]
 
 Each job with its schedule, next run, last execution (status, duration, age) and how many differences from jobs.yaml it has;
-then the differences themselves and what is deployed without being in jobs.yaml. Changes nothing.
+then the differences themselves, what is deployed without being in jobs.yaml, and what is not ours. Changes nothing. Who may not
+read policies sees everything else, and that access was not compared.
 
   --json       the same as JSON
   --html FILE  writes one self-contained page with the last executions of each job as a picture

@@ -52,6 +52,19 @@ import Yams
         #expect(!job.contains("value: stripe-test"))
     }
 
+    @Test func variablesOfTheDefaultsStayWhereAJobHasItsOwn() throws {
+        let yaml = try Fixture.yaml(
+            "defaults:\n", "defaults:\n  environment: {A: defaults, B: defaults, DAYS_TO_KEEP: 1}\n"
+        )
+        .replacing("    confirm: false\n", with: "    confirm: false\n    environment: {B: test, DAYS_TO_KEEP: 2}\n")
+        let file = try JobsFileReader.read(yaml)
+
+        let job = DeployedJob(job: file.jobs[0], environment: file.environments[0], common: file.variables)
+
+        let own = job.variables.suffix(3).map { "\($0.name)=\($0.value)" }
+        #expect(own == ["A=defaults", "B=test", "DAYS_TO_KEEP=90"])
+    }
+
     @Test func aJobStopsBeforeItsTimeoutAndItsLeaseOutlivesIt() throws {
         for job in try JobsFileReader.read(Fixture.text("jobs.yaml")).jobs {
             #expect(job.deadlineSeconds < job.timeoutSeconds - 5)

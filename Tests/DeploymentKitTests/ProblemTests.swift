@@ -36,6 +36,15 @@ import Testing
         ),
         Mistake("ops@example.com", "ops", "11: environments test: ops is not an e-mail address"),
         Mistake(
+            "ops@example.com", "ops.example.com", "11: environments test: ops.example.com is not an e-mail address"),
+        Mistake(
+            "image_tag: 1.0.0", "image_tag: latest",
+            "9: environments test: image_tag must be a version of letters, digits, dots, dashes and underscores, other than latest, not latest"
+        ),
+        Mistake(
+            "- name: setup", "- name: \(String(repeating: "s", count: 64))",
+            "40: job \(String(repeating: "s", count: 64)): name has 64 characters, and may have 63"),
+        Mistake(
             "    executable: SetupJob", "    executable: setup",
             "41: job setup: executable must be the name of a target, such as OrgSyncAllJob, not setup"),
     ]
@@ -57,6 +66,12 @@ import Testing
         Mistake(
             "schedule: 0 1 * * *", "schedule: \"*/0 1 * * *\"",
             "30: job sweep: the schedule */0 1 * * * has the minute */0, where the step is not a positive number"),
+        Mistake(
+            "schedule: 0 1 * * *", "schedule: \"+5 1 * * *\"",
+            "30: job sweep: the schedule +5 1 * * * has the minute +5, which is not within 0 to 59"),
+        Mistake(
+            "schedule: 0 1 * * *", "schedule: \"*/70 1 * * *\"",
+            "30: job sweep: the schedule */70 1 * * * has the minute */70, where the step is beyond 59"),
         Mistake(
             "schedule: 0 1 * * *", "schedule: 0 1 30 2 *",
             "30: job sweep: the schedule 0 1 30 2 * never comes: no such day in these months"),

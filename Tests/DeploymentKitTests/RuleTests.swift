@@ -50,6 +50,15 @@ import Testing
         Mistake(
             "bigquery.tables.get", "bigquery.tables",
             "13: custom_roles reader: bigquery.tables is no permission, such as bigquery.tables.get"),
+        Mistake(
+            "bigquery.tables.get", "bigquery.datasets.setIamPolicy",
+            "13: custom_roles reader: with bigquery.datasets.setIamPolicy a job could give itself every access"),
+        Mistake(
+            "[roles/bigquery.jobUser, reader]", "[roles/bigquery.resourceAdmin, reader]",
+            "38: job sweep: roles/bigquery.resourceAdmin is wider than any job needs"),
+        Mistake(
+            "[roles/bigquery.dataEditor]", "[roles/bigquery.dataOwner]",
+            "39: job sweep: roles/bigquery.dataOwner is wider than any job needs"),
         Mistake("  reader:\n", "  r:\n", "13: custom_roles: r must be 3 to 40 letters, digits and underscores"),
     ]
 
@@ -80,6 +89,12 @@ import Testing
         Mistake(
             "[--region, \"{region}\"]", "[--key=sk_test_1]",
             "36: job sweep: an argument looks like a secret; put it into secrets"),
+        Mistake(
+            "DAYS_TO_KEEP: 90", "API: https://me:pw@api.example.com/",
+            "33: job sweep: API looks like a secret; put it into secrets, not into environment"),
+        Mistake(
+            "defaults:\n", "defaults:\n  environment: {API_KEY: 90}\n",
+            "19: defaults: API_KEY looks like a secret; put it into secrets, not into environment"),
     ]
 
     @Test(arguments: names + roles + variables)
@@ -118,6 +133,32 @@ import Testing
     @Test func saysWhereTheTextIsNotYAML() {
         #expect(Fixture.problems("jobs:\n  - name: [\n") == ["3: not YAML: did not find expected node content"])
         #expect(Fixture.problems("") == ["1: the file is empty"])
-        #expect(Fixture.problems("jobs: 1\njobs: 2\n") == ["1: the key jobs is there twice"])
+    }
+
+    @Test func noEnvironmentAndNoJobAreProblems() {
+        #expect(Fixture.problems("environments: {}\njobs: []\n") == ["1: environments is empty", "2: jobs is empty"])
+    }
+
+    @Test func aNameThatBeginsAsThoseOfAnotherEnvironmentIsRefused() throws {
+        let second = """
+              stage:
+                project: demo-project
+                region: us-central1
+                bigquery_location: US
+                prefix: demo-stage-
+                account_prefix: dm-st-
+                images: us-central1-docker.pkg.dev/demo-project/jobs
+                image_tag: 1.0.0
+                confirm: false
+
+            """
+        let yaml = try Fixture.yaml("custom_roles:\n", "\(second)custom_roles:\n")
+            .replacing("name: setup", with: "name: stage-setup").replacing("name: sweep", with: "name: st-sweep")
+
+        #expect(
+            Fixture.problems(yaml) == [
+                "36: job st-sweep: dm-st-sweep in test begins with the prefix of stage, dm-st-",
+                "49: job stage-setup: demo-stage-setup in test begins with the prefix of stage, demo-stage-",
+            ])
     }
 }

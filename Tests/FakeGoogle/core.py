@@ -11,7 +11,7 @@ import threading
 
 DEPLOYER = "deployer@fake-google.iam.gserviceaccount.com"
 BASE_APIS = ["bigquery", "cloudapis", "logging", "monitoring", "servicemanagement", "serviceusage", "storage"]
-ALWAYS_ON = ("local", "oauth2", "serviceusage", "cloudresourcemanager", "iamcredentials", "bigquery", "logging")
+ALWAYS_ON = ("local", "oauth2", "serviceusage", "iamcredentials")
 STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS", 412: "FAILED_PRECONDITION",
           429: "RESOURCE_EXHAUSTED", 499: "CANCELLED", 500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
 BQ_REASON = {400: "invalid", 403: "accessDenied", 404: "notFound", 409: "duplicate", 412: "conditionNotMet", 429: "rateLimitExceeded",

@@ -129,6 +129,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         tag = dict(re.findall(r"(command|invocation-id)/(\S+)", self.headers.get("User-Agent", "")))
         line = {"t": now(), "method": self.command, "host": self.host, "path": "/" + self.path, "query": self.query, "status": code,
                 "ms": round((time.time() - t0) * 1e3, 1), "command": tag.get("command"), "invocation": tag.get("invocation-id"), "body": self.log_body or self.body}
+        line |= {"quota_project": self.headers["X-Goog-User-Project"]} if "X-Goog-User-Project" in self.headers else {}
         line |= {"fault": fault} if fault else {}
         with LOCK, open(os.path.join(ARGS.dir, "requests.jsonl"), "a") as fh:
             fh.write(json.dumps(line) + "\n")

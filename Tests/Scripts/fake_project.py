@@ -15,7 +15,8 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROJECT, REGION = "cloudact-testing-1", "us-central1"
-SERVICES = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())["services"]
+INDEX = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())
+SERVICES = INDEX["services"]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 # Counts gcloud's processes: one line a start.
@@ -103,13 +104,16 @@ class FakeGoogle:
 
     # ---------------------------------------------------------------- states
     def prepared(self):
-        """A project with services and secrets, and nothing deployed."""
+        """A project with services, secrets and images, and nothing deployed."""
         if "prepared" not in self.states:
             self.control("POST", "reset")
             self.run("gcloud", "services", "enable", *SERVICES, f"--project={PROJECT}", "--quiet")
             for secret in ("ca-root-api-key-test", "stripe-secret-key-test"):
                 self.run("bash", "-c", f"printf x | gcloud secrets create {secret} --replication-policy=automatic --data-file=- "
                                        f"--project={PROJECT} --quiet")
+            self.run("gcloud", "artifacts", "repositories", "create", "scheduler-jobs", "--repository-format=docker",
+                     f"--location={REGION}", f"--project={PROJECT}", "--quiet")
+            self.control("POST", "state", {"docker_images": {job["deployed"]["image"]: {} for job in INDEX["jobs"]}})
             self.states["prepared"] = self.state()
         return copy.deepcopy(self.states["prepared"])
 

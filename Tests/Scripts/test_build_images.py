@@ -12,6 +12,7 @@ DOCKER = """#!/bin/sh
 echo "$*" >>"$DOCKER_CALLS"
 case "$1 $2" in
     "manifest inspect") echo "$3" | grep -q "${THERE:-nothing is there}" ;;
+    "image inspect") echo "${BUILT_FROM:-abc}" ;;
     "build "*) ! echo "$*" | grep -q "JOB=${BROKEN:-nothing is broken}" ;;
 esac
 """
@@ -44,6 +45,17 @@ class BuildImagesTests(unittest.TestCase):
         pushed = [call.rpartition("/")[2] for call in done.calls if call.startswith("push ")]
         self.assertEqual(pushed, [f"{n}:{TAG}" for n in (
             "bootstrap", "bootstrap-sync", "org-sync-all", "stale-cleanup", "billing-sync-retry", "billing-sync-reconcile")])
+
+    def test_a_tag_is_not_used_for_other_sources(self):
+        done = self.build("test", "--push", THERE="quota", BUILT_FROM="def")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"quota-reset-daily:{TAG} is there, built from def and not from abc: raise image_tag", done.stderr)
+
+    def test_the_revision_is_that_of_what_is_in_the_image(self):
+        done = self.build("test", "--only", "bootstrap", REVISION="")
+        log = subprocess.run(["git", "log", "-1", "--format=%H", "--", "Dockerfile", "Package.swift", "Sources"], cwd=ROOT,
+                             capture_output=True, text=True, check=False).stdout.strip()
+        self.assertRegex(done.calls[0], f"REVISION={log or 'unknown'}(-changed)? ")
 
     def test_stops_at_an_image_that_cannot_be_built(self):
         done = self.build("test", "--push", BROKEN="BootstrapSyncJob")

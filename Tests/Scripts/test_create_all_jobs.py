@@ -25,7 +25,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.google.put({})
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 2)
-        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
+        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
                      "secret stripe-secret-key-test", "gcloud secrets create stripe-secret-key-test"):
             self.assertIn(text, done.stderr)
         self.assertEqual(mutating(done.requests), [])
@@ -79,6 +79,10 @@ class CreateAllJobsTests(unittest.TestCase):
         stripe = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
         self.assertEqual(members(stripe, "roles/secretmanager.secretAccessor"),
                          {account.format("billing-sync-retry"), account.format("billing-sync-reconcile")})
+        datasets = {k.split("/")[-1]: d["access"] for k, d in state["datasets"].items()}
+        for name, access in datasets.items():
+            self.assertEqual([e for e in access if e["role"] == "OWNER"], [{"role": "OWNER", "specialGroup": "projectOwners"}], name)
+            self.assertTrue(all(e.get("userByEmail", "ca-test-").startswith("ca-test-") for e in access), "the deployer owns nothing")
         invokers = state["policies"][f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-stale-cleanup"]
         self.assertEqual(members(invokers, "roles/run.invoker"), {account.format("trigger")})
         self.assertNotIn(f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-bootstrap", state["policies"])
@@ -89,6 +93,8 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual((done.returncode, mutating(done.requests)), (0, []))
         self.assertIn("Nothing to do.", done.stdout)
         self.assertEqual(len(done.gcloud), 1, done.gcloud)
+        own = [r for r in done.requests if r["path"] != "/token"]
+        self.assertEqual({r.get("quota_project") for r in own}, {PROJECT}, "the project's own quota and services")
 
     def test_without_endpoints_of_its_own_it_goes_to_google_over_tls(self):
         self.google.put(self.google.deployed())

@@ -42,6 +42,48 @@ def drift(state):
     ]
 
 
+# What begins with our letters, or may start our jobs, without being ours.
+FOREIGN = ("job cloudact-shop", "trigger cloudact-shop-trigger", "account ca-test-shop", "custom role cloudact_shop",
+           "job cloudact-bootstrap: run.invoker for allUsers")
+
+
+def left_over(state):
+    """Things of a job that is gone, access that nothing asks for any more, and things of others. The account of the former."""
+    region, key = f"projects/{PROJECT}/locations/{REGION}", f"{PROJECT}/{REGION}/"
+    bootstrap = job(state, "cloudact-bootstrap")
+    for name, labels in (("cloudact-old", {}), ("cloudact-stage-bootstrap", {"environment": "stage"}),
+                         ("another-team", {"managed-by": "them"}), ("cloudact-shop", {"managed-by": "them"})):
+        labels = {**bootstrap["metadata"]["labels"], **labels}
+        state["run_jobs"][key + name] = {**bootstrap, "metadata": {**bootstrap["metadata"], "name": name, "labels": labels}}
+    ours = trigger(state, "cloudact-stale-cleanup-trigger")
+    theirs = {**ours, "httpTarget": {"uri": "https://shop.example.com/", "httpMethod": "POST"}}
+    for name, resource in (("cloudact-old-trigger", ours), ("cloudact-shop-trigger", theirs)):
+        state["scheduler_jobs"][f"{region}/jobs/{name}"] = {**resource, "name": f"{region}/jobs/{name}"}
+    account = state["service_accounts"][ACCOUNT.format("bootstrap")]
+    for name, title in (("old", "cloudact-old (test)"), ("shop", "The shop")):
+        email = ACCOUNT.format(name)
+        state["service_accounts"][email] = {**account, "email": email, "displayName": title}
+    roles = f"projects/{PROJECT}/roles/"
+    role = state["roles"][roles + "cloudact_organization_schema"]
+    state["roles"][roles + "cloudact_reader"] = {**role, "name": roles + "cloudact_reader"}
+    state["roles"][roles + "cloudact_shop"] = {**role, "name": roles + "cloudact_shop", "description": "The shop's"}
+    ours, invoker = "serviceAccount:" + ACCOUNT.format("bootstrap"), "serviceAccount:" + ACCOUNT.format("trigger")
+    project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
+    project["bindings"].append({"role": "roles/editor", "members": [
+        ours, "user:someone@example.com"]})
+    state["policies"][JOB_POLICY + "bootstrap"] = {"etag": "AAAA", "bindings": [
+        {"role": "roles/run.invoker", "members": [invoker, "allUsers"]}]}
+    secret = f"projects/{PROJECT}/secrets/"
+    state["secrets"][secret + "old-key-test"] = {**state["secrets"][secret + "stripe-secret-key-test"], "name": secret + "old-key-test"}
+    state["policies"]["secretmanager:" + secret + "old-key-test"] = {"etag": "AAAA", "bindings": [
+        {"role": "roles/secretmanager.secretAccessor", "members": [ours]}]}
+    data = state["datasets"][f"projects/{PROJECT}/datasets/organizations"]
+    state["datasets"][f"projects/{PROJECT}/datasets/old_data"] = {
+        **data, "datasetReference": {"projectId": PROJECT, "datasetId": "old_data"}, "id": f"{PROJECT}:old_data",
+        "access": [{"role": "WRITER", "userByEmail": ACCOUNT.format("bootstrap")}]}
+    return ACCOUNT.format("old")
+
+
 @needs_gcloud
 class DriftTests(unittest.TestCase):
     @classmethod
@@ -64,33 +106,35 @@ class DriftTests(unittest.TestCase):
 
     def test_what_is_not_in_jobs_yaml_goes_with_prune_only(self):
         state = self.google.deployed()
-        old, region = f"{PROJECT}/{REGION}/cloudact-old", f"projects/{PROJECT}/locations/{REGION}"
-        for name in ("cloudact-old", "cloudact-stage-bootstrap", "another-team"):
-            copy = dict(job(state, "cloudact-bootstrap"), metadata={**job(state, "cloudact-bootstrap")["metadata"], "name": name})
-            state["run_jobs"][f"{PROJECT}/{REGION}/{name}"] = copy
-        state["scheduler_jobs"][f"{region}/jobs/cloudact-old-trigger"] = {
-            **trigger(state, "cloudact-stale-cleanup-trigger"), "name": f"{region}/jobs/cloudact-old-trigger"}
-        project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
-        project["bindings"].append({"role": "roles/editor", "members": [
-            "serviceAccount:" + ACCOUNT.format("bootstrap"), "user:someone@example.com"]})
-        email = ACCOUNT.format("old")
-        state["service_accounts"][email] = {**state["service_accounts"][ACCOUNT.format("bootstrap")], "email": email}
+        email = left_over(state)
         self.google.put(state)
         shown = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual((shown.returncode, mutating(shown.requests)), (0, []))
-        for text in ("job cloudact-old\n", "trigger cloudact-old-trigger", "account ca-test-old", "- editor for ca-test-bootstrap"):
-            self.assertIn(text, shown.stdout)
+        ours, _, foreign = shown.stdout.partition("not ours; left alone")
+        for text in ("job cloudact-old\n", "trigger cloudact-old-trigger", "account ca-test-old", "- editor for ca-test-bootstrap",
+                     "secret access old-key-test (- secretmanager.secretAccessor for ca-test-bootstrap)",
+                     "job access cloudact-bootstrap (- run.invoker for ca-test-trigger)", "custom role cloudact_reader",
+                     "dataset access old_data (- bigquery.dataEditor for ca-test-bootstrap)"):
+            with self.subTest(text):
+                self.assertIn(text, ours)
+        for text in FOREIGN:
+            with self.subTest(text):
+                self.assertIn(text + "\n", foreign)
         refused = self.google.script("create-all-jobs.sh", "test", "--prune")
         self.assertEqual((refused.returncode, mutating(refused.requests)), (3, []))
         done = self.google.script("create-all-jobs.sh", "test", "--prune", "--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
         state = self.google.state()
-        self.assertNotIn(old, state["run_jobs"])
-        self.assertIn(f"{PROJECT}/{REGION}/cloudact-stage-bootstrap", state["run_jobs"])
-        self.assertIn(f"{PROJECT}/{REGION}/another-team", state["run_jobs"])
-        self.assertNotIn(email, state["service_accounts"])
+        self.assertNotIn(f"{PROJECT}/{REGION}/cloudact-old", state["run_jobs"])
+        for name in ("cloudact-stage-bootstrap", "another-team", "cloudact-shop"):
+            self.assertIn(f"{PROJECT}/{REGION}/{name}", state["run_jobs"])
+        self.assertIn(f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-shop-trigger", state["scheduler_jobs"])
+        self.assertEqual([e for e in (email, ACCOUNT.format("shop")) if e in state["service_accounts"]], [ACCOUNT.format("shop")])
         bindings = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]["bindings"]
         self.assertIn({"role": "roles/editor", "members": ["user:someone@example.com"]}, bindings)
+        again = self.google.script("create-all-jobs.sh", "test", "--dry-run")
+        self.assertNotIn("--prune removes", again.stdout)
+        self.assertIn("Nothing to do.", again.stdout)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
 """create-all-jobs.sh when something fails on the way."""
 import os
+import pathlib
 import pty
+import signal
 import subprocess
+import tempfile
+import time
 import unittest
 
 from fake_project import PROJECT, REGION, ROOT, fake, mutating, needs_gcloud
@@ -72,11 +76,54 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("Nothing to do.", done.stdout)
 
+    def test_missing_images_are_a_failure_until_they_are_there(self):
+        state, images = self.google.deployed(), self.google.deployed()["docker_images"]
+        state["docker_images"] = {uri: image for uri, image in images.items() if "/stale-cleanup@" not in uri and "/stale-cleanup:" not in uri}
+        state["run_jobs"].pop(f"{PROJECT}/{REGION}/cloudact-stale-cleanup")
+        self.google.put(state)
+        self.google.control("POST", "config", {"check_images": True})
+        try:
+            done = self.google.script("create-all-jobs.sh", "test", "--yes")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("1 of 9 images missing", done.stderr)
+            self.assertIn("scheduler-jobs/stale-cleanup:", done.stderr)
+            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is made nevertheless")
+            again = self.google.script("create-all-jobs.sh", "test", "--dry-run")
+            self.assertEqual(again.returncode, 2, again.stdout + again.stderr)
+            self.assertIn("not ready: Image ", again.stdout)
+            self.google.control("POST", "state", {"docker_images": images})
+            mended = self.google.script("create-all-jobs.sh", "test", "--yes")
+            self.assertEqual(mended.returncode, 0, mended.stdout + mended.stderr)
+            self.assertIn("updated job cloudact-stale-cleanup", mended.stdout)
+        finally:
+            self.google.control("POST", "config", {"check_images": False})
+
     def test_without_credentials_it_says_how_to_sign_in(self):
         empty = {**self.google.environment, "CLOUDSDK_CONFIG": str(self.google.folder / "nobody")}
         done = subprocess.run([ROOT / "scripts/create-all-jobs.sh", "test"], env=empty, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("gcloud auth login", done.stderr)
+
+    def test_an_interruption_says_what_was_being_made(self):
+        self.without(["cloudact-stale-cleanup"])
+        with tempfile.TemporaryDirectory() as folder:
+            mark = pathlib.Path(folder) / "begun"
+            gcloud = pathlib.Path(folder) / "gcloud"
+            real = self.google.folder / "bin/gcloud"
+            gcloud.write_text(f'#!/bin/sh\ncase "$*" in "run jobs replace"*) : >"{mark}"; sleep 2 ;; esac\nexec {real} "$@"\n')
+            gcloud.chmod(0o755)
+            process = subprocess.Popen(
+                [ROOT / "scripts/create-all-jobs.sh", "test", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**self.google.environment, "PATH": f"{folder}:{self.google.environment['PATH']}"})
+            while not mark.exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, out + err)
+        self.assertIn("stopped; run the same command again", err)
+        self.assertIn("create job cloudact-stale-cleanup", err)
+        self.assertNotIn("Traceback", err)
+        self.assertNotIn("created trigger", out, "nothing more is begun")
 
     def test_prod_asks_first(self):
         state = self.google.prepared()
@@ -91,6 +138,7 @@ class FailureTests(unittest.TestCase):
         self.assertEqual((done.returncode, mutating(done.requests)), (3, []))
         self.assertIn("prod asks before it changes", done.stderr)
         self.assertEqual(self.answer("yes\n"), 3, "only the environment's name is an answer")
+        self.assertEqual(self.answer("\x04"), 3, "the end of the input is none")
         self.assertEqual(self.google.state()["run_jobs"], {})
 
     def answer(self, text):

@@ -1,11 +1,12 @@
 """The parts of the scripts that need neither gcloud nor a project."""
 import copy
 import subprocess
+import types
 import unittest
 import unittest.mock
 
 from fake_project import ROOT
-from deployment import change, executions, output, page, policies, records
+from deployment import change, executions, output, ownership, page, policies, records, resources
 from deployment.change import Change
 from deployment.desired import Desired
 from deployment.google import GoogleError, gcloud_message
@@ -88,8 +89,28 @@ class OwnershipTests(unittest.TestCase):
         self.assertTrue(stage.owns("cloudact-stage-bootstrap"))
         self.assertFalse(stage.owns("cloudact-bootstrap"))
         self.assertFalse(test.owns("api"))
-        self.assertFalse(test.owns_member("serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com"))
-        self.assertFalse(test.owns_member("serviceAccount:ca-test-bootstrap@another.iam.gserviceaccount.com"))
+        self.assertTrue(test.owns_role("cloudact_reader"))
+        self.assertFalse(test.owns_role("cloudact_stage_reader"))
+
+    def test_a_name_alone_makes_nothing_ours(self):
+        desired = Desired("test")
+        live = types.SimpleNamespace(jobs={"cloudact-old": {"metadata": {"labels": {
+            "managed-by": "scheduler-jobs", "environment": "test"}}}})
+        self.assertTrue(ownership.of_job(desired, live.jobs["cloudact-old"]))
+        self.assertFalse(ownership.of_job(desired, {"metadata": {"labels": {"managed-by": "scheduler-jobs", "environment": "stage"}}}))
+        self.assertFalse(ownership.of_job(desired, {"metadata": {}}))
+        place = "https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/"
+        for name, target, expected in (
+                ("x", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
+                ("cloudact-x", {"uri": place + "cloudact-old:run"}, True), ("x", {"uri": place + "cloudact-old:run"}, False),
+                ("cloudact-x", {"uri": place + "cloudact-shop:run"}, False), ("cloudact-x", {}, False),
+                ("cloudact-x", {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
+            with self.subTest(name=name, target=target):
+                self.assertEqual(ownership.of_trigger(desired, live, {"name": f"projects/p/jobs/{name}", "httpTarget": target}), expected)
+        account = {"email": "ca-test-old@cloudact-testing-1.iam.gserviceaccount.com", "displayName": "cloudact-old (test)"}
+        self.assertTrue(ownership.of_account(desired, account))
+        for change_of in ({"displayName": "Old"}, {"displayName": "cloudact-old (stage)"}, {"email": "shop@x.iam.gserviceaccount.com"}):
+            self.assertFalse(ownership.of_account(desired, account | change_of))
 
 
 class ChangeTests(unittest.TestCase):
@@ -112,11 +133,43 @@ class ChangeTests(unittest.TestCase):
         self.assertIn(("b-trigger", "done"), seen)
         self.assertIn(("shared", "done"), seen)
 
+    def test_a_refused_channel_holds_up_alerts_only(self):
+        a = frozenset({"a"})
+        _, failed, skipped = self.make(
+            Change(change.CHANNELS, "create", "notification channel", "ops", self.refuse), Change(change.TRIGGERS, "create", "trigger", "a", str, jobs=a),
+            Change(change.JOBS, "create", "job", "a", str, jobs=a), Change(change.ALERTS, "create", "alert", "shared", str),
+            Change(change.JOB_REMOVAL, "delete", "job", "old", str))
+        self.assertEqual((failed, skipped), (["ops"], ["shared"]))
+
+    def test_an_alert_is_never_given_a_channel_that_is_not_there(self):
+        desired = types.SimpleNamespace(index={"alert_emails": ["a@example.com", "b@example.com"]})
+        channel = {"name": "channels/1", "labels": {"email_address": "b@example.com"}}
+        for channels, expected in (([], {"x": 1}), ([channel], {"x": 1, "notificationChannels": ["channels/1"]})):
+            self.assertEqual(resources.with_channels({"x": 1}, desired, types.SimpleNamespace(channels=channels)), expected)
+
+    def test_an_interruption_begins_nothing_more(self):
+        def stop():
+            raise KeyboardInterrupt
+        begun = []
+        with self.assertRaises(change.Interrupted):
+            self.make(Change(change.JOBS, "create", "job", "a", stop), Change(change.TRIGGERS, "create", "trigger", "b", lambda: begun.append("b")))
+        self.assertEqual(begun, [])
+
     def test_a_failed_common_part_holds_everything_up(self):
         _, failed, skipped = self.make(
             Change(change.ACCOUNTS, "create", "account", "trigger", self.refuse),
             Change(change.JOBS, "create", "job", "a", str, jobs=frozenset({"a"})))
         self.assertEqual((failed, skipped), (["trigger"], ["a"]))
+
+
+class ExecutionTests(unittest.TestCase):
+    def test_the_newest_are_found_whatever_the_order_of_the_service(self):
+        def item(hour):
+            return {"metadata": {"name": f"e{hour}", "creationTimestamp": f"2026-01-31T{hour:02d}:00:00Z"}}
+        pages = {None: {"items": [item(1), item(3)], "metadata": {"continue": "more"}}, "more": {"items": [item(2), item(4)], "metadata": {}}}
+        google = types.SimpleNamespace(get=lambda service, path, region, **query: pages[query["continue"]])
+        found = executions.recent(google, types.SimpleNamespace(project="p", region="r"), "demo", 2)
+        self.assertEqual([e.name for e in found], ["e4", "e3"])
 
 
 class TextTests(unittest.TestCase):
@@ -147,10 +200,16 @@ class UsageTests(unittest.TestCase):
                 self.assertEqual(bare.returncode, 64)
 
     def test_an_unknown_environment_names_the_known_ones(self):
-        for name in ("create-all-jobs.sh", "list-jobs.sh", "build-images.sh"):
-            done = subprocess.run([ROOT / "scripts" / name, "staging"], capture_output=True, text=True, check=False)
-            self.assertNotEqual(done.returncode, 0)
+        for name in ("create-all-jobs.sh", "list-jobs.sh", "build-images.sh", "run-job.sh"):
+            job = ["bootstrap"] if name == "run-job.sh" else []
+            done = subprocess.run([ROOT / "scripts" / name, "staging", *job], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 64, name)
             self.assertIn("prod, stage, test", done.stderr)
+
+    def test_an_option_is_written_in_full(self):
+        done = subprocess.run([ROOT / "scripts/create-all-jobs.sh", "test", "--prun"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--prun", done.stderr)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 import tempfile
 import unittest
 
-from fake_project import PROJECT, REGION, container, fake, mutating, needs_gcloud, trigger
+from fake_project import PROJECT, REGION, container, fake, job, mutating, needs_gcloud, trigger
 
 
 @needs_gcloud
@@ -31,6 +31,23 @@ class RunJobTests(unittest.TestCase):
         done = self.google.script("run-job.sh", "test", "cloudact-stale-cleanup")
         self.assertEqual(done.returncode, 1)
         self.assertIn("failure: demo_10001: simulated failure", done.stdout)
+
+    def test_a_token_that_ran_out_is_renewed_on_the_way(self):
+        self.google.put(self.google.deployed())
+        self.google.faults({"method": "GET", "path": "/executions/", "status": 401, "times": 1})
+        done = self.google.script("run-job.sh", "test", "bootstrap")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sum("--force-auth-refresh" in call for call in done.gcloud), 1, done.gcloud)
+        self.assertEqual(done.stdout.count("summary: "), 1)
+
+    def test_a_log_that_may_not_be_read_does_not_fail_the_job(self):
+        self.google.put(self.google.deployed())
+        self.google.faults({"path": "/entries:list", "status": 403, "message": "no logs for you", "times": 99})
+        done = self.google.script("run-job.sh", "test", "bootstrap")
+        self.google.faults()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("no logs for you"), 1)
+        self.assertRegex(done.stdout, r"cloudact-bootstrap-\w+ succeeded after ")
 
     def test_async_leaves_at_once(self):
         self.google.put(self.google.deployed())
@@ -77,7 +94,7 @@ class ListJobsTests(unittest.TestCase):
         self.assertEqual((table.returncode, mutating(table.requests)), (0, []))
         self.assertRegex(table.stdout, r"(?m)^cloudact-stale-cleanup +\*/15 \* \* \* \* .* UTC +succeeded .* ago +none$")
         self.assertRegex(table.stdout, r"(?m)^cloudact-bootstrap +manual .*never run +1$")
-        self.assertRegex(table.stdout, r"(?m)^cloudact-quota-cleanup .* paused +never run, overdue +1$")
+        self.assertRegex(table.stdout, r"(?m)^cloudact-quota-cleanup .* paused +never run +1$")
         self.assertIn("memory: 2Gi -> 512Mi", table.stdout)
         self.assertIn("trigger cloudact-gone-trigger", table.stdout)
 
@@ -97,6 +114,24 @@ class ListJobsTests(unittest.TestCase):
         self.assertEqual(page.count("<article>"), 9)
         self.assertEqual(len(re.findall(r'<rect class="good"', page)), 1)
         self.assertNotRegex(page, r'(?:src|href)=|url\(|@import|<script', "the page loads nothing")
+
+    def test_a_job_is_overdue_when_it_had_the_time_to_run(self):
+        state = self.google.deployed()
+        for name in ("stale-cleanup", "bootstrap"):
+            job(state, f"cloudact-{name}")["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00.000000Z"
+        self.google.put(state)
+        listed = json.loads(self.google.script("list-jobs.sh", "test", "--json").stdout)
+        self.assertEqual([j["job"] for j in listed["jobs"] if j["overdue"]], ["stale-cleanup"])
+
+    def test_who_may_not_read_policies_sees_the_rest(self):
+        self.changed()
+        self.google.faults({"path": ":getIamPolicy$", "status": 403, "message": "no policies for you", "times": 99})
+        done = self.google.script("list-jobs.sh", "test")
+        self.google.faults()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Access was not compared: no policies for you", done.stdout)
+        self.assertIn("memory: 2Gi -> 512Mi", done.stdout)
+        self.assertIn("trigger cloudact-gone-trigger", done.stdout)
 
     def test_shows_what_is_not_deployed(self):
         self.google.put(self.google.prepared())

@@ -1,9 +1,10 @@
 """Accounts, roles and who has them."""
 from . import change as phases
+from . import ownership
 from .change import Change
 from .google import GoogleError
 from .live import dataset_grants
-from .policies import set_access, set_policy
+from .policies import access_entries, patiently, set_access, set_policy
 
 
 def accounts(google, desired, live):
@@ -65,21 +66,25 @@ def datasets(google, desired, live):
     parent = f"bigquery/v2/projects/{desired.project}/datasets"
     for dataset in desired.datasets:
         name, there = dataset["name"], live.datasets[dataset["name"]]
-        if not there:
-            body = {"datasetReference": {"projectId": desired.project, "datasetId": name}, "description": dataset["description"],
-                    "location": desired.index["bigquery_location"],
-                    "labels": {"managed_by": "scheduler-jobs", "environment": desired.environment}}
-            yield Change(phases.ACCOUNTS, "create", "dataset", name, details=[f"location: {body['location']}"], apply=already(
-                lambda body=body: google.request("POST", "bigquery", parent, body=body, repeatable=True)))
-        yield from policy("dataset access", name, desired, dataset["grants"], dataset_grants(there), lambda add, name=name:
-                          set_access(google, live, name, add, set()))
+        if there:
+            yield from policy("dataset access", name, desired, dataset["grants"], dataset_grants(there), lambda add, name=name:
+                              set_access(google, live, name, add, set()))
+            continue
+        # Left to itself BigQuery makes whoever creates it its owner, and every editor of the project a writer.
+        body = {"datasetReference": {"projectId": desired.project, "datasetId": name}, "description": dataset["description"],
+                "location": desired.index["bigquery_location"],
+                "labels": {"managed_by": ownership.MARK, "environment": desired.environment},
+                "access": [{"role": "OWNER", "specialGroup": "projectOwners"}, *access_entries(dataset["grants"])]}
+        create = already(lambda body=body: google.request("POST", "bigquery", parent, body=body, repeatable=True))
+        yield Change(phases.ACCESS, "create", "dataset", name, lambda create=create: patiently(google, create),
+                     [f"location: {body['location']}", *spoken("+", dataset["grants"])])
 
 
 def conflicts(desired, live):
     """What no change can mend."""
-    want = desired.index["bigquery_location"].upper()
+    want, found = desired.index["bigquery_location"].upper(), {d["name"]: live.datasets[d["name"]] for d in desired.datasets}
     return [f"dataset {name} is in {there['location']}, not in {want}; set bigquery_location in jobs.yaml to where it is"
-            for name, there in live.datasets.items() if there and there["location"].upper() != want]
+            for name, there in found.items() if there and there["location"].upper() != want]
 
 
 def project(google, desired, live):
@@ -121,30 +126,31 @@ def jobs_of(desired, members):
 
 
 def orphans(google, desired, live):
-    """Roles that our accounts have beyond jobs.yaml, and accounts of jobs that are gone."""
-    found = []
+    """Roles that our accounts have beyond jobs.yaml, and accounts and custom roles of ours that it no longer has."""
+    found, ours = [], ownership.members(desired, live)
 
     def extra(kind, name, actual, wanted, apply):
-        beyond = {(role, member) for role, member in actual - wanted if desired.owns_member(member)}
+        beyond = {(role, member) for role, member in actual - wanted if member in ours}
         if beyond:
             found.append(Change(phases.REMOVAL, "delete", kind, name, lambda: apply(beyond), spoken("-", beyond)))
 
     extra("project roles", desired.project, live.project_grants, desired.project_grants, lambda gone: set_policy(
         google, live, "project", desired.project, set(), gone))
-    for name, wanted in desired.secret_grants.items():
-        extra("secret access", name, live.secret_grants.get(name, set()), wanted, lambda gone, name=name: set_policy(
-            google, live, "secret", name, set(), gone))
-    for name, wanted in desired.job_grants.items():
-        extra("job access", name, live.job_grants.get(name, set()), wanted, lambda gone, name=name: set_policy(
-            google, live, "job", name, set(), gone))
-    for dataset in desired.datasets:
-        extra("dataset access", dataset["name"], dataset_grants(live.datasets[dataset["name"]]), dataset["grants"],
-              lambda gone, name=dataset["name"]: set_access(google, live, name, set(), gone))
-    known = {a["email"] for a in desired.accounts}
-    for email in live.accounts:
-        if email not in known and desired.owns_member("serviceAccount:" + email):
-            # After its roles: a policy may not name an account that is gone.
-            found.append(Change(phases.ACCOUNT_REMOVAL, "delete", "account", email.partition("@")[0],
-                                lambda email=email: google.request(
-                                    "DELETE", "iam", f"v1/projects/{desired.project}/serviceAccounts/{email}")))
+    for kind, all_live, all_wanted in (("secret", live.secret_grants, desired.secret_grants), ("job", live.job_grants, desired.job_grants)):
+        for name, actual in all_live.items():
+            extra(f"{kind} access", name, actual, all_wanted.get(name, set()), lambda gone, kind=kind, name=name: set_policy(
+                google, live, kind, name, set(), gone))
+    wanted = {d["name"]: d["grants"] for d in desired.datasets}
+    for name, dataset in live.datasets.items():
+        extra("dataset access", name, dataset_grants(dataset), wanted.get(name, set()),
+              lambda gone, name=name: set_access(google, live, name, set(), gone))
+    # After what has them: a policy may not name an account that is gone.
+    known, roles = {a["email"] for a in desired.accounts}, {r["id"] for r in desired.custom_roles}
+    found += [Change(phases.ACCOUNT_REMOVAL, "delete", "account", email.partition("@")[0], lambda email=email: google.request(
+        "DELETE", "iam", f"v1/projects/{desired.project}/serviceAccounts/{email}"))
+        for email in live.accounts if email not in known and "serviceAccount:" + email in ours]
+    found += [Change(phases.ACCOUNT_REMOVAL, "delete", "custom role", name, lambda name=name: google.request(
+        "DELETE", "iam", f"v1/projects/{desired.project}/roles/{name}"))
+        for name, role in live.roles.items() if name not in roles and desired.owns_role(name) and not role.get("deleted")
+        and ownership.of_role(desired, role)]
     return found

@@ -7,7 +7,8 @@ from typing import Callable
 from .google import GoogleError
 
 # Later phases need what earlier ones made; within a phase nothing needs another.
-ACCOUNTS, ACCESS, JOBS, JOB_ACCESS, TRIGGERS, ALERTS, TRIGGER_REMOVAL, JOB_REMOVAL, REMOVAL, ACCOUNT_REMOVAL = range(10)
+(ACCOUNTS, ACCESS, JOBS, JOB_ACCESS, TRIGGERS, CHANNELS, ALERTS,
+ TRIGGER_REMOVAL, JOB_REMOVAL, REMOVAL, ACCOUNT_REMOVAL) = range(11)
 
 
 @dataclasses.dataclass
@@ -25,31 +26,61 @@ class Change:
         return f"{self.kind} {self.name}"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped it. What was `running` then may or may not have been made."""
+
+    def __init__(self, running):
+        super().__init__()
+        self.running = running
+
+
 def make(changes, report):
     """Makes all changes in order, several at once where they are independent. Returns the failures and what was left out.
 
     What needs something that failed is left out; the rest is still made, and a later run completes it.
     """
-    failed, skipped, blocked, all_blocked = [], [], set(), False
+    made, running = Outcome(), {}
+
+    def apply(change):
+        running[id(change)] = change
+        change.apply()
+        del running[id(change)]
+
     # gcloud keeps a processor busy for most of its second.
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+    pool = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)))
+    try:
         for phase in range(ACCOUNT_REMOVAL + 1):
             waiting = []
             for change in (c for c in changes if c.phase == phase):
-                removal = phase >= TRIGGER_REMOVAL and failed
-                needs = phase != ALERTS and (all_blocked or bool(blocked & change.jobs) or (blocked and not change.jobs))
-                if removal or needs:
-                    skipped.append(change)
+                if made.blocks(change):
+                    made.skipped.append(change)
                     report(change, "left out")
                 else:
-                    waiting.append((change, pool.submit(change.apply)))
+                    waiting.append((change, pool.submit(apply, change)))
             for change, future in waiting:
                 try:
                     future.result()
                     report(change, "done")
                 except GoogleError as error:
-                    failed.append((change, error))
+                    running.pop(id(change), None)
+                    made.failed.append((change, error))
                     report(change, "failed", str(error))
-                    blocked |= change.jobs
-                    all_blocked = all_blocked or (not change.jobs and phase != ALERTS)
-    return failed, skipped
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise Interrupted(list(running.values())) from None
+    pool.shutdown()
+    return made.failed, made.skipped
+
+
+class Outcome:
+    def __init__(self):
+        self.failed, self.skipped = [], []
+
+    def blocks(self, change):
+        """Whether a change needs one that has failed. Alerts need their channels, and nothing needs either of them."""
+        if change.phase in (CHANNELS, ALERTS):
+            return change.phase == ALERTS and any(c.phase == CHANNELS for c, _ in self.failed)
+        failed = [c for c, _ in self.failed if c.phase not in (CHANNELS, ALERTS)]
+        if change.phase >= TRIGGER_REMOVAL or not change.jobs:
+            return bool(failed)
+        return any(not c.jobs or c.jobs & change.jobs for c in failed)

@@ -4,23 +4,26 @@ import sys
 import time
 
 from . import change, preflight
-from .desired import Desired
+from .desired import USAGE, Desired
 from .google import Google, GoogleError
 from .live import Live
-from .output import colour, number, show_change, table
+from .output import answer, colour, number, show_change, table
 from .plan import Plan
 
-DONE, FAILED, MISSING, UNCONFIRMED, USAGE = 0, 1, 2, 3, 64
+DONE, FAILED, MISSING, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
+    def __init__(self, **settings):
+        super().__init__(add_help=False, allow_abbrev=False, **settings)
+
     def error(self, message):
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
 def arguments():
-    parser = Parser(prog="scripts/create-all-jobs.sh", add_help=False)
+    parser = Parser(prog="scripts/create-all-jobs.sh")
     parser.add_argument("environment")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--only", metavar="JOB")
@@ -51,17 +54,28 @@ def main():
             print(f"  - {problem}\n      {advice}", file=sys.stderr)
         return MISSING
     plan = Plan(google, desired, Live(google, desired), options.prune)
-    show(plan, google)
-    code = DONE if not plan.conflicts else FAILED
+    absent = preflight.missing_images(google, desired)
+    show(plan)
+    code = FAILED if plan.conflicts else MISSING if absent else DONE
     if plan.changes and not options.dry_run:
-        code = confirm(options, desired, plan) or apply(plan) or code
+        code = confirm(options, desired, plan) or apply(google, plan) or code
     elif plan.changes:
         print(f"Dry run: {number(len(plan.changes), 'change')} would be made.")
+    if absent:
+        say_missing(desired, absent)
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
     return code
 
 
-def show(plan, google):
+def say_missing(desired, images):
+    print(colour(f"{len(images)} of {number(len(desired.jobs), 'image')} missing: these jobs cannot run before they are there, "
+                 "whatever their triggers do:", "31"), file=sys.stderr)
+    for image in images:
+        print(f"  - {image}", file=sys.stderr)
+    print(f"      scripts/build-images.sh {desired.environment} --push, then this command again", file=sys.stderr)
+
+
+def show(plan):
     desired = plan.desired
     for item in plan.changes:
         show_change(item)
@@ -72,12 +86,11 @@ def show(plan, google):
         print("  ? not in jobs.yaml; --prune removes:")
         for item in plan.orphans:
             print(f"      {item.title}" + (f" ({'; '.join(item.details)})" if item.details else ""))
+    if plan.foreign:
+        print("  ? not ours; left alone:")
+        print("\n".join(f"      {line}" for line in plan.foreign))
     for conflict in plan.conflicts:
         print(colour(f"  ! {conflict}", "31"))
-    absent = preflight.missing_images(google, desired) or []
-    if absent:
-        print(colour(f"  ! {len(absent)} of {len(desired.jobs)} images are not in {desired.index['images']}: "
-                     f"scripts/build-images.sh {desired.environment} --push", "33"))
     if desired.alerts and not desired.index["alert_emails"]:
         print("  ! alerts notify nobody: jobs.yaml has no alert_emails")
     if not plan.changes:
@@ -92,13 +105,13 @@ def confirm(options, desired, plan):
         print(f"{desired.environment} asks before it changes: run in a terminal, or with --yes", file=sys.stderr)
         return UNCONFIRMED
     asked = desired.environment if desired.index["confirm"] else "yes"
-    if input(f"Make {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to go on: ").strip() == asked:
+    if answer(f"Make {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to go on: ") == asked:
         return None
     print("Nothing was changed.")
     return UNCONFIRMED
 
 
-def apply(plan):
+def apply(google, plan):
     """Makes the changes and prints what became of each job."""
     print(f"Making {number(len(plan.changes), 'change')} ...", flush=True)
     words = {"done": "32", "failed": "31", "left out": "33"}
@@ -108,7 +121,14 @@ def apply(plan):
         line = f"  {past} {item.title}" if outcome == "done" else f"  {outcome}: {item.action} {item.title}"
         print(colour(line, words[outcome]) + (f": {message}" if message else ""), flush=True)
 
-    failed, skipped = change.make(plan.changes, report)
+    try:
+        failed, skipped = change.make(plan.changes, report)
+    except change.Interrupted as stop:
+        google.stopping.set()
+        print("\nstopped; run the same command again to complete it", file=sys.stderr)
+        if stop.running:
+            print("these were being made, and may have been:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
+        return INTERRUPTED
     bad, left = {id(c) for c, _ in failed}, {id(c) for c in skipped}
     print()
     rows = []
@@ -132,8 +152,8 @@ def run():
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        print("\nstopped; run the same command again to complete it", file=sys.stderr)
-        sys.exit(130)
+        print("\nstopped; nothing was changed", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

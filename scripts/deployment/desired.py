@@ -1,7 +1,9 @@
 """What deploy/generated/<environment> asks for."""
 import json
 import pathlib
+import sys
 
+USAGE = 64
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -12,7 +14,8 @@ class Desired:
         self.folder = root / "deploy" / "generated" / environment
         if not (self.folder / "deployment.json").is_file():
             names = sorted(p.parent.name for p in (root / "deploy" / "generated").glob("*/deployment.json"))
-            raise SystemExit(f"there is no environment {environment}; jobs.yaml has: {', '.join(names) or 'none'}")
+            print(f"there is no environment {environment}; jobs.yaml has: {', '.join(names) or 'none'}", file=sys.stderr)
+            raise SystemExit(USAGE)
         index, iam = self._read("deployment.json"), self._read("iam.json")
         self.environment, self.project, self.region = index["environment"], index["project"], index["region"]
         self.index, self.only = index, only
@@ -20,14 +23,16 @@ class Desired:
         names = {job["name"] for job in self.jobs}
         self.triggers = {job["trigger"]: self._read(f"triggers/{job['trigger']}.json") for job in self.jobs if job["trigger"]}
         members = {f"serviceAccount:{job['deployed']['service account']}" for job in self.jobs}
-        trigger_account = next(a for a in iam["accounts"] if a["id"] == index["account_prefix"] + "trigger")
-        members.add("serviceAccount:" + trigger_account["email"])
+        self.trigger_account = next(a["email"] for a in iam["accounts"] if a["id"] == index["account_prefix"] + "trigger")
+        members.add("serviceAccount:" + self.trigger_account)
         self.accounts = [a for a in iam["accounts"] if "serviceAccount:" + a["email"] in members]
         self.custom_roles = iam["custom_roles"]
         self.project_grants = grants(iam["project"], members)
         self.datasets = [{**d, "grants": grants(d["bindings"], members)} for d in iam["datasets"]]
         self.secret_grants = {s["name"]: grants(s["bindings"], members) for s in iam["secrets"]}
-        self.job_grants = {j["name"]: grants(j["bindings"], members) for j in iam["jobs"] if j["name"] in names}
+        # Nobody may start a job without a trigger, except people who may start any.
+        self.job_grants = {name: set() for name in names} | {
+            j["name"]: grants(j["bindings"], members) for j in iam["jobs"] if j["name"] in names}
         self.alerts = self._alerts()
         self.secrets = sorted({s.split(":")[0] for job in self.jobs for s in job["deployed"]["secrets"].values()})
 
@@ -49,11 +54,9 @@ class Desired:
         others = [p for p in self.index[f"foreign_{prefixes}es"] if p.startswith(mine)]
         return name.startswith(mine) and not any(name.startswith(p) for p in others)
 
-    def owns_member(self, member):
-        kind, _, email = member.partition(":")
-        account, _, domain = email.partition("@")
-        return (kind == "serviceAccount" and domain == f"{self.project}.iam.gserviceaccount.com"
-                and self.owns(account, "account_prefix"))
+    def owns_role(self, name):
+        """The same for custom roles, whose ids have no dashes."""
+        return self.owns(name.replace("_", "-"))
 
 
 def grants(bindings, members):

@@ -5,10 +5,15 @@ PATH = "apis/run.googleapis.com/v1/namespaces/{project}/executions"
 
 
 def recent(google, desired, job, count):
-    """The last executions of a deployed job, newest first."""
-    reply = google.get("run", PATH.format(project=desired.project), desired.region,
-                       labelSelector=f"run.googleapis.com/job={job}", limit=count)
-    return sorted(map(Execution, reply.get("items", [])), key=lambda e: e.created, reverse=True)
+    """The last executions of a deployed job, newest first. The service promises no order, so all that it keeps are read."""
+    items, place = [], None
+    while True:
+        reply = google.get("run", PATH.format(project=desired.project), desired.region,
+                           **{"labelSelector": f"run.googleapis.com/job={job}", "limit": 500, "continue": place})
+        items += reply.get("items", [])
+        place = reply.get("metadata", {}).get("continue")
+        if not place:
+            return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)[:count]
 
 
 def one(google, desired, name):
@@ -34,7 +39,8 @@ class Execution:
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))
         self.message = self.done.get("message", "")
-        self.tasks = resource.get("spec", {}).get("taskCount", 1)
+        # Each attempt of a task writes a summary of its own.
+        self.attempts = resource.get("spec", {}).get("taskCount", 1) + status.get("retriedCount", 0)
 
     @property
     def status(self):

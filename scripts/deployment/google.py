@@ -4,7 +4,6 @@ import shutil
 import ssl
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,21 +17,41 @@ class GoogleError(Exception):
         self.status = status
         self.reason = reason
 
+    @property
+    def is_passing(self):
+        """Whether it may be over soon: no answer, too many requests, or a service in trouble."""
+        return self.status in (0, 429, 500, 502, 503, 504)
+
 
 class Google:
     """Reads and gives access over REST, deploys through gcloud. `calls` counts gcloud's processes and our own requests."""
 
-    def __init__(self, project, sleep=time.sleep):
+    def __init__(self, project):
         self.project = project
-        self.sleep = sleep
         self.calls = {"gcloud": 0, "requests": 0}
-        self._lock = threading.Lock()
-        # The token goes from gcloud to memory and from there into a header, never to a file or a command line.
-        helper = json.loads(self.gcloud("config", "config-helper", "--min-expiry=600s", "--format=json", local=True))
+        self.stopping = threading.Event()
+        self._lock, self._signing_in = threading.Lock(), threading.Lock()
+        helper = self._sign_in("--min-expiry=600s")
         self.settings = helper["configuration"]["properties"]
         self.account = self.settings.get("core", {}).get("account", "")
-        self._token = helper["credential"]["access_token"]
         self._opener = urllib.request.build_opener(*self._handlers())
+
+    def sleep(self, seconds):
+        """Waits, and not a moment longer once `stopping` is set."""
+        if self.stopping.wait(seconds):
+            raise GoogleError("stopped")
+
+    def _sign_in(self, *how):
+        """The token goes from gcloud to memory and from there into a header, never to a file or a command line."""
+        helper = json.loads(self.gcloud("config", "config-helper", *how, "--format=json", local=True))
+        self._token = helper["credential"]["access_token"]
+        return helper
+
+    def _renew(self, refused):
+        """A new token, unless another thread has fetched one already."""
+        with self._signing_in:
+            if self._token == refused:
+                self._sign_in("--force-auth-refresh")
 
     # ---------------------------------------------------------------- gcloud
     def gcloud(self, *arguments, local=False):
@@ -62,18 +81,23 @@ class Google:
                 return items
 
     def request(self, method, service, path, body=None, region=None, query=None, headers=None, repeatable=False):
-        """One request; repeated after a passing failure where repeating is harmless."""
+        """One request; repeated after a passing failure where repeating is harmless, and once with a new token."""
         url = self.url(service, path, region, query or {})
         repeats = method != "POST" or repeatable
-        for attempt in range(5):
+        attempts, renewed = 1, False
+        while True:
+            token = self._token
             try:
-                return self._send(method, url, body, headers or {})
+                return self._send(method, url, token, body, headers or {})
             except GoogleError as error:
-                passing = error.status in (0, 429, 500, 502, 503, 504)
-                if not (repeats and passing) or attempt == 4:
+                if error.status == 401 and not renewed:
+                    renewed = True
+                    self._renew(token)
+                    continue
+                if not (repeats and error.is_passing) or attempts == 5:
                     raise
-                self.sleep(0.5 * 2**attempt)
-        raise AssertionError("unreachable")
+                self.sleep(0.5 * 2 ** (attempts - 1))
+                attempts += 1
 
     def url(self, service, path, region, query):
         domain = self.settings.get("core", {}).get("universe_domain") or "googleapis.com"
@@ -83,11 +107,12 @@ class Google:
         text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
         return urllib.parse.urlunsplit((parts.scheme, host, "/" + urllib.parse.quote(path, safe="/:@"), text, ""))
 
-    def _send(self, method, url, body, headers):
+    def _send(self, method, url, token, body, headers):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method, headers={
-            "Authorization": f"Bearer {self._token}", "Content-Type": "application/json",
-            "User-Agent": "scheduler-jobs-deployment", **headers})
+            "Authorization": f"Bearer {token}", "Content-Type": "application/json",
+            # Whose services and quota: without it those of gcloud's own project, which some services refuse.
+            "X-Goog-User-Project": self.project, "User-Agent": "scheduler-jobs-deployment", **headers})
         with self._lock:
             self.calls["requests"] += 1
         try:

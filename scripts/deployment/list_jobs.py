@@ -3,7 +3,7 @@ import json
 import sys
 
 from . import page
-from .create_all_jobs import FAILED, Parser
+from .create_all_jobs import FAILED, INTERRUPTED, Parser
 from .desired import Desired
 from .google import Google, GoogleError
 from .output import colour, spoken, table
@@ -11,7 +11,7 @@ from .overview import Overview
 
 
 def arguments():
-    parser = Parser(prog="scripts/list-jobs.sh", add_help=False)
+    parser = Parser(prog="scripts/list-jobs.sh")
     parser.add_argument("environment")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true")
@@ -52,6 +52,11 @@ def show(overview):
     if overview.orphans:
         print(colour("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
         print("\n".join(f"  {line}" for line in overview.orphans))
+    if overview.foreign:
+        print(colour("\nNot ours:", "33") + " (nothing removes it)")
+        print("\n".join(f"  {line}" for line in overview.foreign))
+    if overview.access_refusal:
+        print(f"\nAccess was not compared: {overview.access_refusal}")
 
 
 def upcoming(state):
@@ -70,6 +75,8 @@ def run():
     except (GoogleError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

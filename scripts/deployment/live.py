@@ -1,47 +1,76 @@
 """What is deployed."""
 from concurrent.futures import ThreadPoolExecutor
 
+from . import ownership
 from .google import GoogleError
 
 CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
 
 
 class Live:
-    """The state of the project as far as it concerns this deployment, read all at once."""
+    """The state of the project as far as it concerns this deployment, read all at once.
 
-    def __init__(self, google, desired, with_access=True):
-        self.google, self.desired = google, desired
-        project, region = desired.project, desired.region
-        parent = f"v1/projects/{project}"
+    Who may not read policies gets the rest where `tolerant` says so; `access_refusal` then has the reason.
+    """
+
+    def __init__(self, google, desired, tolerant=False):
+        self.google, self.desired, self.access_refusal = google, desired, ""
         with ThreadPoolExecutor(8) as pool:
-            jobs = pool.submit(google.get, "run", f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
-            triggers = pool.submit(google.pages, "cloudscheduler", f"{parent}/locations/{region}/jobs", "jobs", pageSize=500)
-            alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
-            channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
-                                   "notificationChannels") if desired.index["alert_emails"] else None
-            if with_access:
-                accounts = pool.submit(google.pages, "iam", f"{parent}/serviceAccounts", "accounts", pageSize=100)
-                roles = pool.submit(google.pages, "iam", f"{parent}/roles", "roles", view="FULL", showDeleted="true",
-                                    pageSize=300)
-                policy = pool.submit(self.policy, "project", project)
-                datasets = {d["name"]: pool.submit(self.dataset, d["name"]) for d in desired.datasets}
-                secrets = {s: pool.submit(self.policy, "secret", s) for s in desired.secrets}
-            self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
-            self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
-            self.alerts = [a for a in alerts.result() if self._is_ours(a)]
-            self.channels = [c for c in channels.result() if self._is_ours(c)] if channels else []
-            if with_access:
-                policies = {n: pool.submit(self.policy, "job", n) for n in desired.job_grants if n in self.jobs}
-                self.accounts = {a["email"]: a for a in accounts.result()}
-                self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
-                self.project_grants = granted(policy.result())
-                self.datasets = {n: f.result() for n, f in datasets.items()}
-                self.secret_grants = {n: granted(f.result()) for n, f in secrets.items()}
-                self.job_grants = {n: granted(f.result()) for n, f in policies.items()}
+            self._read_deployed(pool)
+            try:
+                self._read_access(pool)
+            except GoogleError as error:
+                if error.status != 403 or not tolerant:
+                    raise
+                self.access_refusal = str(error)
 
-    def _is_ours(self, thing):
-        labels = thing.get("userLabels", {})
-        return labels.get("managed-by") == "scheduler-jobs" and labels.get("environment") == self.desired.environment
+    def _read_deployed(self, pool):
+        google, project, region = self.google, self.desired.project, self.desired.region
+        jobs = pool.submit(google.get, "run", f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
+        triggers = pool.submit(google.pages, "cloudscheduler", f"v1/projects/{project}/locations/{region}/jobs", "jobs", pageSize=500)
+        alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
+        channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
+                               "notificationChannels") if self.desired.index["alert_emails"] else None
+        self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
+        self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
+        self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
+        self.channels = [c for c in channels.result() if ownership.of_alert(self.desired, c)] if channels else []
+
+    def _read_access(self, pool):
+        google, desired, parent = self.google, self.desired, f"v1/projects/{self.desired.project}"
+        accounts = pool.submit(google.pages, "iam", f"{parent}/serviceAccounts", "accounts", pageSize=100)
+        roles = pool.submit(google.pages, "iam", f"{parent}/roles", "roles", view="FULL", showDeleted="true", pageSize=300)
+        policy = pool.submit(self.policy, "project", desired.project)
+        left = pool.submit(self._left_datasets)
+        secrets = pool.submit(self._secret_names)
+        jobs = {n: pool.submit(self.policy, "job", n) for n in desired.job_grants if n in self.jobs}
+        secrets = {s: pool.submit(self.policy, "secret", s) for s in secrets.result()}
+        datasets = {n: pool.submit(self.dataset, n) for n in [d["name"] for d in desired.datasets] + left.result()}
+        self.accounts = {a["email"]: a for a in accounts.result()}
+        self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
+        self.project_grants = granted(policy.result())
+        self.datasets = {n: f.result() for n, f in datasets.items()}
+        self.secret_grants = {n: granted(f.result()) for n, f in secrets.items()}
+        self.job_grants = {n: granted(f.result()) for n, f in jobs.items()}
+
+    def _secret_names(self):
+        """Those of jobs.yaml, and those that are named as ours are: a job may have left its access to one."""
+        if self.desired.only:
+            return self.desired.secrets
+        found = self.google.pages("secretmanager", f"v1/projects/{self.desired.project}/secrets", "secrets", pageSize=1000)
+        names = {s["name"].split("/")[-1] for s in found}
+        return sorted(set(self.desired.secrets) | {n for n in names if n.endswith(f"-{self.desired.environment}")})
+
+    def _left_datasets(self):
+        """Datasets that were made for these jobs, not for a customer, and are no longer in jobs.yaml."""
+        if self.desired.only:
+            return []
+        found = self.google.pages("bigquery", f"bigquery/v2/projects/{self.desired.project}/datasets", "datasets",
+                                  filter=f"labels.managed_by:{ownership.MARK}", maxResults=1000)
+        known = {d["name"] for d in self.desired.datasets}
+        ours = [d["datasetReference"]["datasetId"] for d in found
+                if d.get("labels", {}).get("managed_by") == ownership.MARK and "org_slug" not in d["labels"]]
+        return [name for name in ours if name not in known]
 
     def place(self, kind, name):
         """Where the IAM policy of the project, a secret or a job is: service, path and region."""

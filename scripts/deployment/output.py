@@ -11,6 +11,15 @@ def colour(text, code):
     return f"\033[{code}m{text}\033[0m" if coloured() else text
 
 
+def answer(question):
+    """What somebody types; nothing when they close the input."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        print()
+        return ""
+
+
 SIGNS = {"create": ("+", "32"), "update": ("~", "33"), "delete": ("-", "31")}
 
 

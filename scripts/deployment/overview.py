@@ -16,6 +16,7 @@ class JobState:
     def __init__(self, job, live, plan, history, now):
         self.job, self.history, self.now = job, history, now
         self.is_deployed = job["name"] in live.jobs
+        self.created = instant(live.jobs[job["name"]]["metadata"].get("creationTimestamp")) if self.is_deployed else None
         trigger = live.triggers.get(job["trigger"]) or {}
         self.is_paused = trigger.get("state") == "PAUSED"
         self.next_run = instant(trigger.get("scheduleTime")) if trigger and not self.is_paused else None
@@ -26,11 +27,10 @@ class JobState:
 
     @property
     def is_overdue(self):
-        """No success within one and a half times the longest time between two runs, as its alert sees it."""
+        """No success within one and a half times the longest time between two runs; a new job has that long for its first."""
         gap = self.job["longest_gap_seconds"]
-        if not gap or not self.is_deployed:
-            return False
-        return not self.last_success or (self.now - self.last_success).total_seconds() > 1.5 * gap
+        since = self.last_success or self.created
+        return bool(gap and since) and (self.now - since).total_seconds() > 1.5 * gap
 
     @property
     def status(self):
@@ -51,7 +51,7 @@ class JobState:
 class Overview:
     def __init__(self, google, desired):
         self.desired, self.now = desired, dt.datetime.now(dt.timezone.utc)
-        live = Live(google, desired)
+        live = Live(google, desired, tolerant=True)
         self.plan = Plan(google, desired, live)
         with ThreadPoolExecutor(8) as pool:
             histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
@@ -61,10 +61,11 @@ class Overview:
         self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
                             for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
+        self.foreign, self.access_refusal = self.plan.foreign, live.access_refusal
 
     def json(self):
         return {
             "environment": self.desired.environment, "project": self.desired.project, "region": self.desired.region,
             "time": stamp(self.now), "jobs": [j.json() for j in self.jobs], "differences": self.differences,
-            "orphans": self.orphans,
+            "orphans": self.orphans, "foreign": self.foreign, "access_compared": not self.access_refusal,
         }

@@ -20,7 +20,9 @@ def html(overview):
         card(sum(s.is_overdue for s in jobs), "overdue", "warn"),
         card(sum(bool(s.drift) for s in jobs) + len(overview.differences), "different from jobs.yaml", "warn"),
     ]
-    sections = [section("Different from jobs.yaml", overview.differences), section("Not in jobs.yaml", overview.orphans)]
+    sections = [section("Different from jobs.yaml", overview.differences), section("Not in jobs.yaml", overview.orphans),
+                section("Not ours", overview.foreign),
+                section("Not compared", [f"access: {overview.access_refusal}"] if overview.access_refusal else [])]
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{text(title)}</title><style>{style}</style></head><body><main>

@@ -1,22 +1,23 @@
 """What differs between jobs.yaml and the project, and the changes that mend it."""
-from . import access, resources
+from . import access, ownership, resources
 
 
 class Plan:
-    """`changes` are made, `orphans` only with --prune, `conflicts` never."""
+    """`changes` are made, `orphans` only with --prune, `conflicts` and what is `foreign` never."""
 
     def __init__(self, google, desired, live, prune=False):
         self.desired, self.live = desired, live
-        parts = [
+        around = [] if live.access_refusal else [
             access.accounts(google, desired, live), access.custom_roles(google, desired, live),
             access.datasets(google, desired, live), access.project(google, desired, live),
-            access.secrets(google, desired, live), resources.jobs(google, desired, live),
-            access.jobs(google, desired, live), resources.triggers(google, desired, live),
-            resources.channels(google, desired, live), resources.alerts(google, desired, live),
-        ]
-        self.changes = [c for part in parts for c in part]
-        self.conflicts = access.conflicts(desired, live)
-        orphans = [] if desired.only else access.orphans(google, desired, live) + resources.orphans(google, desired, live)
+            access.secrets(google, desired, live), access.jobs(google, desired, live)]
+        deployed = [resources.jobs(google, desired, live), resources.triggers(google, desired, live),
+                    resources.channels(google, desired, live), resources.alerts(google, desired, live)]
+        self.changes = [c for part in around + deployed for c in part]
+        self.conflicts = [] if live.access_refusal else access.conflicts(desired, live)
+        orphans = [] if desired.only or live.access_refusal else access.orphans(google, desired, live)
+        orphans += [] if desired.only else resources.orphans(google, desired, live)
+        self.foreign = [] if desired.only else ownership.foreign(desired, live)
         self.orphans = [] if prune else orphans
         self.changes += orphans if prune else []
         self.changes.sort(key=lambda c: c.phase)

@@ -32,11 +32,15 @@ def set_access(google, live, name, add, remove):
     def once():
         dataset = live.dataset(name)
         entries = [e for e in dataset.get("access", []) if not dataset_grants({"access": [e]}) & remove]
-        entries += [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(add)]
+        entries += access_entries(add)
         google.request("PATCH", "bigquery", f"bigquery/v2/projects/{google.project}/datasets/{name}",
                        body={"access": entries}, headers={"If-Match": dataset["etag"]})
 
     patiently(google, once)
+
+
+def access_entries(pairs):
+    return [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(pairs)]
 
 
 # What a service says while it does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal

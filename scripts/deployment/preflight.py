@@ -50,17 +50,17 @@ def advice(desired, name, problem):
 
 
 def missing_images(google, desired):
-    """The images that are not in the repository; `None` where it cannot be told."""
+    """The images that are not in the repository; none where it cannot be told, as for registries of others."""
     host, _, path = desired.index["images"].partition("/")
     location, is_registry, _ = host.partition("-docker.pkg.dev")
     if not is_registry or path.count("/") != 1:
-        return None
+        return []
     project, repository = path.split("/")
     try:
         images = google.pages("artifactregistry",
                               f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
                               "dockerImages", pageSize=1000)
     except GoogleError as error:
-        return [job["deployed"]["image"] for job in desired.jobs] if error.status == 404 else None
+        return [job["deployed"]["image"] for job in desired.jobs] if error.status == 404 else []
     there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
     return [job["deployed"]["image"] for job in desired.jobs if job["deployed"]["image"] not in there]

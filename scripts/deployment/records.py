@@ -62,7 +62,13 @@ def job_differences(wanted, job):
         lines.append("containers: several -> one")
     if job["spec"]["template"]["spec"]["template"]["spec"]["containers"][0].get("command"):
         lines.append("command: set -> the image's own")
-    return lines
+    return lines + not_ready(job)
+
+
+def not_ready(job):
+    """Why a job that is stored cannot be run, such as an image that is not there."""
+    ready = next((c for c in job.get("status", {}).get("conditions", []) if c.get("type") == "Ready"), {})
+    return [f"not ready: {ready.get('message') or ready.get('reason', '')}"] if ready.get("status") == "False" else []
 
 
 def map_differences(key, wanted, actual):

@@ -1,5 +1,6 @@
 """Jobs, triggers, notification channels and alert policies."""
 from . import change as phases
+from . import ownership
 from .access import already
 from .change import Change
 from .policies import patiently
@@ -63,8 +64,8 @@ def channels(google, desired, live):
             continue
         body = {"type": "email", "displayName": f"Scheduler jobs ({desired.environment}): {email}",
                 "labels": {"email_address": email},
-                "userLabels": {"managed-by": "scheduler-jobs", "environment": desired.environment}}
-        yield Change(phases.ACCOUNTS, "create", "notification channel", email, lambda body=body: live.channels.append(
+                "userLabels": {"managed-by": ownership.MARK, "environment": desired.environment}}
+        yield Change(phases.CHANNELS, "create", "notification channel", email, lambda body=body: live.channels.append(
             google.request("POST", "monitoring", f"v3/projects/{desired.project}/notificationChannels", body=body)))
 
 
@@ -93,7 +94,8 @@ def alerts(google, desired, live):
 def with_channels(document, desired, live):
     """Without alert_emails the policy's channels are left to whoever set them."""
     emails = desired.index["alert_emails"]
-    return document | ({"notificationChannels": [channel_of(e, live.channels) for e in emails]} if emails else {})
+    found = [channel for channel in (channel_of(e, live.channels) for e in emails) if channel]
+    return document | ({"notificationChannels": found} if found else {})
 
 
 def patch_alert(google, document, there):
@@ -104,18 +106,15 @@ def patch_alert(google, document, there):
 
 
 def orphans(google, desired, live):
-    """Jobs, triggers and alerts of this environment that jobs.yaml does not have."""
+    """Jobs, triggers and alerts of ours that jobs.yaml does not have."""
     found, region = [], desired.region
     wanted = {j["name"] for j in desired.jobs}
-    for name, job in live.jobs.items():
-        if name not in wanted and desired.owns(name):
-            ours = job["metadata"].get("labels", {}).get("managed-by") == "scheduler-jobs"
-            found.append(Change(phases.JOB_REMOVAL, "delete", "job", name, details=[] if ours else ["made by someone else"],
-                                apply=lambda name=name: google.gcloud("run", "jobs", "delete", name, f"--region={region}")))
-    for name in live.triggers:
-        if name not in desired.triggers and desired.owns(name):
-            found.append(Change(phases.TRIGGER_REMOVAL, "delete", "trigger", name, lambda name=name: google.gcloud(
-                "scheduler", "jobs", "delete", name, f"--location={region}")))
+    found += [Change(phases.JOB_REMOVAL, "delete", "job", name, lambda name=name: google.gcloud(
+        "run", "jobs", "delete", name, f"--region={region}"))
+        for name, job in live.jobs.items() if name not in wanted and ownership.of_job(desired, job)]
+    found += [Change(phases.TRIGGER_REMOVAL, "delete", "trigger", name, lambda name=name: google.gcloud(
+        "scheduler", "jobs", "delete", name, f"--location={region}"))
+        for name, trigger in live.triggers.items() if name not in desired.triggers and ownership.of_trigger(desired, live, trigger)]
     seen = set()
     for policy in live.alerts:
         name = policy["userLabels"].get("alert", "")

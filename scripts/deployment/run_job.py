@@ -4,10 +4,10 @@ import sys
 import time
 
 from . import executions, logs, names
-from .create_all_jobs import FAILED, UNCONFIRMED, USAGE, Parser
-from .desired import Desired
+from .create_all_jobs import FAILED, INTERRUPTED, UNCONFIRMED, Parser
+from .desired import USAGE, Desired
 from .google import Google, GoogleError
-from .output import colour, spoken
+from .output import answer, colour, spoken
 
 STOPPED = 75  # as the jobs themselves say it
 
@@ -16,7 +16,7 @@ def arguments():
     own, separator, rest = sys.argv[1:], "--" in sys.argv, []
     if separator:
         own, rest = own[:own.index("--")], own[own.index("--") + 1:]
-    parser = Parser(prog="scripts/run-job.sh", add_help=False)
+    parser = Parser(prog="scripts/run-job.sh")
     parser.add_argument("environment")
     parser.add_argument("job")
     how = parser.add_mutually_exclusive_group()
@@ -34,7 +34,7 @@ def main():
         if not sys.stdin.isatty():
             print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
             return UNCONFIRMED
-        if input(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ").strip() != desired.environment:
+        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ") != desired.environment:
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
@@ -46,9 +46,8 @@ def main():
     try:
         return follow(google, desired, job, execution)
     except KeyboardInterrupt:
-        print(f"\n{execution.name} goes on. To end it: gcloud run jobs executions cancel {execution.name} "
-              f"--region={desired.region} --project={desired.project}", file=sys.stderr)
-        return 130
+        print(f"\n{goes_on(desired, execution)}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def start(google, desired, job, extra):
@@ -66,29 +65,63 @@ def start(google, desired, job, extra):
 def follow(google, desired, job, execution):
     """Prints the log until the end, and the summary. Returns the exit code."""
     log = logs.ExecutionLog(google, desired, job["name"], execution)
+    warn = Warnings()
     while execution.status == "running":
         google.sleep(2)
-        execution = executions.one(google, desired, execution.name)
-        show(log.new())
-    # Entries arrive some seconds late.
+        try:
+            execution = executions.one(google, desired, execution.name)
+        except GoogleError as error:
+            if not error.is_passing:
+                raise GoogleError(f"{execution.name} can no longer be looked at: {error}\n{goes_on(desired, execution)}") from None
+            warn(f"{execution.name} cannot be looked at, trying on: {error}")
+        show(log, warn)
+    show(log, warn, at_once=True)
+    # Entries arrive some seconds late, that of the container's exit sometimes before the summary.
     deadline = time.monotonic() + 20
-    while len(log.summaries) < execution.tasks and log.exits < execution.tasks and time.monotonic() < deadline:
+    while len(log.summaries) < execution.attempts and not log.is_refused and time.monotonic() < deadline:
         google.sleep(2)
-        show(log.new())
+        show(log, warn)
+        if log.exits >= execution.attempts:
+            deadline = min(deadline, time.monotonic() + 10)
     for summary in log.summaries:
         show_summary(summary)
     took = spoken((execution.completed - execution.created).total_seconds()) if execution.completed else ""
     good = execution.status == "succeeded"
     print(colour(f"{execution.name} {execution.status}", "32" if good else "31") + f" after {took}"
           + ("" if good or not execution.message else f": {execution.message}"))
+    if not log.summaries:
+        print("its summary did not arrive; the log in the console may have it later")
     if good:
         return 0
-    return STOPPED if any(s["status"] == "stopped" for s in log.summaries) else FAILED
+    last = {s.get("task_index", 0): s for s in sorted(log.summaries, key=lambda s: s.get("attempt", 0))}
+    return STOPPED if any(s["status"] == "stopped" for s in last.values()) else FAILED
 
 
-def show(entries):
-    for entry in entries:
-        print(logs.line(entry), flush=True)
+class Warnings:
+    """Says each thing once."""
+
+    def __init__(self):
+        self.said = set()
+
+    def __call__(self, text):
+        if text not in self.said:
+            print(colour(f"warning: {text}", "33"), file=sys.stderr, flush=True)
+        self.said.add(text)
+
+
+def goes_on(desired, execution):
+    return (f"{execution.name} goes on. To end it: gcloud run jobs executions cancel {execution.name} "
+            f"--region={desired.region} --project={desired.project}")
+
+
+def show(log, warn, at_once=False):
+    """New entries of the log. Whether it can be read says nothing about the execution."""
+    try:
+        for entry in log.new(at_once):
+            print(logs.line(entry), flush=True)
+    except GoogleError as error:
+        log.is_refused = not error.is_passing
+        warn(f"the log cannot be read, the execution goes on: {error}")
 
 
 def show_summary(summary):
@@ -108,6 +141,9 @@ def run():
     except GoogleError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing was started, or it goes on: scripts/list-jobs.sh shows it", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 extension JobsFileReader {
-    func environment(_ name: String, _ section: Section) -> EnvironmentDefinition? {
+    func environment(_ name: String, _ section: Section) -> EnvironmentDefinition {
         if !EnvironmentDefinition.names.contains(name) {
             let names = EnvironmentDefinition.names.joined(separator: ", ")
             log.add(section.line, "\(section.name): the jobs know the environments \(names)")
@@ -18,12 +18,12 @@ extension JobsFileReader {
         }
         let paused = section.list("paused")
         let variables = section.map("environment")
-        guard let project, let region, let location, let prefix, let accountPrefix, let images, let tag, let confirm
-        else { return nil }
+        // The environment's own name collides with nothing.
+        let substitute = Located("\(name)-", line: section.line)
         return EnvironmentDefinition(
-            name: name, line: section.line, project: project.value, region: region.value,
-            bigQueryLocation: location.value, prefix: prefix, accountPrefix: accountPrefix, images: images.value,
-            imageTag: tag.value, asksFirst: confirm, alertEmails: emails.map(\.value), paused: paused,
-            environment: variables)
+            name: name, line: section.line, project: project?.value ?? name, region: region?.value ?? name,
+            bigQueryLocation: location?.value ?? "US", prefix: prefix ?? substitute,
+            accountPrefix: accountPrefix ?? substitute, images: images?.value ?? name, imageTag: tag?.value ?? "0",
+            asksFirst: confirm ?? true, alertEmails: emails.map(\.value), paused: paused, environment: variables)
     }
 }

@@ -4,42 +4,35 @@ extension JobsFileReader {
     /// A week, the most that Cloud Run lets a task run.
     private static let timeouts = 60...604_800
 
-    func job(_ section: Section) -> JobDefinition? {
-        let name = section.text("name", Pattern.jobName)
-        let executable = section.text("executable", Pattern.executable)
+    func job(_ section: Section) -> JobDefinition {
+        let nothing = Located("", line: section.line)
+        // A name in a wrong form is still a name: it may be there twice.
+        let name = section.text("name", Pattern.jobName) ?? section.optionalText("name") ?? nothing
+        let executable = section.text("executable", Pattern.executable) ?? nothing
         let purpose = section.text("purpose")
         if let purpose, purpose.value.count > 400 { section.note("purpose", "purpose has more than 400 characters") }
-        let schedule = schedule(section)
-        let timeZone = timeZone(section)
-        let timeout = section.seconds("timeout", in: Self.timeouts)
-        let retries = section.integer("retries", in: 0...10)
-        let size = size(section)
         let tasks = section.integer("tasks", in: 1...10_000)
         let parallelism = section.integer("parallelism", in: 0...10_000)
-        let isExclusive = section.flag("exclusive", default: false)
-        let environment = section.map("environment")
-        let secrets = section.map("secrets")
-        let arguments = section.list("arguments")
-        let roles = roles(section)
-        guard let name, let executable, let purpose, let schedule, let timeZone, let timeout, let retries, let size,
-            let tasks, let parallelism, let isExclusive
-        else { return nil }
         return JobDefinition(
-            name: name.value, line: name.line, executable: executable, purpose: purpose.value, schedule: schedule.cron,
-            timeZone: timeZone, timeoutSeconds: timeout, retries: retries, size: size, tasks: tasks,
-            parallelism: parallelism, isExclusive: isExclusive, environment: environment, secrets: secrets,
-            arguments: arguments, roles: roles)
+            name: name.value, line: name.line, executable: executable, purpose: purpose?.value ?? "",
+            schedule: schedule(section), timeZone: timeZone(section) ?? "Etc/UTC",
+            timeoutSeconds: section.seconds("timeout", in: Self.timeouts) ?? 600,
+            retries: section.integer("retries", in: 0...10) ?? 0, size: size(section) ?? .smallest, tasks: tasks ?? 1,
+            parallelism: tasks == nil ? 1 : parallelism ?? 1,
+            isExclusive: section.flag("exclusive", default: false) ?? false, environment: section.map("environment"),
+            secrets: section.map("secrets"), arguments: section.list("arguments"), roles: roles(section))
     }
 
-    private func schedule(_ section: Section) -> (cron: Cron?, Void)? {
-        guard let text = section.text("schedule") else { return nil }
-        if text.value == "manual" { return (nil, ()) }
+    /// `nil` for a manual job. One that cannot be read counts as one that there is.
+    private func schedule(_ section: Section) -> Cron? {
+        let text = section.text("schedule")
+        if text?.value == "manual" { return nil }
         do {
-            return (try Cron(text.value), ())
+            if let text { return try Cron(text.value) }
         } catch {
-            section.note("schedule", "the schedule \(text.value) \(error)")
-            return nil
+            section.note("schedule", "the schedule \(text?.value ?? "") \(error)")
         }
+        return try? Cron("0 0 * * *")
     }
 
     private func timeZone(_ section: Section) -> String? {

@@ -4,37 +4,18 @@ import Yams
 package struct JobsFileReader {
     let log = ProblemLog()
 
-    package static func read(_ yaml: String) throws(Problems) -> JobsFile {
+    /// - Parameter manifest: the text of `Package.swift`, if its executables are to be compared.
+    ///
+    /// What cannot be read is replaced by something harmless, so that everything else is still checked.
+    package static func read(_ yaml: String, manifest: String? = nil) throws(Problems) -> JobsFile {
         let reader = JobsFileReader()
-        guard let file = reader.file(try root(of: yaml)) else { throw Problems(reader.log.problems) }
+        guard let root = reader.root(of: yaml), let file = reader.file(root) else {
+            throw Problems(reader.log.problems)
+        }
         FileRules(file: file, log: reader.log).check()
+        if let manifest { TargetRules().problems(file, manifest: manifest).forEach(reader.log.add) }
         guard reader.log.problems.isEmpty else { throw Problems(reader.log.problems) }
         return file
-    }
-
-    private static func root(of yaml: String) throws(Problems) -> Node {
-        do {
-            guard let node = try compose(yaml: yaml) else {
-                throw Problems([Problem(line: 1, message: "the file is empty")])
-            }
-            return node
-        } catch let problems as Problems {
-            throw problems
-        } catch {
-            throw Problems([syntaxProblem(error)])
-        }
-    }
-
-    private static func syntaxProblem(_ error: any Error) -> Problem {
-        switch error as? YamlError {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            Problem(line: mark.line, message: "not YAML: \(problem)")
-        case .duplicatedKeysInMapping(let keys, let context):
-            Problem(line: context.mark.line, message: "the key \(keys.joined(separator: ", ")) is there twice")
-        default:
-            Problem(line: 1, message: "not YAML: \(error)")
-        }
     }
 
     private func file(_ root: Node) -> JobsFile? {
@@ -46,7 +27,9 @@ package struct JobsFileReader {
         }
         let jobs = jobs(top, defaults: defaults?.nodes ?? [:])
         let datasets = top.map("datasets").map { (name: $0.name, description: $0.text) }
-        return JobsFile(environments: environments, customRoles: roles, datasets: datasets, jobs: jobs)
+        return JobsFile(
+            environments: environments, customRoles: roles, datasets: datasets,
+            variables: defaults?.map("environment") ?? [], jobs: jobs)
     }
 
     /// The members of a mapping whose keys are names.
@@ -54,6 +37,7 @@ package struct JobsFileReader {
         _ top: Section, _ key: String, _ keys: [String], _ read: (String, Section) -> Value?
     ) -> [Value] {
         guard let found = top.required(key), let all = Section(found.value, key, keys: nil, log: log) else { return [] }
+        if all.keys.isEmpty { log.add(found.line, "\(key) is empty") }
         return all.keys.compactMap { name in
             guard let member = all.node(name) else { return nil }
             guard var section = Section(member.value, "\(key) \(name)", keys: keys, log: log) else { return nil }
@@ -68,10 +52,12 @@ package struct JobsFileReader {
             log.add(found.line, "jobs must be a list")
             return []
         }
+        if list.isEmpty { log.add(found.line, "jobs is empty") }
         return list.enumerated().compactMap { index, node in
             let title = node.mapping?["name"]?.scalar?.string ?? "number \(index + 1)"
             guard var section = Section(node, "job \(title)", keys: JobDefinition.keys, log: log) else { return nil }
-            section.fallback = defaults
+            // Variables are added to those of the defaults; all else replaces them.
+            section.fallback = defaults.filter { $0.key != "environment" }
             return job(section)
         }
     }
@@ -80,7 +66,7 @@ package struct JobsFileReader {
         let title = section.text("title")
         let permissions = section.list("permissions")
         if permissions.isEmpty { log.add(section.line, "\(section.name) lacks permissions") }
-        guard let title else { return nil }
-        return CustomRole(name: name, line: section.line, title: title.value, permissions: permissions.map(\.value))
+        return CustomRole(
+            name: name, line: section.line, title: title?.value ?? "", permissions: permissions.map(\.value))
     }
 }

@@ -6,11 +6,12 @@ struct Pattern: Sendable {
     var lastIsDash: Bool? = false
     /// Continues "... must be".
     var meaning: String
+    var also: @Sendable (String) -> Bool = { _ in true }
 
     func fits(_ text: String) -> Bool {
         guard lengths.contains(text.utf8.count), let head = text.first, first(head) else { return false }
         if let lastIsDash, (text.last == "-") != lastIsDash { return false }
-        return text.dropFirst().allSatisfy(others)
+        return text.dropFirst().allSatisfy(others) && also(text)
     }
 
     static let jobName = Pattern(
@@ -35,7 +36,8 @@ struct Pattern: Sendable {
         meaning: "a repository, such as us-central1-docker.pkg.dev/project/repository")
     static let imageTag = Pattern(
         first: isWord, others: { isWord($0) || $0 == "-" || $0 == "." }, lengths: 1...128, lastIsDash: nil,
-        meaning: "letters, digits, dots, dashes and underscores")
+        meaning: "a version of letters, digits, dots, dashes and underscores, other than latest",
+        also: { $0 != "latest" })
     static let variable = Pattern(
         first: { isWord($0) && !$0.isNumber }, others: isWord, lengths: 1...200, lastIsDash: nil,
         meaning: "letters, digits and underscores")
@@ -50,7 +52,11 @@ struct Pattern: Sendable {
     static let dataset = Pattern(
         first: isWord, others: isWord, lengths: 1...1024, meaning: "letters, digits and underscores")
     static let email = Pattern(
-        first: { $0 != "@" }, others: { !$0.isWhitespace }, lengths: 5...254, meaning: "an e-mail address")
+        first: { $0 != "@" }, others: { !$0.isWhitespace }, lengths: 5...254, meaning: "an e-mail address",
+        also: { text in
+            let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+            return parts.count == 2 && parts[1].split(separator: ".").count >= 2
+        })
 }
 
 @Sendable private func isLower(_ letter: Character) -> Bool { ("a"..."z").contains(letter) }
@@ -69,7 +75,12 @@ extension Section {
     func text(_ key: String, _ pattern: Pattern) -> Located<String>? {
         guard let text = text(key) else { return nil }
         guard pattern.fits(text.value) else {
-            note(key, "\(key) must be \(pattern.meaning), not \(text.value)")
+            let count = text.value.utf8.count
+            note(
+                key,
+                count > pattern.lengths.upperBound
+                    ? "\(key) has \(count) characters, and may have \(pattern.lengths.upperBound)"
+                    : "\(key) must be \(pattern.meaning), not \(text.value)")
             return nil
         }
         return text

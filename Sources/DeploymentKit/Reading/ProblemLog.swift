@@ -2,7 +2,7 @@
 final class ProblemLog {
     private(set) var problems: [Problem] = []
 
-    func add(_ line: Int, _ message: String) {
-        problems.append(Problem(line: line, message: message))
-    }
+    func add(_ line: Int, _ message: String) { add(Problem(line: line, message: message)) }
+
+    func add(_ problem: Problem) { problems.append(problem) }
 }

@@ -1,13 +1,14 @@
 extension FileRules {
     /// Roles that would give a job far more than it needs.
     private static let tooWide: Set<String> = [
-        "roles/owner", "roles/editor", "roles/viewer", "roles/bigquery.admin", "roles/run.admin",
-        "roles/secretmanager.admin", "roles/iam.securityAdmin",
+        "roles/owner", "roles/editor", "roles/viewer", "roles/bigquery.dataOwner",
     ]
     /// Roles that only make sense on a dataset: on the project they reach every customer's data.
-    private static let onDatasetsOnly: Set<String> = [
-        "roles/bigquery.dataOwner", "roles/bigquery.dataEditor", "roles/bigquery.dataViewer",
-    ]
+    private static let onDatasetsOnly: Set<String> = ["roles/bigquery.dataEditor", "roles/bigquery.dataViewer"]
+
+    private static func isTooWide(_ role: String) -> Bool {
+        tooWide.contains(role) || role.lowercased().hasSuffix("admin")
+    }
 
     func checkRoles() {
         for role in file.customRoles { checkCustomRole(role) }
@@ -21,7 +22,7 @@ extension FileRules {
                 }
             }
         }
-        for role in file.customRoles where isComplete && !used.contains(role.name) {
+        for role in file.customRoles where !file.jobs.isEmpty && !used.contains(role.name) {
             log.add(role.line, "custom_roles \(role.name) is not used by any job")
         }
     }
@@ -35,6 +36,9 @@ extension FileRules {
         }
         for permission in role.permissions where permission.split(separator: ".").count != 3 {
             log.add(role.line, "custom_roles \(role.name): \(permission) is no permission, such as bigquery.tables.get")
+        }
+        for permission in role.permissions where permission.hasSuffix(".setIamPolicy") {
+            log.add(role.line, "custom_roles \(role.name): with \(permission) a job could give itself every access")
         }
     }
 
@@ -50,7 +54,7 @@ extension FileRules {
         if !custom, !role.value.hasPrefix("roles/") {
             log.add(
                 role.line, "job \(job.name): \(role.value) is neither roles/... nor one of custom_roles")
-        } else if Self.tooWide.contains(role.value) {
+        } else if Self.isTooWide(role.value) {
             log.add(role.line, "job \(job.name): \(role.value) is wider than any job needs")
         } else if grant.scope == "project", Self.onDatasetsOnly.contains(role.value) {
             log.add(role.line, "job \(job.name): give \(role.value) on a dataset, not on the project")

@@ -2,20 +2,16 @@
 struct FileRules {
     let file: JobsFile
     let log: ProblemLog
-    /// Whether every part could be read: a job that could not is missing here, and nothing follows from that.
-    let isComplete: Bool
 
-    init(file: JobsFile, log: ProblemLog) {
-        self.file = file
-        self.log = log
-        isComplete = log.problems.isEmpty
-    }
+    /// Nothing follows from a name that is wrong itself.
+    var namedJobs: [JobDefinition] { file.jobs.filter { Pattern.jobName.fits($0.name) } }
 
     func check() {
         checkJobNames()
         checkDatasets()
         for environment in file.environments { checkLengths(in: environment) }
         checkCollisions()
+        checkPrefixes()
         checkRoles()
         for job in file.jobs { checkShape(of: job) }
         VariableRules(file: file, log: log).check()
@@ -23,13 +19,13 @@ struct FileRules {
 
     private func checkJobNames() {
         var lines: [String: Int] = [:]
-        for job in file.jobs {
+        for job in file.jobs where !job.name.isEmpty {
             if let first = lines[job.name] {
                 log.add(job.line, "job \(job.name) is there twice, first in line \(first)")
             }
             lines[job.name] = lines[job.name] ?? job.line
         }
-        for environment in file.environments where isComplete {
+        for environment in file.environments {
             for job in environment.paused
             where !file.jobs.contains(where: { $0.name == job.value && $0.schedule != nil }) {
                 log.add(job.line, "environments \(environment.name): paused names \(job.value), which has no schedule")
@@ -44,13 +40,13 @@ struct FileRules {
     }
 
     private func checkLengths(in environment: EnvironmentDefinition) {
-        for job in file.jobs {
+        for job in namedJobs {
             let name = environment.deployedName(job.name)
             if name.utf8.count > 63 {
                 log.add(job.line, "job \(job.name): \(name) in \(environment.name) has more than 63 characters")
             }
         }
-        for job in file.jobs.map(\.name) + [environment.triggerAccount] {
+        for job in namedJobs.map(\.name) + [environment.triggerAccount] {
             let id = environment.accountID(job)
             if !Pattern.account.fits(id) {
                 let line = file.jobs.first { $0.name == job }?.line ?? environment.accountPrefix.line

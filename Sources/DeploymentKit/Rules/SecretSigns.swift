@@ -15,6 +15,7 @@ enum SecretSigns {
     }
 
     static func isValue(_ value: String) -> Bool {
-        beginnings.contains { value.contains($0) }
+        // And a password in a URL, https://user:password@host.
+        beginnings.contains { value.contains($0) } || value.contains(/:\/\/[^\/@\s]*:[^\/\s]+@/)
     }
 }

@@ -5,12 +5,15 @@ package struct TargetRules {
     /// - Parameter manifest: the text of `Package.swift`, where an executable of a job is a line `job("OrgSyncAllJob")`.
     package func problems(_ file: JobsFile, manifest: String) -> [Problem] {
         let targets = self.targets(manifest)
-        let missing = file.jobs.filter { job in !targets.contains { $0.value == job.executable.value } }.map {
+        let known = file.jobs.filter { Pattern.executable.fits($0.executable.value) }
+        let missing = known.filter { job in !targets.contains { $0.value == job.executable.value } }.map {
             Problem(
                 line: $0.executable.line,
                 message: "job \($0.name): Package.swift has no line job(\"\($0.executable.value)\")")
         }
-        let unused = targets.filter { target in !file.jobs.contains { $0.executable.value == target.value } }.map {
+        // Without any job that is said already.
+        let wanted = file.jobs.isEmpty ? [] : targets
+        let unused = wanted.filter { target in !file.jobs.contains { $0.executable.value == target.value } }.map {
             Problem(file: "Package.swift", line: $0.line, message: "no job of jobs.yaml has the executable \($0.value)")
         }
         return missing + unused

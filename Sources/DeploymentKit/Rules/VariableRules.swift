@@ -9,6 +9,7 @@ struct VariableRules {
     ]
 
     func check() {
+        check(file.variables, "defaults")
         for environment in file.environments {
             check(environment.environment, "environments \(environment.name)")
         }

@@ -44,20 +44,28 @@ package struct Cron: Hashable, Sendable {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let pieces = part.split(separator: "/", omittingEmptySubsequences: false)
             let span = try range(pieces[0], field, isStepped: pieces.count > 1)
-            let step = pieces.count > 1 ? Int(pieces[1]) : 1
+            let step = pieces.count > 1 ? number(pieces[1]) : 1
             guard pieces.count <= 2, let step, step > 0 else {
                 throw CronError("has the \(field.name) \(text), where the step is not a positive number")
+            }
+            guard step <= field.range.upperBound else {
+                throw CronError("has the \(field.name) \(text), where the step is beyond \(field.range.upperBound)")
             }
             result.formUnion(stride(from: span.lowerBound, through: span.upperBound, by: step))
         }
         return result
     }
 
+    /// Digits only: `Int` takes a sign too.
+    private static func number(_ text: Substring) -> Int? {
+        text.allSatisfy { ("0"..."9").contains($0) } ? Int(text) : nil
+    }
+
     private static func range(_ text: Substring, _ field: Field, isStepped: Bool) throws(CronError) -> ClosedRange<Int>
     {
         if text == "*" { return field.range }
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-        let numbers = ends.compactMap { Int($0) ?? field.names[$0.uppercased()] }
+        let numbers = ends.compactMap { number($0) ?? field.names[$0.uppercased()] }
         guard numbers.count == ends.count, ends.count <= 2, numbers.allSatisfy(field.range.contains) else {
             let bounds = "\(field.range.lowerBound) to \(field.range.upperBound)"
             throw CronError("has the \(field.name) \(text), which is not within \(bounds)")

@@ -6,7 +6,12 @@ package struct JobsFile: Sendable {
     package var customRoles: [CustomRole]
     /// Datasets that roles are given on, with their descriptions.
     package var datasets: [(name: String, description: Located<String>)]
+    /// Variables that every job has everywhere.
+    package var variables: [(name: String, text: Located<String>)]
     package var jobs: [JobDefinition]
+
+    /// What is allowed, but seldom meant.
+    package var warnings: [Problem] { FileWarnings(file: self).all }
 }
 
 /// A role of our own, where no predefined one is narrow enough.

@@ -11,10 +11,16 @@ package struct TaskSize: Hashable, Sendable {
     /// As Kubernetes writes it.
     package var memory: String { mebibytes % 1024 == 0 ? "\(mebibytes / 1024)Gi" : "\(mebibytes)Mi" }
 
-    init?(cpu: Int, mebibytes: Int) {
-        guard let range = Self.allowed[cpu], range.contains(mebibytes) else { return nil }
+    static let smallest = TaskSize(1, 512)
+
+    private init(_ cpu: Int, _ mebibytes: Int) {
         self.cpu = cpu
         self.mebibytes = mebibytes
+    }
+
+    init?(cpu: Int, mebibytes: Int) {
+        guard let range = Self.allowed[cpu], range.contains(mebibytes) else { return nil }
+        self.init(cpu, mebibytes)
     }
 
     /// MiB of `512Mi` or `2Gi`.

@@ -39,7 +39,9 @@ struct AlertPolicies {
 
             The next run repairs what this one left, so a single failure needs no action. If it comes again, see the \
             job's entry in docs/operations.md. `scripts/list-jobs.sh \(environment.name)` shows the last executions.
-            """)
+            """,
+            // The shortest there is: an incident that is still open would swallow the next night's failure.
+            strategy: ["autoClose": "1800s"])
     }
 
     private var triggerFailed: Document {

@@ -2,6 +2,8 @@
 struct DeployedJob {
     let job: JobDefinition
     let environment: EnvironmentDefinition
+    /// Variables of every job in every environment.
+    let common: [(name: String, text: Located<String>)]
 
     static let managedBy = "scheduler-jobs"
 
@@ -21,7 +23,8 @@ struct DeployedJob {
         ]
     }
 
-    /// Plain variables in the order in which they are written; a job's own value wins over the environment's.
+    /// Plain variables in the order in which they are written; a job's own value wins over the environment's,
+    /// and that over the defaults'.
     var variables: [(name: String, value: String)] {
         var fixed = [
             ("GCP_PROJECT_ID", environment.project), ("ENVIRONMENT", environment.name),
@@ -29,7 +32,9 @@ struct DeployedJob {
         ]
         if let lease = job.leaseSeconds { fixed.append(("LEASE_SECONDS", String(lease))) }
         var own: [String: String] = [:]
-        for (name, text) in environment.environment + job.environment { own[name] = environment.fill(text.value) }
+        for (name, text) in common + environment.environment + job.environment {
+            own[name] = environment.fill(text.value)
+        }
         for secret in job.secrets { own[secret.name] = nil }
         return fixed.map { (name: $0.0, value: $0.1) }
             + own.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }

@@ -6,7 +6,8 @@ struct DeploymentIndex {
 
     /// The services that the deployment itself and the jobs call.
     static let services = [
-        "artifactregistry", "bigquery", "cloudscheduler", "iam", "logging", "monitoring", "run", "secretmanager",
+        "artifactregistry", "bigquery", "cloudresourcemanager", "cloudscheduler", "iam", "logging", "monitoring", "run",
+        "secretmanager",
     ]
 
     var document: Document {

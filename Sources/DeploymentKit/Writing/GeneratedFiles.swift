@@ -10,7 +10,7 @@ package enum GeneratedFiles {
     }
 
     private static func texts(for environment: EnvironmentDefinition, of file: JobsFile) -> [String: String] {
-        let jobs = file.jobs.map { DeployedJob(job: $0, environment: environment) }
+        let jobs = file.jobs.map { DeployedJob(job: $0, environment: environment, common: file.variables) }
         var result = [
             "deployment.json": DeploymentIndex(file: file, environment: environment, jobs: jobs).document.json,
             "iam.json": AccessPlan(file: file, environment: environment).document.json,

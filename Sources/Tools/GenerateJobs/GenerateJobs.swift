@@ -44,10 +44,9 @@ struct GenerateJobs: ParsableCommand {
 
     private func read(_ folder: URL) throws -> JobsFile {
         do {
-            let file = try JobsFileReader.read(try text("jobs.yaml", in: folder))
             let manifest = withoutTargets ? nil : try text("Package.swift", in: folder)
-            let problems = manifest.map { TargetRules().problems(file, manifest: $0) } ?? []
-            guard problems.isEmpty else { throw Problems(problems) }
+            let file = try JobsFileReader.read(try text("jobs.yaml", in: folder), manifest: manifest)
+            if !file.warnings.isEmpty { complain(file.warnings.map { "warning: \($0)" }) }
             return file
         } catch let problems as Problems {
             complain(problems.all.map(\.description))

@@ -162,20 +162,30 @@ def job_run(rq, p, j, l=None):
         "name": f"projects/{p}/locations/{l}/jobs/{j}/executions/{name}"}} if l else ex
 
 
-def summary(ex, task, is_failure):
+def summary(ex, task, attempt, is_failure):
     """The last line of a job of this service."""
     name, status = ex["metadata"]["name"], "failed" if is_failure else "succeeded"
     failures = [{"subject": "demo_10001", "reason": "simulated failure"}] if is_failure else []
     return {"message": f"{name} {status}", "job": name.rsplit("-", 1)[0], "status": status, "counts": {"organizations": 1}, "failures": failures,
-            "duration_ms": 1200, "execution": name, "task_index": task}
+            "duration_ms": 1200, "execution": name, "task_index": task, "attempt": attempt}
 
 
-def run_log(key, ex, task, stream, severity, text=None, **payload):
+def run_log(key, ex, task, stream, severity, text=None, attempt=0, **payload):
     p, region, name = key.split("/")
     add_log(p, "run.googleapis.com%2F" + stream, severity, {"type": "cloud_run_job", "labels": {
         "project_id": p, "location": region, "job_name": ex["metadata"]["labels"]["run.googleapis.com/job"]}}, {
-        "instanceId": f"fake-{name}-{task}", "run.googleapis.com/execution_name": name, "run.googleapis.com/task_attempt": "0",
+        "instanceId": f"fake-{name}-{task}", "run.googleapis.com/execution_name": name, "run.googleapis.com/task_attempt": str(attempt),
         "run.googleapis.com/task_index": str(task)}, **(payload or {"textPayload": text}))
+
+
+def log_end(key, ex, task, is_failure):
+    """Every attempt of a task ends with its summary; a task that fails is attempted again."""
+    retries = ex["spec"]["template"]["spec"]["maxRetries"] if is_failure else 0
+    for attempt in range(retries + 1):
+        if is_failure:
+            run_log(key, ex, task, "stderr", "ERROR", "fake Google: simulated failure", attempt)
+        run_log(key, ex, task, "stdout", "ERROR" if is_failure else "INFO", attempt=attempt, jsonPayload=summary(ex, task, attempt, is_failure))
+        run_log(key, ex, task, "varlog%2Fsystem", "DEFAULT", f"Container called exit({int(is_failure)}).", attempt)
 
 
 def advance(key, poll=True, cancel=False):
@@ -206,10 +216,7 @@ def advance(key, poll=True, cancel=False):
             end = cond("Completed", "False", reason="NonZeroExitCode", message=f"Task {md['name']}-task0 failed with message: The container exited with an error.") \
                 if failed else cond("Completed", "True", message=f"Execution completed successfully in {age:.2f}s.")
             for i in logged:
-                if i < failed:
-                    run_log(key, ex, i, "stderr", "ERROR", "fake Google: simulated failure")
-                run_log(key, ex, i, "stdout", "ERROR" if i < failed else "INFO", jsonPayload=summary(ex, i, i < failed))
-                run_log(key, ex, i, "varlog%2Fsystem", "DEFAULT", f"Container called exit({int(i < failed)}).")
+                log_end(key, ex, i, i < failed)
         st["conditions"] = [end, *st["conditions"][1:]]
         md["labels"].pop("run.googleapis.com/servingState")
         job = S["run_jobs"][key.rsplit("/", 1)[0] + "/" + md["labels"]["run.googleapis.com/job"]]

@@ -1,0 +1,63 @@
+"""What in the project is this environment's. A name alone is no proof: anybody may begin one with the same letters."""
+import re
+
+MARK = "scheduler-jobs"
+
+
+def of_job(desired, job):
+    labels = job["metadata"].get("labels", {})
+    return labels.get("managed-by") == MARK and labels.get("environment") == desired.environment
+
+
+def of_alert(desired, thing):
+    """An alert policy or a notification channel."""
+    labels = thing.get("userLabels", {})
+    return labels.get("managed-by") == MARK and labels.get("environment") == desired.environment
+
+
+def of_trigger(desired, live, trigger):
+    """It starts jobs as our account, or has our prefix and starts one of our jobs."""
+    target = trigger.get("httpTarget", {})
+    if target.get("oauthToken", {}).get("serviceAccountEmail") == desired.trigger_account:
+        return True
+    found = re.search(r"/jobs/([^/:]+):run$", target.get("uri", ""))
+    here = f"/{desired.project}/" in target.get("uri", "") and desired.region in target["uri"]
+    ours = {j["name"] for j in desired.jobs} | {n for n, job in live.jobs.items() if of_job(desired, job)}
+    return bool(found) and here and found[1] in ours and desired.owns(trigger["name"].split("/")[-1])
+
+
+def of_account(desired, account):
+    """Accounts have no labels; ours are called `cloudact-bootstrap (test)`."""
+    name = account.get("displayName", "")
+    ours = name.startswith((desired.index["prefix"], "Triggers of the scheduler jobs ")) and name.endswith(f" ({desired.environment})")
+    return ours and desired.owns(account["email"].partition("@")[0], "account_prefix")
+
+
+def of_role(desired, role):
+    """Custom roles have no labels either."""
+    return role.get("description") == f"For the scheduler jobs of {desired.environment}."
+
+
+def members(desired, live):
+    """The accounts of ours, those of jobs that are gone too, as policies name them."""
+    emails = {a["email"] for a in desired.accounts} | {e for e, a in live.accounts.items() if of_account(desired, a)}
+    return {"serviceAccount:" + email for email in emails}
+
+
+def foreign(desired, live):
+    """What has our prefix, or may start our jobs, and is not ours: it is shown, and never touched."""
+    lines = [f"job {name}" for name, job in live.jobs.items() if desired.owns(name) and not of_job(desired, job)
+             and name not in {j["name"] for j in desired.jobs}]
+    lines += [f"trigger {name}" for name, trigger in live.triggers.items() if desired.owns(name)
+              and name not in desired.triggers and not of_trigger(desired, live, trigger)]
+    if live.access_refusal:
+        return lines
+    known = members(desired, live)
+    lines += [f"account {id_}" for id_, email in ((e.partition("@")[0], e) for e in live.accounts)
+              if desired.owns(id_, "account_prefix") and f"serviceAccount:{email}" not in known]
+    roles = {r["id"] for r in desired.custom_roles}
+    lines += [f"custom role {name}" for name, role in live.roles.items() if name not in roles and desired.owns_role(name)
+              and not role.get("deleted") and not of_role(desired, role)]
+    for name, pairs in live.job_grants.items():
+        lines += [f"job {name}: {role.split('/')[-1]} for {member}" for role, member in sorted(pairs) if member not in known]
+    return lines
