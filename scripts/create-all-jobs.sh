@@ -15,8 +15,8 @@ a failure the same command does what is left. Needs gcloud, signed in, and pytho
   --prune     also delete what was made for this environment and is no longer in jobs.yaml
   --yes       do not ask (prod asks, and so does --prune)
 
-Exit codes: 0 done or nothing to do, 1 something failed, 2 something is missing (services and secrets, without which nothing is
-changed, or images, without which jobs cannot run), 3 not confirmed, 64 wrong usage, 130 interrupted.
+Exit codes: 0 done or nothing to do, 1 something failed (a job without its image among them), 2 services or secrets are missing and
+nothing was changed, 3 not confirmed, 64 wrong usage, 130 interrupted.
 HELP
     [[ $# -gt 0 ]] && exit 0
     exit 64

@@ -56,7 +56,7 @@ def main():
     plan = Plan(google, desired, Live(google, desired), options.prune)
     absent = preflight.missing_images(google, desired)
     show(plan)
-    code = FAILED if plan.conflicts else MISSING if absent else DONE
+    code = FAILED if plan.conflicts else DONE
     if plan.changes and not options.dry_run:
         code = confirm(options, desired, plan) or apply(google, plan) or code
     elif plan.changes:
@@ -68,6 +68,7 @@ def main():
 
 
 def say_missing(desired, images):
+    """No failure by itself: Cloud Run refuses a job that has no image, and a job that is not ready is one to be made again."""
     print(colour(f"{len(images)} of {number(len(desired.jobs), 'image')} missing: these jobs cannot run before they are there, "
                  "whatever their triggers do:", "31"), file=sys.stderr)
     for image in images:
