@@ -5,6 +5,8 @@ package import WarehouseKit
 /// The settings of a job that brings Stripe's state into the warehouse.
 package protocol BillingUser: WarehouseUser, NotificationUser {
     var stripe: StripeSettings { get }
+    /// The job's share of the requests to Stripe; see ``StripeClient``.
+    static var stripeRequestsPerSecond: Double { get }
 }
 
 extension JobContext where Job.Settings: BillingUser {
@@ -14,7 +16,8 @@ extension JobContext where Job.Settings: BillingUser {
         configuration.userAgent = "scheduler-jobs/\(serviceVersion)"
         configuration.certificateAuthorityFile = settings.warehouse.certificateAuthorityFile
         return StripeClient(
-            baseURL: settings.stripe.baseURL, key: settings.stripe.key, transport: CurlTransport(configuration),
+            baseURL: settings.stripe.baseURL, key: settings.stripe.key,
+            requestsPerSecond: Job.Settings.stripeRequestsPerSecond, transport: CurlTransport(configuration),
             logger: logger)
     }
 }

@@ -2,15 +2,15 @@ import FoundationEssentials
 package import HTTPTransport
 package import JobRuntime
 package import Logging
+import Synchronization
 
 /// Reads from Stripe, and never writes.
 ///
-/// At most 20 requests a second go out, far under what Stripe allows, since the account serves others too:
-/// https://docs.stripe.com/rate-limits
+/// Both jobs together send at most 20 requests a second, far under what Stripe allows, since the account serves others too:
+/// https://docs.stripe.com/rate-limits. They may run at the same time and know nothing of each other, so each has its share.
 package struct StripeClient: Sendable {
     /// Fields move between versions of the API, so one is asked for: https://docs.stripe.com/api/versioning
     package static let version = "2026-06-24.dahlia"
-    package static let requestsPerSecond = 20.0
     static let pageSize = 100
 
     private let baseURL: String
@@ -23,7 +23,7 @@ package struct StripeClient: Sendable {
     private let logger: Logger
 
     package init(
-        baseURL: String, key: Secret, transport: any HTTPTransport,
+        baseURL: String, key: Secret, requestsPerSecond: Double, transport: any HTTPTransport,
         retry: RetryPolicy = RetryPolicy(
             attempts: 5, firstDelay: .milliseconds(500), maximumDelay: .seconds(8), budget: .seconds(120)),
         time: TimeSource = .system, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock, logger: Logger
@@ -31,7 +31,7 @@ package struct StripeClient: Sendable {
         self.baseURL = baseURL
         self.key = key
         self.transport = transport
-        limiter = RateLimiter(ratePerSecond: Self.requestsPerSecond, burst: 1, maxInFlight: 8, time: time)
+        limiter = RateLimiter(ratePerSecond: requestsPerSecond, burst: 1, maxInFlight: 8, time: time)
         self.retry = retry
         self.time = time
         self.now = now
@@ -47,16 +47,34 @@ package struct StripeClient: Sendable {
     ) async throws -> StripeReply<Value> {
         let items = query.map { "\($0.name)=\(percentEncoded($0.value))" }.joined(separator: "&")
         let url = "\(baseURL)/v1\(path)" + (items.isEmpty ? "" : "?\(items)")
-        return try await retry.run(on: time, decide: decide) { _ in
+        let failures = Failures()
+        var noting = time
+        noting.sleep = { delay in
+            note(failures, delay)
+            try await time.sleep(delay)
+        }
+        return try await retry.run(on: noting, decide: { decide($0, failures) }) { _ in
             try await limiter.withPermit { try await attempt(type, url, of: resource, to: operation) }
         }
     }
 
-    private func decide(_ error: any Error) -> RetryDecision {
+    /// What became of the attempts of one request so far.
+    private final class Failures: Sendable {
+        let state = Mutex((count: 0, last: ""))
+    }
+
+    private func decide(_ error: any Error, _ failures: Failures) -> RetryDecision {
         guard let error = error as? StripeError, error.isRetryable else { return .stop }
         if error.code == .rateLimited { limiter.slowDown() }
-        logger.debug("trying again", metadata: ["error": "\(error)"])
+        failures.state.withLock { $0 = ($0.count + 1, error.description) }
         return .retry(after: error.retryAfter)
+    }
+
+    /// One repetition is usual; from the third attempt on somebody who reads the log should see why the run is slow.
+    private func note(_ failures: Failures, _ delay: Duration) {
+        let (count, error) = failures.state.withLock { $0 }
+        let level: Logger.Level = count < 2 ? .debug : .notice
+        logger.log(level: level, "attempt \(count + 1) in \(delay): \(error)")
     }
 
     private func attempt<Value: Decodable & Sendable>(
