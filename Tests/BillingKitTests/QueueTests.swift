@@ -115,6 +115,29 @@ import WarehouseKit
         #expect(try await fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
     }
 
+    @Test func aRunThatIsCancelledGivesItsItemsBackAtOnce() async throws {
+        let fixture = try await fixture("billing-cancel")
+        try await fixture.enqueue("acme", id: "sync_1")
+        let (hasRead, mayGoOn) = (Gate(), Gate())
+        // Before the state is read: Stripe was not asked yet, and nothing is written.
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == 3 else { return }
+                hasRead.open()
+                await mayGoOn.passed()
+            })
+        let run = Task { try await fixture.retry(on: slow) }
+        await hasRead.passed()
+
+        run.cancel()
+        mayGoOn.open()
+
+        await #expect(throws: (any Error).self) { try await run.value }
+        #expect(try await fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
+        #expect(try await fixture.state("acme")[.planName] == "OLD")
+    }
+
     @Test func onlySoManyAreClaimedTheOldestFirst() async throws {
         let fixture = try await fixture("billing-most")
         for number in 1...5 { try await fixture.enqueue("acme", id: "sync_\(number)") }

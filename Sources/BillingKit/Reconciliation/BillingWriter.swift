@@ -28,9 +28,14 @@ struct BillingWriter: Sendable {
     /// - Parameter claim: The token of a claim on queued syncs: what was claimed by somebody else meanwhile is not written.
     /// - Returns: The organizations whose rows have the versions of their changes now. The others were changed meanwhile.
     func apply(_ changes: some Collection<BillingChange>, claim: String = "") async throws -> Set<String> {
-        guard let first = changes.first else { return [] }
+        guard let statement = statement(changes, claim: claim) else { return [] }
+        return Set(try await warehouse.query(statement).rows.map { try $0.string("org_slug") })
+    }
+
+    func statement(_ changes: some Collection<BillingChange>, claim: String = "") -> Statement? {
+        guard let first = changes.first else { return nil }
         let now = now()
-        let statement = Statement(
+        return Statement(
             "write the billing state of \(changes.count) organizations",
             changes.contains { !$0.differences.isEmpty } ? Self.script : Self.touchScript,
             parameters: [
@@ -38,7 +43,6 @@ struct BillingWriter: Sendable {
                 "never": .timestamp(StoredBilling.never), "now": .timestamp(now), "today": .date(today),
                 "audits_since": .timestamp(now.adding(.seconds(-86_400))),
             ])
-        return Set(try await warehouse.query(statement).rows.map { try $0.string("org_slug") })
     }
 
     private static let isClaimed = """
