@@ -8,9 +8,9 @@ import WarehouseKit
 
 /// The script that writes the billing state, by itself.
 @Suite struct BillingWriterTests {
-    private func stored(_ fixture: BillingFixture) async throws -> StoredBilling {
+    private func stored(_ fixture: BillingFixture, _ slug: String = "acme") async throws -> StoredBilling {
         let rows = try await fixture.warehouse.query(BillingStateStatements(today: fixture.today).all).rows
-        return try #require(try BillingState(rows).organizations["acme"])
+        return try #require(try BillingState(rows).organizations[slug])
     }
 
     private func change(_ fixture: BillingFixture) async throws -> BillingChange {
@@ -81,5 +81,21 @@ import WarehouseKit
         change.time.from = change.version.adding(.microseconds(1))
         #expect(try await writer(fixture).apply([change]) == ["acme"])
         #expect(try await fixture.state("acme")[.planName] == "OTHER")
+    }
+
+    /// Two organizations, written one after the other, whose rows have the same name and the same version.
+    @Test(arguments: Backend.allCases)
+    func rowsOfOneNameAreAuditedEach(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-names", ["acme", "globex"])
+        _ = try await fixture.run("UPDATE `organizations.org_subscriptions` SET subscription_id = 'main' WHERE TRUE")
+        let time = try await change(fixture).time
+
+        for slug in ["acme", "globex"] {
+            let values = BillingValues(plan: "SCALE", status: "ACTIVE", daily: 7, monthly: 210, concurrent: 2)
+            let change = try BillingChange(values, try await stored(fixture, slug), read: time, reason: "test")
+            #expect(try await writer(fixture).apply([try #require(change)]) == [slug])
+        }
+
+        for slug in ["acme", "globex"] { #expect(try await fixture.audits(slug).count == 1) }
     }
 }

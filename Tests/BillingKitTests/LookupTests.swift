@@ -21,8 +21,10 @@ import WarehouseKit
     func anActiveSubscriptionElsewhereCountsBeforeAnyOther(_ status: String) async throws {
         let fixture = try await fixture("billing-trial-\(status)")
         fixture.stripe.change {
+            $0.pageSize = 1
             $0.subscriptions[0].status = status
             // Older than the other one, and not among those that were made last.
+            $0.subscriptions.append(.init(id: "sub_8", customer: "cus_8", created: 1_650_000_000))
             $0.subscriptions.append(
                 .init(id: "sub_9", customer: "cus_9", metadata: ["org_slug": "acme"], created: 1_600_000_000))
         }

@@ -42,22 +42,6 @@ import WarehouseKit
         }
     }
 
-    @Test(arguments: Backend.allCases)
-    func rowsOfOneNameAreAuditedEach(_ backend: Backend) async throws {
-        let fixture = try await BillingFixture(backend, "billing-names", ["acme", "globex"])
-        _ = try await fixture.run(
-            "UPDATE `organizations.org_subscriptions` SET subscription_id = 'main' WHERE TRUE")
-        fixture.stripe.change { account in
-            account.subscriptions = ["acme", "globex"].map {
-                .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0])
-            }
-        }
-
-        #expect(try await fixture.reconcile()["synced"] == 2)
-
-        for slug in ["acme", "globex"] { #expect(try await fixture.audits(slug).count == 1) }
-    }
-
     @Test func aVersionOfTheFutureIsSaidToBeOne() async throws {
         let fixture = try await BillingFixture(Backend.allCases[0], "billing-future", ["acme", "globex"])
         fixture.stripe.change { account in
