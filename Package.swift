@@ -102,6 +102,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "BillingKitTests", dependencies: ["BillingKit", "TestSupport"], swiftSettings: settings),
+            name: "BillingKitTests",
+            dependencies: ["BillingKit", "TestSupport", "BillingSyncRetryJob", "BillingSyncReconcileJob"],
+            swiftSettings: settings),
     ]
 )

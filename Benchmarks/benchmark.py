@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the shipped job binaries against the BigQuery emulator and prints a table in Markdown.
 
-    Benchmarks/benchmark.py BIN [--delay-ms 20] [--organizations 100] [--large 1000] [--starts 30]
+    Benchmarks/benchmark.py BIN [--delay-ms 20] [--organizations 100] [--large 1000] [--starts 30] [--subscriptions 10000] [--only-billing]
 
 BIN is a folder of release binaries, demo-data among them. Requests are counted by the emulator; seconds are wall time of the
 whole process and memory is the operating system's peak resident set. Needs the .venv that scripts/test.sh makes.
@@ -17,6 +17,8 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+
+import billing
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "benchmark-project"
@@ -99,6 +101,25 @@ class Bench:
     def prepare(self, organizations):
         run([self.binaries / "demo-data", "--organizations", str(organizations)], self.environment)
 
+    def reconcile(self, subscriptions):
+        """A night on which nothing differs; it fails above the requests and the memory that it may need."""
+        stripe = billing.Stripe(subscriptions)
+        for statement in billing.statements(subscriptions):
+            self.emulator.query(statement)
+        environment = {**self.environment, "STRIPE_SECRET_KEY": "rk_test_benchmark", "STRIPE_API_BASE": stripe.url}
+        # The first run makes the row of the lease.
+        for title in ("first", "second"):
+            stripe.requests = 0
+            self.emulator.call("/_requests", "DELETE")
+            seconds, memory, summary = run([self.binaries / "BillingSyncReconcileJob"], environment)
+            counts, found = self.emulator.call("/_requests"), json.loads(summary)["counts"]
+            print(f"| billing-sync-reconcile, {subscriptions} subscriptions in sync, {title} run, {stripe.requests} requests to Stripe | "
+                  f"{counts['total']} | {seconds:.2f} s | {memory:.0f} MiB | {counts['peakInFlight']} |", flush=True)
+            if found["checked"] != subscriptions or found["mismatches"] or found["errors"]:
+                sys.exit(f"not in sync: {found}")
+        if stripe.requests > subscriptions // 100 + 10 or counts["total"] > 6 or memory >= 60:
+            sys.exit("more than billing-sync-reconcile may need")
+
     def drop_column(self, organizations):
         for number in range(1, organizations + 1):
             self.emulator.query(f"ALTER TABLE `demo_{10000 + number}_test.subscription_plans` DROP COLUMN notes")
@@ -111,8 +132,15 @@ def main():
     parser.add_argument("--organizations", type=int, default=100)
     parser.add_argument("--large", type=int, default=1000)
     parser.add_argument("--starts", type=int, default=30)
+    parser.add_argument("--subscriptions", type=int, default=10_000)
+    parser.add_argument("--only-billing", action="store_true")
     arguments = parser.parse_args()
     n, large = arguments.organizations, arguments.large
+    if arguments.only_billing:
+        bench = Bench(arguments.bin, arguments.delay_ms)
+        bench.row("bootstrap, empty project", "BootstrapJob")
+        bench.reconcile(arguments.subscriptions)
+        return bench.emulator.stop()
     milliseconds = starts(Path(arguments.bin) / "OrgSyncAllJob", arguments.starts)
     print(f"exec to first request: median {statistics.median(milliseconds):.1f} ms, "
           f"from {min(milliseconds):.1f} to {max(milliseconds):.1f} ms, {len(milliseconds)} starts\n")
@@ -130,6 +158,7 @@ def main():
         bench.prepare(large)
         bench.row(f"org-sync-all, {large - n} new of {large}", "OrgSyncAllJob")
         bench.row(f"org-sync-all, {large} in sync", "OrgSyncAllJob")
+    bench.reconcile(arguments.subscriptions)
     bench.emulator.stop()
 
 

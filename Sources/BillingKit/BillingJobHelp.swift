@@ -23,7 +23,8 @@ extension BillingRetry {
         repeated after 1, 2, 4, 8 and 16 minutes; then the item is failed, which makes this one run fail, and stays until \
         --requeue.
 
-        Safe to run again, and at the same time: no two executions work on one item, and those of a killed execution come back.
+        Safe to run again, and at the same time: no two executions work on one item, and those of a killed execution come back,
+        one by one.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --stats

@@ -22,7 +22,7 @@ import WarehouseKit
     private func live(through seed: UInt64, on warehouse: any Warehouse, steps: Int) async throws {
         var history = try await BillingHistory(try await BillingFixture(warehouse), seed: seed)
 
-        try await history.run(steps: steps)
+        try await history.run(steps: steps, atLeast: steps / 8)
         try await history.settle(byQueueAlone: seed % 2 == 0)
 
         try await history.verify()

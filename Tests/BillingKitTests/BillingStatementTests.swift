@@ -20,23 +20,26 @@ import WarehouseKit
         let values = BillingValues(plan: "A", status: "ACTIVE", daily: 1, monthly: 30, concurrent: 2)
         let stored = try #require(StoredBilling(slug: "acme", line: Self.emptyLine))
         let time = ReadTime(from: SteadyClock.start, until: SteadyClock.start)
-        let change = try #require(BillingChange(values, stored, read: time, reason: "test")).parameter
+        let change = try #require(try BillingChange(values, stored, read: time, reason: "test")).parameter
         let outcome = SyncOutcome(id: "a", ending: .failed, retries: 1).parameter
         let types = [
             "changes": "ARRAY<\(change.type.text)>", "outcomes": "ARRAY<\(outcome.type.text)>",
-            "items": "ARRAY<STRUCT<sync_id STRING, org_slug STRING>>", "slugs": "ARRAY<STRING>", "limit": "INT64",
+            "items": "ARRAY<STRUCT<sync_id STRING, org_slug STRING>>", "slugs": "ARRAY<STRING>",
+            "customers": "ARRAY<STRING>", "subscriptions": "ARRAY<STRING>", "limit": "INT64",
             "today": "DATE", "sep": "STRING", "claim": "STRING", "token": "STRING", "sync_id": "STRING",
             "never": "TIMESTAMP", "now": "TIMESTAMP", "audits_since": "TIMESTAMP", "expires_at": "TIMESTAMP",
             "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
         ]
         let single = [
             "all": BillingStateStatements.sql(filter: ""),
-            "some": BillingStateStatements.sql(filter: BillingStateStatements.someFilter), "claim": SyncQueue.claimSQL,
+            "some": BillingStateStatements.sql(filter: BillingStateStatements.someFilter),
+            "claim": SyncQueue.claimPendingSQL, "claim alone": SyncQueue.claimAbandonedSQL,
+            "due count": SyncQueue.countDueSQL,
             "claimed": SyncQueue.claimedSQL, "due": SyncQueue.dueSQL, "finish": SyncQueue.finishSQL,
             "release": SyncQueue.releaseSQL, "add": SyncQueue.addSQL, "count": SyncQueue.countFailedSQL,
             "requeue": SyncQueue.requeueSQL, "statistics": SyncQueue.statisticsSQL,
         ]
-        let script = BillingWriter.script.split(separator: ";").map(String.init)
+        let script = (BillingWriter.script + BillingWriter.touchScript).split(separator: ";").map(String.init)
             .filter { text in !text.allSatisfy(\.isWhitespace) && !text.contains("TRANSACTION") }
         let named =
             single.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
@@ -46,7 +49,7 @@ import WarehouseKit
             in: named.map { SQLAnalyzer.Statement(name: $0.0, sql: $0.1, parameters: types) })
 
         #expect(problems == [])
-        #expect(script.count == 6)
+        #expect(script.count == 8)
     }
 
     private static let emptyLine = String(

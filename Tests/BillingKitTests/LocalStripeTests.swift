@@ -32,8 +32,8 @@ import WarehouseKit
 
         func client(_ key: String = "sk_test_12345") -> StripeClient {
             StripeClient(
-                baseURL: server.url, key: Secret(key), transport: transport, time: LeapingClock().time,
-                logger: BillingFixture.quiet)
+                baseURL: server.url, key: Secret(key), requestsPerSecond: 20, transport: transport,
+                time: LeapingClock().time, logger: BillingFixture.quiet)
         }
     }
 

@@ -22,11 +22,14 @@ import WarehouseKit
             })
     }
 
-    private static func match(_ id: String, _ customer: String?, _ metadata: [String: String] = [:]) throws
-        -> OrganizationMatch
-    {
+    /// - Parameter shown: The metadata of the customer; without it the customer was deleted.
+    private static func match(
+        _ id: String, _ customer: String?, _ metadata: [String: String] = [:], shown: [String: String]? = [:]
+    ) throws -> OrganizationMatch {
         var object: [String: Any] = ["id": id, "status": "active", "metadata": metadata]
-        object["customer"] = customer
+        object["customer"] = customer.map { id -> [String: Any] in
+            shown.map { ["id": id, "metadata": $0] } ?? ["id": id, "deleted": true]
+        }
         let data = try JSONSerialization.data(withJSONObject: object)
         return try state().match(try JSONDecoder().decode(StripeSubscription.self, from: data))
     }
@@ -46,10 +49,22 @@ import WarehouseKit
     }
 
     @Test func thenTheCustomer() throws {
-        #expect(try Self.match("sub_1", "cus_1") == .customer("cus_1"))
-        let customer = try JSONDecoder().decode(
-            StripeCustomer.self, from: Data(#"{"id": "cus_1", "metadata": {"org_slug": "acme"}}"#.utf8))
-        #expect(try Self.state().match(customer) == .organization("acme"))
+        #expect(try Self.match("sub_1", "cus_1", shown: ["org_slug": "acme"]) == .organization("acme"))
+        #expect(try Self.match("sub_1", "cus_1", shown: ["pending_org_slug": "acme"]) == .organization("acme"))
+        #expect(try Self.match("sub_g", "cus_1", shown: ["org_slug": "acme"]) == .organization("globex"))
+    }
+
+    @Test func whatNothingTellsIsUnmatched() throws {
+        #expect(try Self.match("sub_1", nil) == .unmatched("it has neither metadata nor a customer"))
+        #expect(
+            try Self.match("sub_1", "cus_1", shown: nil)
+                == .unmatched("it has no metadata org_slug, and its customer is not there any more"))
+        #expect(
+            try Self.match("sub_1", "cus_1")
+                == .unmatched("neither it nor its customer has metadata org_slug, and no organization has it stored"))
+        #expect(
+            try Self.match("sub_1", "cus_1", shown: ["org_slug": "nobody"])
+                == .unmatched(#"its customer's metadata org_slug is "nobody", which is no organization"#))
     }
 
     @Test func aCustomerOfSeveralOrganizationsTellsNothing() throws {

@@ -37,7 +37,7 @@ import WarehouseKit
         let stored = try #require(try BillingState(rows).organizations["acme"])
         let values = BillingValues(plan: "SCALE", status: "ACTIVE", daily: 1, monthly: 30, concurrent: 2)
         let time = ReadTime(from: fixture.clock.now(), until: fixture.clock.now())
-        let change = try #require(BillingChange(values, stored, read: time, reason: "test"))
+        let change = try #require(try BillingChange(values, stored, read: time, reason: "test"))
         let writer = BillingWriter(
             warehouse: MeteredWarehouse(fixture.warehouse, ReportFixture().report), today: fixture.today,
             now: fixture.clock.now)
@@ -135,6 +135,6 @@ import WarehouseKit
         #expect(try await fixture.queue()["sync_1"]?.status == "pending")
     }
 
-    /// After the claim, the reading of the claimed items, and that of the state.
-    private static let applyOfRetry = 3
+    /// After the count, the claim, the reading of the claimed items, and that of the state.
+    private static let applyOfRetry = 4
 }

@@ -67,6 +67,39 @@ import Testing
         #expect(throws: BillingProblem.self) { try Plan(product) }
     }
 
+    /// A base price and a price for seats, say, and something that is no plan.
+    @Test func severalItemsOfOneProductAreOnePlanThatEndsFirst() throws {
+        let (plan, end) = try Self.plan(items: [("prod_1", 9), ("prod_2", 3), ("prod_1", 7)])
+
+        #expect(plan.name == "PROFESSIONAL")
+        #expect(end == 7)
+    }
+
+    @Test func twoProductsThatArePlansAreAnError() throws {
+        let error = #expect(throws: BillingProblem.self) { try Self.plan(items: [("prod_1", 9), ("prod_3", 9)]) }
+
+        #expect(error?.description == #"subscription sub_1 has several plans: "professional" and "professional""#)
+    }
+
+    /// prod_1 and prod_3 are plans, prod_2 is none.
+    private static func plan(items: [(product: String, end: Int)]) throws -> (Plan, Int64?) {
+        let products = try [("prod_1", complete), ("prod_2", [:]), ("prod_3", complete)].map { id, metadata in
+            let data = try JSONSerialization.data(withJSONObject: ["id": id, "metadata": metadata])
+            return try JSONDecoder().decode(StripeProduct.self, from: data)
+        }
+        let list: [[String: Any]] = items.enumerated().map { index, item in
+            [
+                "id": "si_\(index)", "current_period_end": item.end,
+                "price": ["id": "price_\(index)", "product": item.product],
+            ]
+        }
+        let data = try JSONSerialization.data(
+            withJSONObject: ["id": "sub_1", "items": ["data": list, "has_more": false]])
+        let time = ReadTime(from: SteadyClock.start, until: SteadyClock.start)
+        return try PlanCatalog(products: StripeReply(value: products, time: time))
+            .plan(of: try JSONDecoder().decode(StripeSubscription.self, from: data))
+    }
+
     @Test(arguments: [
         ("trialing", "TRIAL"), ("active", "ACTIVE"), ("past_due", "SUSPENDED"), ("unpaid", "SUSPENDED"),
         ("paused", "SUSPENDED"), ("incomplete", "SUSPENDED"), ("canceled", "CANCELLED"),

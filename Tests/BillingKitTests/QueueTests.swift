@@ -54,7 +54,8 @@ import WarehouseKit
         let report = try await fixture.retry()
 
         #expect(report["completed"] == 4)
-        #expect(fixture.stripe.requests("/v1/subscriptions") == 1)
+        // Its customer's, and those that were made last.
+        #expect(fixture.stripe.requests("/v1/subscriptions") == 2)
         #expect(fixture.stripe.requests("/v1/products") == 1)
         #expect(try await fixture.audits("acme").count == 1)
     }
@@ -103,36 +104,6 @@ import WarehouseKit
         #expect(outcome.nextRetry == SteadyClock.start.adding(.seconds(16 * 72)))
     }
 
-    @Test(arguments: Backend.allCases)
-    func whatADeadExecutionClaimedComesBackAfterItsLease(_ backend: Backend) async throws {
-        let fixture = try await fixture("billing-lease", backend)
-        try await fixture.enqueue("acme", id: "sync_1")
-        let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(1))
-        await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
-        #expect(try await fixture.queue()["sync_1"]?.status == "processing")
-
-        #expect(try await fixture.retry()["claimed"] == 0)
-        fixture.clock.pass(.seconds(901))
-        #expect(try await fixture.retry()["completed"] == 1)
-
-        #expect(try await fixture.queue()["sync_1"]?.retries == 1)
-    }
-
-    @Test func anItemThatKillsItsExecutionIsGivenUp() async throws {
-        let fixture = try await fixture("billing-killer")
-        try await fixture.enqueue("acme", id: "sync_1")
-        for _ in 0..<6 {
-            let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(1))
-            await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
-            fixture.clock.pass(.seconds(901))
-        }
-
-        let report = try await fixture.retry()
-
-        #expect(report.failures.first?.reason.contains("its executions ended without finishing it") == true)
-        #expect(try await fixture.queue()["sync_1"]?.status == "failed")
-    }
-
     @Test func aRunThatFailsGivesItsItemsBackAtOnce() async throws {
         let fixture = try await fixture("billing-release")
         try await fixture.enqueue("acme", id: "sync_1")
@@ -142,6 +113,29 @@ import WarehouseKit
 
         #expect(error?.endsRun == true)
         #expect(try await fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
+    }
+
+    @Test func aRunThatIsCancelledGivesItsItemsBackAtOnce() async throws {
+        let fixture = try await fixture("billing-cancel")
+        try await fixture.enqueue("acme", id: "sync_1")
+        let (hasRead, mayGoOn) = (Gate(), Gate())
+        // Before the state is read: Stripe was not asked yet, and nothing is written.
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                guard index == 3 else { return }
+                hasRead.open()
+                await mayGoOn.passed()
+            })
+        let run = Task { try await fixture.retry(on: slow) }
+        await hasRead.passed()
+
+        run.cancel()
+        mayGoOn.open()
+
+        await #expect(throws: (any Error).self) { try await run.value }
+        #expect(try await fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
+        #expect(try await fixture.state("acme")[.planName] == "OLD")
     }
 
     @Test func onlySoManyAreClaimedTheOldestFirst() async throws {

@@ -84,7 +84,8 @@ import WarehouseKit
             let counting = FaultyWarehouse(warehouse)
             let report = ReportFixture()
             let stripe = StripeClient(
-                baseURL: server.url, key: Secret("rk_test_fixture0001"), transport: CurlTransport(),
+                baseURL: server.url, key: Secret("rk_test_fixture0001"), requestsPerSecond: 20,
+                transport: CurlTransport(),
                 time: LeapingClock().time, now: fixture.clock.now, logger: BillingFixture.quiet)
             let lease = JobLease(
                 warehouse: counting, job: "billing-sync-reconcile", holder: "test", validity: .seconds(3600),

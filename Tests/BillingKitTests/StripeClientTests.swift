@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTransport
 import JobRuntime
+import Logging
 import TestSupport
 import Testing
 
@@ -11,8 +12,8 @@ import Testing
 
     private func client(_ server: ScriptedServer, _ clock: LeapingClock = LeapingClock()) -> StripeClient {
         StripeClient(
-            baseURL: server.url, key: Secret(Self.key), transport: CurlTransport(), time: clock.time,
-            logger: BillingFixture.quiet)
+            baseURL: server.url, key: Secret(Self.key), requestsPerSecond: 20, transport: CurlTransport(),
+            time: clock.time, logger: BillingFixture.quiet)
     }
 
     private func ids(_ client: StripeClient) async throws -> [String] {
@@ -41,11 +42,15 @@ import Testing
     }
 
     @Test func aPageThatRepeatsItselfEndsWithAnError() async throws {
-        let server = try ScriptedServer { _ in Self.page(["sub_1"], hasMore: true) }
+        let server = try ScriptedServer { _ in
+            var page = Self.page(["sub_1"], hasMore: true)
+            page.headers["request-id"] = "req_78"
+            return page
+        }
 
         let error = await #expect(throws: StripeError.self) { try await self.ids(self.client(server)) }
 
-        #expect(error?.code == .unexpectedReply)
+        #expect(error?.code == .unexpectedReply && error?.requestID == "req_78")
         #expect(server.requests.count == 2)
     }
 
@@ -88,6 +93,42 @@ import Testing
         #expect(server.requests.count == 5)
     }
 
+    @Test(arguments: [(100, 2), (300, 1)])
+    func waitsAsLongAsStripeAsksOrNotAtAll(_ seconds: Int, _ requests: Int) async throws {
+        let clock = LeapingClock()
+        let server = try ScriptedServer { request in
+            request.index == 0
+                ? .json("{}", status: 429, headers: ["Retry-After": "\(seconds)"]) : Self.page(["sub_1"])
+        }
+
+        let read = try? await ids(client(server, clock))
+
+        #expect(read == (requests == 2 ? ["sub_1"] : nil))
+        #expect(server.requests.count == requests)
+        #expect((clock.time.elapsed() >= .seconds(100)) == (requests == 2))
+    }
+
+    @Test func aThirdAttemptIsToldAtTheUsualLogLevel() async throws {
+        let lines = LogLines(.notice)
+        let server = try ScriptedServer { request in
+            request.index < 2 ? .json("{}", status: 500 + request.index) : Self.page(["sub_1"])
+        }
+        let client = StripeClient(
+            baseURL: server.url, key: Secret(Self.key), requestsPerSecond: 20, transport: CurlTransport(),
+            time: LeapingClock().time, logger: lines.logger)
+
+        _ = try await ids(client)
+
+        #expect(lines.all.count == 1)
+        #expect(lines.all.first?.hasPrefix("trying again in ") == true)
+        #expect(lines.all.first?.hasSuffix("could not list subscriptions: HTTP status 501 (serverError)") == true)
+    }
+
+    @Test func bothJobsTogetherKeepTwentyRequestsASecond() {
+        #expect(
+            BillingReconciliationSettings.stripeRequestsPerSecond + BillingRetrySettings.stripeRequestsPerSecond == 20)
+    }
+
     @Test(arguments: [401, 403])
     func namesTheMissingPermissionAndNeverTheKey(_ status: Int) async throws {
         let message =
@@ -104,7 +145,9 @@ import Testing
         #expect(text.contains("rak_subscription_read"))
         #expect(
             text.contains(
-                status == 403 ? "lacks the permission \"Subscriptions: Read\"" : "does not accept STRIPE_SECRET_KEY"))
+                status == 403
+                    ? "lacks the permission \"Subscriptions: Read\" or \"Customers: Read\""
+                    : "does not accept STRIPE_SECRET_KEY"))
     }
 
     @Test func sendsAtMostTwentyRequestsASecond() async throws {

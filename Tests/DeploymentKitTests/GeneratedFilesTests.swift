@@ -44,6 +44,17 @@ import Yams
         #expect(fromYAML == fromJSON)
     }
 
+    /// Its exit code 1 says that an item was given up, once; a second try of the task would find nothing due and succeed.
+    @Test(arguments: ["test", "stage", "prod"])
+    func theQueuesJobIsNotTriedAgain(_ environment: String) throws {
+        let names = try files("deploy/generated").filter {
+            $0.hasPrefix("\(environment)/jobs/") && $0.hasSuffix("billing-sync-retry.yaml")
+        }
+
+        #expect(names.count == 1)
+        for name in names { #expect(try Fixture.text("deploy/generated/\(name)").contains("maxRetries: 0\n")) }
+    }
+
     @Test func secretsAreNamesOnly() throws {
         let job = try #require(GeneratedFiles.texts(for: try Fixture.file())["test/jobs/demo-sweep.yaml"])
 

@@ -44,6 +44,7 @@ import Testing
         static func run(in context: JobContext<Self>) async throws {
             try await context.notifyingService(ofChanges: ["rows_changed"]) {
                 context.report.add(1, to: "rows_changed")
+                context.report.fail("row 2", "is \"odd\"")
                 throw ConfigurationError("half-way")
             }
         }
@@ -68,6 +69,9 @@ import Testing
         let body = try #require(try JSONSerialization.jsonObject(with: request.body) as? [String: Any])
         #expect(body["job"] as? String == "trial")
         #expect(body["counts"] as? [String: Int] == ["rows_changed": 2, "rows_read": 1])
+        #expect(body["status"] as? String == "succeeded")
+        #expect((body["failures"] as? [Any])?.isEmpty == true)
+        #expect((body["duration_ms"] as? Int).map { 0..<600_000 ~= $0 } == true)
     }
 
     @Test func aURLWithoutAKeyIsAProblem() async throws {
@@ -96,7 +100,14 @@ import Testing
         let status = await FakeProcess().run(FailingJob.self, environment: environment(server))
 
         #expect(status == .configuration)
-        #expect(server.requests.count == 1)
+        let request = try #require(server.requests.first)
+        let body = try #require(try JSONSerialization.jsonObject(with: request.body) as? [String: Any])
+        #expect(body["status"] as? String == "failed")
+        #expect(
+            body["failures"] as? [[String: String]] == [
+                ["subject": "row 2", "reason": #"is "odd""#], ["subject": "job", "reason": "half-way"],
+            ])
+        #expect(body["failures_omitted"] as? Int == 0)
     }
 
     @Test func nothingIsToldOfNoChangeOrADryRunOrWithoutBothVariables() async throws {

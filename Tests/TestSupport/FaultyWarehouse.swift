@@ -19,23 +19,31 @@ package final class FaultyWarehouse: Warehouse {
     private let afterEach: @Sendable (_ index: Int) async throws -> Void
     /// Runs before each statement, whether it will be executed or not.
     private let beforeEach: @Sendable (_ index: Int) async throws -> Void
+    private let refuses: @Sendable (Statement) -> Bool
 
     package init(
         _ warehouse: any Warehouse, _ fault: Fault? = nil,
         beforeEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
-        afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in }
+        afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
+        refuses: @escaping @Sendable (Statement) -> Bool = { _ in false }
     ) {
         self.warehouse = warehouse
         self.fault = fault
         self.beforeEach = beforeEach
         self.afterEach = afterEach
+        self.refuses = refuses
     }
 
     /// How many statements were tried.
     package var statements: Int { started.withLock { $0 } }
 
     package func query(_ statement: Statement) async throws -> QueryResult {
-        try await pass { try await warehouse.query(statement) }
+        try await pass {
+            if refuses(statement) {
+                throw WarehouseError(.invalid, operation: statement.purpose, message: "a value is refused")
+            }
+            return try await warehouse.query(statement)
+        }
     }
 
     package func merge(_ merge: MergeStatement) async throws -> MergeResult {

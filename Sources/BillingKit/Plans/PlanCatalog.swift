@@ -24,12 +24,20 @@ struct PlanCatalog: Sendable {
         return PlanCatalog(products: products, prices: needsPrices ? try await stripe.prices() : nil)
     }
 
-    /// The plan that the subscription is for, with the item that says so. A subscription may have other items, for products
-    /// that are no plan; one whose only item is no plan is a product whose metadata was forgotten.
-    func plan(of subscription: StripeSubscription) throws(BillingProblem) -> (plan: Plan, item: StripeSubscriptionItem)
-    {
-        var found: [(product: StripeProduct, item: StripeSubscriptionItem)] = []
-        for item in subscription.items { found.append((try product(of: item), item)) }
+    /// The plan that the subscription is for, with the end of its period: that of the item that ends first, since a plan's
+    /// product may have several items, such as a base price and a price for seats. A subscription may have other items, for
+    /// products that are no plan; one whose only product is no plan is one whose metadata was forgotten.
+    func plan(of subscription: StripeSubscription) throws(BillingProblem) -> (plan: Plan, periodEnd: Int64?) {
+        var found: [(product: StripeProduct, ends: [Int64])] = []
+        for item in subscription.items {
+            let product = try product(of: item)
+            let end = item.currentPeriodEnd.map { [$0] } ?? []
+            if let known = found.firstIndex(where: { $0.product.id == product.id }) {
+                found[known].ends += end
+            } else {
+                found.append((product, end))
+            }
+        }
         let plans = found.count == 1 ? found : found.filter { $0.product.metadata[.planID] != nil }
         guard let first = plans.first else {
             throw BillingProblem("subscription \(printable(subscription.id)) has no item that is a plan")
@@ -38,7 +46,7 @@ struct PlanCatalog: Sendable {
             let names = plans.map { quoted($0.product.metadata[.planID] ?? "") }.joined(separator: " and ")
             throw BillingProblem("subscription \(printable(subscription.id)) has several plans: \(names)")
         }
-        return (try Plan(first.product), first.item)
+        return (try Plan(first.product), first.ends.min() ?? subscription.currentPeriodEnd)
     }
 
     private func product(of item: StripeSubscriptionItem) throws(BillingProblem) -> StripeProduct {

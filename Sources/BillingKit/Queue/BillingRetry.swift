@@ -8,7 +8,9 @@ package import WarehouseKit
 /// Invariants:
 /// - an item says which organization to look at, never what to write; several items of one are one look-up;
 /// - an item is completed only after the warehouse had the state that was read; stopped or killed anywhere, it comes back;
-/// - one bad item does not keep the others from their turn.
+/// - one bad item does not keep the others from their turn: what the warehouse refuses is tried in halves, and what a killed
+///   execution had claimed is tried one by one, after everything else;
+/// - an item is given up for killing its executions only where it was the only one that the last of them had claimed.
 package struct BillingRetry: Sendable {
     let stripe: StripeClient
     let warehouse: MeteredWarehouse
@@ -19,6 +21,7 @@ package struct BillingRetry: Sendable {
     let logger: Logger
     let isDryRun: Bool
     let jitter: @Sendable () -> Double
+    private static let organizationsAtOnce = 25
 
     /// - Parameter jitter: A random number from 0 to 1.
     package init(
@@ -41,13 +44,24 @@ package struct BillingRetry: Sendable {
     package func run(limit: Int, lease: Duration) async throws {
         report.declare(counts: "claimed", "completed", "postponed", "failed", "organizations_changed")
         guard !isDryRun else { return try await preview(limit) }
-        let token = UUID().uuidString.lowercased()
+        let due = try await queue.countDue()
+        guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
+        report.begin("syncs", total: min(limit, due.pending + due.abandoned))
+        var left = limit
+        if due.pending > 0 { left -= try await work(.pending(left), lease) }
+        for _ in 0..<min(left, due.abandoned) {
+            guard try await work(.oneAbandoned, lease) > 0 else { break }
+        }
+    }
+
+    /// - Returns: How many items were claimed, all of which are finished then.
+    private func work(_ claim: SyncQueue.Claim, _ lease: Duration) async throws -> Int {
+        let token = claim.newToken()
         do {
-            let items = try await queue.claim(limit, token: token, lease: lease)
+            let items = try await queue.claim(claim, token: token, lease: lease)
             report.add(items.count, to: "claimed")
-            guard !items.isEmpty else { return report.line("nothing is due") }
-            report.begin("syncs", total: items.count)
-            try await finish(items, try await process(items, token: token), token: token)
+            try await process(items, token)
+            return items.count
         } catch {
             await release(token, after: error)
             throw error
@@ -71,14 +85,34 @@ package struct BillingRetry: Sendable {
         report.warn("claimed syncs", "not released; they come back when their lease expires: \(problem)")
     }
 
-    private func process(_ items: [QueuedSync], token: String) async throws -> [String: BillingProblem] {
-        var synchronisation = OrganizationSynchronisation(self, items, claim: token)
-        try await synchronisation.run()
-        report.add(synchronisation.changed, to: "organizations_changed")
-        return synchronisation.problems
+    /// A few organizations at a time, the one that has waited longest first, each finished before the next ones are looked
+    /// at: a run that is stopped has done something. What has to be looked for everywhere comes last.
+    private func process(_ items: [QueuedSync], _ token: String) async throws {
+        try await finish(items.filter { $0.problem != nil }, [:], token)
+        var rest = items.filter { $0.problem == nil }
+        var elsewhere: [QueuedSync] = []
+        while !rest.isEmpty {
+            var slugs: Set<String> = []
+            for item in rest where slugs.count < Self.organizationsAtOnce { slugs.insert(item.slug) }
+            elsewhere += try await synchronise(rest.filter { slugs.contains($0.slug) }, .known, token)
+            rest.removeAll { slugs.contains($0.slug) }
+        }
+        if !elsewhere.isEmpty { _ = try await synchronise(elsewhere, .everywhere, token) }
     }
 
-    private func finish(_ items: [QueuedSync], _ problems: [String: BillingProblem], token: String) async throws {
+    /// - Returns: What was not finished, since it has to be looked for elsewhere.
+    private func synchronise(
+        _ items: [QueuedSync], _ reach: OrganizationSynchronisation.Reach, _ token: String
+    ) async throws -> [QueuedSync] {
+        var synchronisation = OrganizationSynchronisation(self, items, reach, claim: token)
+        try await synchronisation.run()
+        report.add(synchronisation.changed, to: "organizations_changed")
+        let elsewhere = synchronisation.elsewhere
+        try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronisation.problems, token)
+        return items.filter { elsewhere.contains($0.slug) }
+    }
+
+    private func finish(_ items: [QueuedSync], _ problems: [String: BillingProblem], _ token: String) async throws {
         let now = queue.now()
         let outcomes = items.map { item in
             (item.problem ?? problems[item.slug]).map {
@@ -105,24 +139,5 @@ package struct BillingRetry: Sendable {
             report.add(1, to: "failed")
             report.fail(name, "given up after \(outcome.retries) retries: \(error)")
         }
-    }
-
-    private func preview(_ limit: Int) async throws {
-        let items = try await queue.due(limit)
-        report.table(
-            header: ["organization", "type", "retries", "sync"],
-            rows: items.map { [$0.slug, $0.type, String($0.retries), $0.id] })
-        guard !items.isEmpty else { return report.line("nothing is due") }
-        var synchronisation = OrganizationSynchronisation(self, items, claim: "")
-        let changes = try await synchronisation.changes()
-        report.table(
-            header: ["organization", "field", "stripe", "warehouse"],
-            rows: changes.flatMap { change in
-                change.differences.map { [change.slug, $0.field.rawValue, $0.stripe, $0.warehouse] }
-            })
-        for (slug, problem) in synchronisation.problems.sorted(by: { $0.key < $1.key }) {
-            report.warn(quoted(slug), problem.description)
-        }
-        for item in items { if let problem = item.problem { report.warn(quoted(item.slug), problem.description) } }
     }
 }

@@ -8,6 +8,7 @@ package struct BillingRetrySettings: BillingUser {
     package let notification: NotificationSettings
     /// How long the items of a killed execution stay claimed.
     package let lease: Duration
+    package static let stripeRequestsPerSecond = 8.0
 
     package static let environmentHelp =
         WarehouseSettings.environmentHelp + StripeSettings.environmentHelp + [

@@ -1,25 +1,17 @@
 import Synchronization
 
-/// What several look-ups found at the same time.
+/// What several look-ups found at the same time, by organization.
 final class Collected: Sendable {
-    private let state = Mutex([String: OrganizationSubscriptions]())
+    private let state = Mutex(
+        (replies: [String: [StripeReply<StripeSubscription>]](), problems: [String: BillingProblem]()))
 
-    subscript(slug: String) -> OrganizationSubscriptions? { state.withLock { $0[slug] } }
-    var all: [String: OrganizationSubscriptions] { state.withLock { $0 } }
+    var replies: [String: [StripeReply<StripeSubscription>]] { state.withLock { $0.replies } }
+    /// Why some look-ups failed.
+    var problems: [String: BillingProblem] { state.withLock { $0.problems } }
 
-    func add(_ slug: String, _ reply: StripeReply<StripeSubscription>) {
-        state.withLock { state in
-            if state[slug] == nil { state[slug] = OrganizationSubscriptions(reply) } else { state[slug]?.add(reply) }
-        }
+    func add(_ replies: [StripeReply<StripeSubscription>], to slug: String) {
+        state.withLock { $0.replies[slug, default: []] += replies }
     }
 
-    /// Why some of them failed.
-    final class Problems: Sendable {
-        private let state = Mutex([String: BillingProblem]())
-
-        subscript(slug: String) -> BillingProblem? { state.withLock { $0[slug] } }
-        var all: [String: BillingProblem] { state.withLock { $0 } }
-
-        func set(_ slug: String, _ problem: BillingProblem) { state.withLock { $0[slug] = problem } }
-    }
+    func fail(_ slug: String, _ problem: BillingProblem) { state.withLock { $0.problems[slug] = problem } }
 }

@@ -3,19 +3,30 @@ import WarehouseKit
 
 /// Brings the organizations of some claimed items to Stripe, and says for which of them that failed.
 struct OrganizationSynchronisation {
+    enum Reach: Sendable {
+        /// Where something of the organization is known to be.
+        case known
+        /// In the whole listing of the account, once for all of them.
+        case everywhere
+    }
+
     private static let rounds = 3
 
     private let retry: BillingRetry
+    private let reach: Reach
     private let claim: String
     /// What is known about where to look, and why, by organization.
     private var waiting: [String: [QueuedSync]]
     private(set) var problems: [String: BillingProblem] = [:]
+    /// Those that nothing active was found of where it was looked; what counts for them may be elsewhere.
+    private(set) var elsewhere: Set<String> = []
     private(set) var changed = 0
 
-    init(_ retry: BillingRetry, _ items: [QueuedSync], claim: String) {
+    init(_ retry: BillingRetry, _ items: [QueuedSync], _ reach: Reach, claim: String) {
         self.retry = retry
+        self.reach = reach
         self.claim = claim
-        waiting = Dictionary(grouping: items.filter { $0.problem == nil }, by: \.slug)
+        waiting = Dictionary(grouping: items, by: \.slug)
     }
 
     /// What somebody else wrote meanwhile is read again: only then is it certain that the warehouse is as new as the item.
@@ -23,10 +34,10 @@ struct OrganizationSynchronisation {
         for _ in 0..<Self.rounds {
             try Task.checkCancellation()
             let changes = try await changes()
-            let applied = try await retry.writer.apply(changes, claim: claim)
-            changed += changes.count { applied.contains($0.slug) && !$0.differences.isEmpty }
-            for slug in applied { waiting[slug] = nil }
-            for slug in problems.keys { waiting[slug] = nil }
+            let written = try await retry.writer.applyInParts(changes, claim: claim)
+            changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }
+            for (slug, error) in written.refused { problems[slug] = BillingProblem(error.description) }
+            waiting = waiting.filter { !written.applied.contains($0.key) && problems[$0.key] == nil }
             if waiting.isEmpty { return }
         }
         for slug in waiting.keys {
@@ -38,30 +49,63 @@ struct OrganizationSynchronisation {
     /// earlier and writes later must find it.
     mutating func changes() async throws -> [BillingChange] {
         guard !waiting.isEmpty else { return [] }
-        let state = try await read(waiting.keys.sorted())
-        for slug in waiting.keys where state.organizations[slug] == nil {
-            problems[slug] = BillingProblem("there is no such organization, or its row cannot be read")
-            waiting[slug] = nil
-        }
-        let retry = retry
-        let lookup = OrganizationLookup(stripe: retry.stripe, state: state) { try await Self.wholeState(retry) }
-        let (found, failed) = try await lookup.find(waiting.mapValues { $0.map(\.hints) })
-        problems.merge(failed) { $1 }
-        for slug in waiting.keys where found[slug] == nil && failed[slug] == nil {
+        let (state, found) = try await find()
+        for slug in waiting.keys where found[slug] == nil && problems[slug] == nil {
             problems[slug] = BillingProblem("no subscription of it was found in Stripe")
         }
-        guard !found.isEmpty else { return [] }
-        let subscriptions = found.values.flatMap { $0.replies.map(\.value) }
+        waiting = waiting.filter { problems[$0.key] == nil }
+        guard !waiting.isEmpty else { return [] }
         let plans: PlanCatalog
         do {
-            plans = try await PlanCatalog.read(retry.stripe, for: subscriptions)
+            plans = try await PlanCatalog.read(
+                retry.stripe, for: found.values.flatMap { $0.replies.map(\.value) })
         } catch let error as StripeError where !error.endsRun {
-            for slug in found.keys { problems[slug] = BillingProblem(error.description) }
+            for slug in waiting.keys { problems[slug] = BillingProblem(error.description) }
             return []
         }
         return found.sorted { $0.key < $1.key }.compactMap { slug, subscriptions in
-            problems[slug] == nil ? change(slug, subscriptions, state, plans) : nil
+            waiting[slug] == nil ? nil : change(slug, subscriptions, state, plans)
         }
+    }
+
+    private mutating func find() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
+        switch reach {
+        case .known: try await findWhereKnown()
+        case .everywhere: try await findEverywhere()
+        }
+    }
+
+    private mutating func findWhereKnown() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
+        let retry = retry
+        let slugs = waiting.keys.sorted()
+        let state = try await Self.state(retry, slugs)
+        for slug in slugs where state.organizations[slug] == nil {
+            problems[slug] = BillingProblem("there is no such organization, or its row cannot be read")
+            waiting[slug] = nil
+        }
+        let lookup = OrganizationLookup(stripe: retry.stripe, state: state) { customers, subscriptions in
+            try await Self.state(retry, slugs, customers, subscriptions)
+        }
+        let found = try await lookup.find(waiting.mapValues { $0.map(\.hints) })
+        problems.merge(found.problems) { $1 }
+        for slug in slugs where problems[slug] == nil && found.subscriptions[slug]?.activeSince == nil {
+            elsewhere.insert(slug)
+            waiting[slug] = nil
+        }
+        return (state, found.subscriptions)
+    }
+
+    private mutating func findEverywhere() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
+        let listed: [StripeReply<StripeSubscription>]
+        do {
+            listed = try await StripeListing.all(retry.stripe)
+        } catch let error as StripeError where !error.endsRun {
+            for slug in waiting.keys { problems[slug] = BillingProblem(error.description) }
+            return (try BillingState([]), [:])
+        }
+        let statements = BillingStateStatements(today: retry.today)
+        let state = try BillingState(try await retry.warehouse.query(statements.all).rows)
+        return (state, SubscriptionAssignment(listed, state).found.filter { waiting[$0.key] != nil })
     }
 
     private mutating func change(
@@ -71,7 +115,7 @@ struct OrganizationSynchronisation {
         do throws(BillingProblem) {
             let chosen = try subscriptions.chosen()
             let reasons = Set((waiting[slug] ?? []).map(\.type)).sorted().joined(separator: ", ")
-            return BillingChange(
+            return try BillingChange(
                 try BillingValues(chosen.value, plans), stored, read: chosen.time.joined(plans.time), reason: reasons,
                 requestID: chosen.requestID)
         } catch {
@@ -80,12 +124,11 @@ struct OrganizationSynchronisation {
         }
     }
 
-    private func read(_ slugs: [String]) async throws -> BillingState {
-        let statements = BillingStateStatements(today: retry.today)
-        return try BillingState(try await retry.warehouse.query(statements.some(slugs)).rows)
-    }
-
-    private static func wholeState(_ retry: BillingRetry) async throws -> BillingState {
-        try BillingState(try await retry.warehouse.query(BillingStateStatements(today: retry.today).all).rows)
+    private static func state(
+        _ retry: BillingRetry, _ slugs: [String], _ customers: Set<String> = [], _ subscriptions: Set<String> = []
+    ) async throws -> BillingState {
+        let statement = BillingStateStatements(today: retry.today).some(
+            slugs, customers: customers.sorted(), subscriptions: subscriptions.sorted())
+        return try BillingState(try await retry.warehouse.query(statement).rows)
     }
 }

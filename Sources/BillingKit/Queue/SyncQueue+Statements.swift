@@ -3,24 +3,34 @@ import WarehouseKit
 extension SyncQueue {
     private static let table = BillingTables.queue.sql
 
-    /// Pending ones whose time has come, and those whose execution died.
-    private static let isDue = """
-        (status = 'pending' AND (next_retry_at IS NULL OR next_retry_at <= @now))
-              OR (status = 'processing' AND (lease_expires_at IS NULL OR lease_expires_at <= @now))
-        """
+    /// The token of an item that was claimed alone begins so.
+    static let aloneMark = "alone-"
 
-    static let claimSQL = """
+    private static let isPending = "status = 'pending' AND (next_retry_at IS NULL OR next_retry_at <= @now)"
+    /// Its execution died.
+    private static let isAbandoned = "status = 'processing' AND (lease_expires_at IS NULL OR lease_expires_at <= @now)"
+
+    static let countDueSQL = """
+        SELECT COUNTIF(\(isPending)) AS pending, COUNTIF(\(isAbandoned)) AS abandoned FROM \(table)
+        """
+    static let claimPendingSQL = claimSQL(isPending)
+    static let claimAbandonedSQL = claimSQL(isAbandoned)
+
+    private static func claimSQL(_ isDue: String) -> String {
+        """
         UPDATE \(table)
         SET
-          retry_count = IF(status = 'processing', retry_count + 1, retry_count), status = 'processing',
-          lease_token = @token, lease_expires_at = @expires_at, updated_at = @now
+          retry_count = IF(status = 'processing' AND lease_token LIKE '\(aloneMark)%', retry_count + 1, retry_count),
+          status = 'processing', lease_token = @token, lease_expires_at = @expires_at, updated_at = @now
         WHERE sync_id IN (
             SELECT sync_id FROM \(table)
             WHERE \(isDue)
             ORDER BY created_at, sync_id
             LIMIT @limit)
-          AND (\(isDue))
+          AND \(isDue)
         """
+    }
+
     static let claimedSQL = """
         SELECT sync_id, org_slug, sync_type, payload, retry_count, max_retries FROM \(table)
         WHERE lease_token = @token AND status = 'processing'
@@ -28,7 +38,7 @@ extension SyncQueue {
         """
     static let dueSQL = """
         SELECT sync_id, org_slug, sync_type, payload, retry_count, max_retries FROM \(table)
-        WHERE \(isDue)
+        WHERE (\(isPending)) OR (\(isAbandoned))
         ORDER BY created_at, sync_id
         LIMIT @limit
         """

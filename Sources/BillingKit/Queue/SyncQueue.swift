@@ -5,24 +5,51 @@ import WarehouseKit
 /// The queue of organizations to look up, `scheduler_jobs.billing_sync_queue`.
 ///
 /// An item is claimed by one conditional UPDATE that gives it a token and an expiry; of two executions at the same time BigQuery
-/// lets one go first, and the other finds what is left. Only who has the token may finish the item. One whose execution died is
-/// claimed again after the expiry, and that counts as a retry, so that an item that kills its execution is given up some day.
+/// lets one go first, and the other finds what is left. Only who has the token may finish the item.
+///
+/// One whose execution died is abandoned when its claim expires. It may be what killed the execution, so from then on it is
+/// claimed alone, and such a claim that expires too counts as a retry: an item that kills its execution is given up some day,
+/// and one that only shared an execution with it never is.
 struct SyncQueue: Sendable {
+    enum Claim: Sendable {
+        /// Up to so many whose time has come.
+        case pending(Int)
+        /// One whose execution died.
+        case oneAbandoned
+
+        /// The token says whether the item was claimed alone, for when the claim expires.
+        func newToken() -> String {
+            let token = UUID().uuidString.lowercased()
+            return if case .oneAbandoned = self { SyncQueue.aloneMark + token } else { token }
+        }
+    }
+
     let warehouse: MeteredWarehouse
     let now: @Sendable () -> Timestamp
 
-    /// Claims up to `limit` due items, the oldest first.
-    func claim(_ limit: Int, token: String, lease: Duration) async throws -> [QueuedSync] {
+    func countDue() async throws -> (pending: Int, abandoned: Int) {
+        let rows = try await warehouse.query(
+            Statement("count the due syncs", Self.countDueSQL, parameters: ["now": .timestamp(now())])
+        ).rows
+        return (Int(try rows.first?.int64("pending") ?? 0), Int(try rows.first?.int64("abandoned") ?? 0))
+    }
+
+    /// Claims due items, the oldest first. The number of rows that the UPDATE says is not asked: a reply that was lost and came
+    /// again may say 0.
+    func claim(_ claim: Claim, token: String, lease: Duration) async throws -> [QueuedSync] {
         let now = now()
-        let claimed = try await warehouse.query(
+        let (sql, limit) =
+            switch claim {
+            case .pending(let limit): (Self.claimPendingSQL, limit)
+            case .oneAbandoned: (Self.claimAbandonedSQL, 1)
+            }
+        _ = try await warehouse.query(
             Statement(
-                "claim queued syncs", Self.claimSQL,
+                "claim queued syncs", sql,
                 parameters: [
                     "token": .string(token), "now": .timestamp(now), "expires_at": .timestamp(now.adding(lease)),
                     "limit": .int64(Int64(limit)),
                 ]))
-        // A reply that was lost and came again may say 0.
-        guard claimed.affectedRows != 0 else { return [] }
         return try await warehouse.query(
             Statement("read the claimed syncs", Self.claimedSQL, parameters: ["token": .string(token)])
         ).rows.map { try QueuedSync($0) }

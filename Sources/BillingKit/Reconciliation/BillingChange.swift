@@ -23,13 +23,23 @@ struct BillingChange: Sendable {
     var reason: String
     var requestID: String?
 
-    /// Names the version of the row that the change makes. A row has each version once, so two changes have never the same.
-    var auditID: String { "billing-\(row)-\(time.until.microseconds)" }
+    /// Names the version of the row that the change makes. A row has each version once, so two changes have never the same;
+    /// two organizations may have rows of the same name.
+    var auditID: String { "billing-\(slug)-\(row)-\(time.until.microseconds)" }
+
+    /// Two machines' clocks differ by less.
+    private static let clockSkew = Duration.seconds(3600)
 
     /// - Returns: `nil` where the warehouse may hold something newer than what was read: then it has to be read again.
+    /// - Throws: Where reading again would not help: nothing is newer than a version of the future.
     init?(
         _ values: BillingValues, _ stored: StoredBilling, read time: ReadTime, reason: String, requestID: String? = nil
-    ) {
+    ) throws(BillingProblem) {
+        guard stored.version < time.until.adding(Self.clockSkew) else {
+            throw BillingProblem(
+                "stripe_read_at of its row is \(stored.version), which is in the future: nothing that is read now is newer; set it to NULL"
+            )
+        }
         guard stored.version < time.from else { return nil }
         slug = stored.slug
         isNew = stored.row.isEmpty

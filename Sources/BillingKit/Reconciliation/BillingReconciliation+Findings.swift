@@ -1,8 +1,9 @@
 import JobRuntime
 
 extension BillingReconciliation {
-    /// Organizations whose stored subscription is in none of the pages. They are reported; with a limit they become cancelled,
-    /// each after one more look, and none of them if there are more than that: then the key is rather that of another account.
+    /// Organizations that are not cancelled and whose stored subscription is in none of the pages. They are reported; with a
+    /// limit they become cancelled, each after one more look. None of them does if there are more than that, or if no stored
+    /// subscription at all is in the listing: then the key is that of another account.
     func missing(
         _ listing: StripeListing, _ state: BillingState, _ found: [String: OrganizationSubscriptions], _ limit: Int?
     ) async throws -> [BillingChange] {
@@ -11,7 +12,7 @@ extension BillingReconciliation {
             let id = stored.text(of: .subscription)
             // What was written after the listing began may be newer than it.
             return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil
-                && stored.version < listing.startedAt
+                && stored.version < listing.startedAt && stored.text(of: .status) != SubscriptionStatus.cancelled
         }.sorted { $0.slug < $1.slug }
         report.add(gone.count, to: "missing_in_stripe")
         for stored in gone {
@@ -20,6 +21,13 @@ extension BillingReconciliation {
                 "missing_in_stripe: there is no subscription \(printable(stored.text(of: .subscription)))")
         }
         guard let limit, !gone.isEmpty else { return [] }
+        guard state.bySubscription.keys.contains(where: listed.contains) else {
+            report.fail(
+                "missing_in_stripe",
+                "no stored subscription at all is in the account, so none was cancelled: is the key that of this account?"
+            )
+            return []
+        }
         guard gone.count <= limit else {
             report.fail(
                 "missing_in_stripe",
@@ -29,7 +37,13 @@ extension BillingReconciliation {
         }
         var changes: [BillingChange] = []
         for stored in gone {
-            if let change = try await cancellation(of: stored) { changes.append(change) }
+            do {
+                if let change = try await cancellation(of: stored) { changes.append(change) }
+            } catch let error as StripeError where !error.endsRun {
+                fail(stored.slug, "not cancelled: \(error)")
+            } catch let problem as BillingProblem {
+                fail(stored.slug, problem.description)
+            }
         }
         return changes
     }
@@ -42,10 +56,9 @@ extension BillingReconciliation {
             return nil
         }
         guard var values = stored.values else { return nil }
-        guard values.status != SubscriptionStatus.cancelled else { return nil }
         values.status = SubscriptionStatus.cancelled
         values.end = values.end.map { min($0, today) } ?? today
-        return BillingChange(values, stored, read: ReadTime(from: from, until: now()), reason: "missing_in_stripe")
+        return try BillingChange(values, stored, read: ReadTime(from: from, until: now()), reason: "missing_in_stripe")
     }
 
     /// Each mismatch as organization, field, Stripe, warehouse; and their number by field.

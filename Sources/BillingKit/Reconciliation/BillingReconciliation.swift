@@ -47,13 +47,15 @@ package struct BillingReconciliation: Sendable {
         let listing = try await StripeListing.read(stripe, report)
         let state = try BillingState(try await warehouse.query(BillingStateStatements(today: today).all).rows)
         for slug in state.unreadable { fail(slug, "its row in org_subscriptions has control characters") }
-        let assigned = try await SubscriptionAssignment(stripe, state).assign(listing.subscriptions)
+        let assigned = SubscriptionAssignment(listing.subscriptions, state)
         report.add(assigned.unmatched.count, to: "unmatched")
         for (id, reason) in assigned.unmatched { report.warn("unmatched subscription \(printable(id))", reason) }
         let comparison = compare(assigned.found, state, listing.plans)
-        let changes = comparison.changes + (try await missing(listing, state, assigned.found, limit))
-        show(changes)
-        try await apply(changes, comparison.overtaken)
+        show(comparison.changes)
+        try await apply(comparison.changes, comparison.overtaken)
+        let cancellations = try await missing(listing, state, assigned.found, limit)
+        show(cancellations)
+        try await apply(cancellations, [])
     }
 
     private func compare(
@@ -66,12 +68,12 @@ package struct BillingReconciliation: Sendable {
             report.add(1, to: "checked")
             if stored.rows > 1 {
                 report.warn(
-                    quoted(slug), "has \(stored.rows) rows in org_subscriptions; the newest is the one that counts")
+                    quoted(slug), "has \(stored.rows) rows in org_subscriptions; \(stored.row) is the one that counts")
             }
             do throws(BillingProblem) {
                 let chosen = try subscriptions.chosen()
                 let values = try BillingValues(chosen.value, plans)
-                let change = BillingChange(
+                let change = try BillingChange(
                     values, stored, read: chosen.time.joined(plans.time), reason: "reconciliation",
                     requestID: chosen.requestID)
                 guard let change else {
@@ -100,9 +102,12 @@ package struct BillingReconciliation: Sendable {
             let part = rest.prefix(BillingWriter.mostChanges)
             rest = rest.dropFirst(part.count)
             do {
-                let applied = try await writer.apply(part)
-                left += part.filter { !applied.contains($0.slug) && !$0.differences.isEmpty }.map(\.slug)
-                report.add(part.count { applied.contains($0.slug) && !$0.differences.isEmpty }, to: "synced")
+                let written = try await writer.applyInParts(Array(part))
+                for (slug, error) in written.refused.sorted(by: { $0.key < $1.key }) {
+                    fail(slug, "not applied, but queued: \(error)")
+                }
+                left += part.filter { !written.applied.contains($0.slug) && !$0.differences.isEmpty }.map(\.slug)
+                report.add(part.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }, to: "synced")
             } catch let error as WarehouseError where !error.endsRun {
                 left += part.map(\.slug)
                 report.add(part.count, to: "errors")

@@ -12,24 +12,23 @@ struct BillingStateStatements: Sendable {
             parameters: ["sep": .string(String(StoredBilling.separator)), "today": .date(today)])
     }
 
-    /// Those with these slugs, and those that share a customer with one of them.
-    func some(_ slugs: [String]) -> Statement {
+    /// Those with these slugs, and those that have one of these customers or subscriptions stored.
+    func some(_ slugs: [String], customers: [String] = [], subscriptions: [String] = []) -> Statement {
         Statement(
             "read the billing state of \(slugs.count) organizations", Self.sql(filter: Self.someFilter),
             parameters: [
                 "sep": .string(String(StoredBilling.separator)), "today": .date(today), "slugs": .strings(slugs),
+                "customers": .strings(customers), "subscriptions": .strings(subscriptions),
             ])
     }
 
     static let someFilter = """
 
         WHERE o.org_slug IN UNNEST(@slugs)
-          OR s.stripe_customer_id IN (
-            SELECT shared.stripe_customer_id FROM \(BillingTables.subscriptions.sql) AS shared
-            WHERE shared.org_slug IN UNNEST(@slugs) AND shared.stripe_customer_id IS NOT NULL)
+          OR s.stripe_customer_id IN UNNEST(@customers) OR s.stripe_subscription_id IN UNNEST(@subscriptions)
         """
 
-    /// The newest row of an organization counts. Where a day or a profile is there twice with different values, question marks
+    /// Of several rows of an organization a live one counts, then the newest, as for its quotas. Where a day or a profile is there twice with different values, question marks
     /// stand for them, which equal nothing.
     static func sql(filter: String) -> String {
         """
@@ -63,7 +62,9 @@ struct BillingStateStatements: Sendable {
             org_slug, subscription_id, stripe_read_at, plan_name, status, daily_limit, monthly_limit, concurrent_limit,
             seat_limit, providers_limit, trial_end_date, subscription_end_date, stripe_customer_id,
             stripe_subscription_id, current_period_end, cancel_at_period_end,
-            ROW_NUMBER() OVER (PARTITION BY org_slug ORDER BY created_at DESC, subscription_id DESC) AS place,
+            ROW_NUMBER() OVER (
+              PARTITION BY org_slug
+              ORDER BY IF(status IN ('ACTIVE', 'TRIAL'), 0, 1), created_at DESC, subscription_id DESC) AS place,
             COUNT(*) OVER (PARTITION BY org_slug) AS row_count
           FROM \(BillingTables.subscriptions.sql)) AS s
         ON s.org_slug = o.org_slug AND s.place = 1

@@ -41,14 +41,14 @@ extension BillingValues {
     /// What a subscription means for its organization.
     init(_ subscription: StripeSubscription, _ plans: PlanCatalog) throws(BillingProblem) {
         let status = try SubscriptionStatus(of: subscription)
-        let (plan, item) = try plans.plan(of: subscription)
-        let periodEnd = try Self.instant(item.currentPeriodEnd ?? subscription.currentPeriodEnd, subscription)
+        let (plan, end) = try plans.plan(of: subscription)
+        let periodEnd = try Self.instant(end, subscription)
         let atPeriodEnd = subscription.cancelsAtPeriodEnd ? periodEnd : nil
-        let end = try Self.instant(subscription.endedAt ?? subscription.cancelAt, subscription) ?? atPeriodEnd
+        let lastDay = try Self.instant(subscription.endedAt ?? subscription.cancelAt, subscription) ?? atPeriodEnd
         self.init(
             plan: plan.name, status: status.stored, daily: plan.daily, monthly: plan.monthly,
             concurrent: plan.concurrent, seats: plan.seats, providers: plan.providers,
-            trialEnd: try Self.instant(subscription.trialEnd, subscription)?.date, end: end?.date,
+            trialEnd: try Self.instant(subscription.trialEnd, subscription)?.date, end: lastDay?.date,
             customer: subscription.customer, subscription: subscription.id, currentPeriodEnd: periodEnd,
             cancelsAtPeriodEnd: subscription.cancelsAtPeriodEnd)
     }

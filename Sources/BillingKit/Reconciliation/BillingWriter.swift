@@ -28,16 +28,21 @@ struct BillingWriter: Sendable {
     /// - Parameter claim: The token of a claim on queued syncs: what was claimed by somebody else meanwhile is not written.
     /// - Returns: The organizations whose rows have the versions of their changes now. The others were changed meanwhile.
     func apply(_ changes: some Collection<BillingChange>, claim: String = "") async throws -> Set<String> {
-        guard let first = changes.first else { return [] }
+        guard let statement = statement(changes, claim: claim) else { return [] }
+        return Set(try await warehouse.query(statement).rows.map { try $0.string("org_slug") })
+    }
+
+    func statement(_ changes: some Collection<BillingChange>, claim: String = "") -> Statement? {
+        guard let first = changes.first else { return nil }
         let now = now()
-        let statement = Statement(
-            "write the billing state of \(changes.count) organizations", Self.script,
+        return Statement(
+            "write the billing state of \(changes.count) organizations",
+            changes.contains { !$0.differences.isEmpty } ? Self.script : Self.touchScript,
             parameters: [
                 "changes": .array(of: first.parameter.type, changes.map(\.parameter)), "claim": .string(claim),
                 "never": .timestamp(StoredBilling.never), "now": .timestamp(now), "today": .date(today),
                 "audits_since": .timestamp(now.adding(.seconds(-86_400))),
             ])
-        return Set(try await warehouse.query(statement).rows.map { try $0.string("org_slug") })
     }
 
     private static let isClaimed = """
@@ -97,6 +102,14 @@ struct BillingWriter: Sendable {
         FROM (\(current)) AS n
         WHERE t.org_slug = n.org_slug AND n.differs AND t.subscription_plan IS DISTINCT FROM n.plan_name;
 
+        \(update)
+
+        COMMIT TRANSACTION;
+
+        \(written)
+        """
+
+    private static let update = """
         UPDATE \(BillingTables.subscriptions.sql) AS t
         SET
           plan_name = n.plan_name, status = n.status, daily_limit = n.daily_limit, monthly_limit = n.monthly_limit,
@@ -108,12 +121,21 @@ struct BillingWriter: Sendable {
         FROM (\(current)) AS n
         WHERE t.org_slug = n.org_slug AND t.subscription_id = n.subscription_id
           AND IFNULL(t.stripe_read_at, @never) = n.version;
+        """
 
-        COMMIT TRANSACTION;
-
+    /// Which organizations' rows have the versions of their changes.
+    private static let written = """
         SELECT DISTINCT c.org_slug AS org_slug
         FROM UNNEST(@changes) AS c
         JOIN \(BillingTables.subscriptions.sql) AS s
         ON s.org_slug = c.org_slug AND s.subscription_id = c.subscription_id AND s.stripe_read_at = c.read_until;
+        """
+
+    /// Where nothing differs only the time of the reading is written, and no other table is touched, since even an UPDATE
+    /// without a row holds up others that write to its table.
+    static let touchScript = """
+        \(update)
+
+        \(written)
         """
 }

@@ -4,14 +4,18 @@ import WarehouseKit
 /// Which organization a subscription is of.
 enum OrganizationMatch: Hashable, Sendable {
     case organization(String)
-    /// Only the metadata of this customer can tell.
-    case customer(String)
     /// The reason, in words.
     case unmatched(String)
 }
 
+extension StripeSubscription {
+    /// Its own metadata says whose it is, rightly or not: nothing else is asked.
+    var namesOrganization: Bool { metadata[.orgSlug] != nil || metadata[.pendingOrgSlug] != nil }
+}
+
 extension BillingState {
-    /// The subscription's own metadata comes first, then what was stored for it, then what was stored for its customer.
+    /// The subscription's own metadata comes first, then what was stored for it, then what was stored for its customer, then
+    /// the customer's metadata.
     func match(_ subscription: StripeSubscription) -> OrganizationMatch {
         if let slug = subscription.metadata[.orgSlug] { return match(slug, "its metadata org_slug") }
         if let slug = subscription.metadata[.pendingOrgSlug] { return match(slug, "its metadata pending_org_slug") }
@@ -22,15 +26,11 @@ extension BillingState {
             return .unmatched(
                 "several organizations have it stored: \(slugs.sorted().map { quoted($0) }.joined(separator: ", "))")
         }
-        return customer.isEmpty ? .unmatched("it has neither metadata nor a customer") : .customer(customer)
-    }
-
-    /// The customer's own metadata, where nothing else told.
-    func match(_ customer: StripeCustomer?) -> OrganizationMatch {
-        guard let customer else {
+        guard !customer.isEmpty else { return .unmatched("it has neither metadata nor a customer") }
+        guard let metadata = subscription.customerMetadata else {
             return .unmatched("it has no metadata org_slug, and its customer is not there any more")
         }
-        guard let slug = customer.metadata[.orgSlug] ?? customer.metadata[.pendingOrgSlug] else {
+        guard let slug = metadata[.orgSlug] ?? metadata[.pendingOrgSlug] else {
             return .unmatched("neither it nor its customer has metadata org_slug, and no organization has it stored")
         }
         return match(slug, "its customer's metadata org_slug")

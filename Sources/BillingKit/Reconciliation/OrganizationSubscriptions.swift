@@ -36,6 +36,15 @@ struct OrganizationSubscriptions: Sendable {
         return best
     }
 
-    /// Whether one of them is active or in its trial, so that others elsewhere would hardly count.
-    var isLive: Bool { replies.contains { (SubscriptionStatus(rawValue: $0.value.status)?.rank ?? 9) <= 1 } }
+    /// When the newest of its active subscriptions was made; `nil` without one. Of others elsewhere only an active one that is
+    /// not older could count instead.
+    var activeSince: Int64? {
+        replies.lazy.map(\.value).filter { $0.status == SubscriptionStatus.active.rawValue }.map(\.created).max()
+    }
+}
+
+extension [String: OrganizationSubscriptions] {
+    mutating func add(_ reply: StripeReply<StripeSubscription>, to slug: String) {
+        if self[slug] == nil { self[slug] = OrganizationSubscriptions(reply) } else { self[slug]?.add(reply) }
+    }
 }

@@ -18,10 +18,8 @@ struct StripeListing: Sendable {
     static func all(_ stripe: StripeClient) async throws -> [StripeReply<StripeSubscription>] {
         var found: [StripeReply<StripeSubscription>] = []
         try await stripe.subscriptions { page in
-            for subscription in page.value {
-                let reply = StripeReply(value: subscription, time: page.time, requestID: page.requestID)
-                found.append(try await stripe.withAllItems(reply))
-            }
+            for reply in page.each { found.append(try await stripe.withAllItems(reply)) }
+            return true
         }
         return found
     }

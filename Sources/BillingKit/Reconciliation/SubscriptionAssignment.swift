@@ -1,50 +1,15 @@
-import JobRuntime
-
 /// Gives each subscription of a listing to its organization.
 struct SubscriptionAssignment: Sendable {
-    struct Outcome: Sendable {
-        var found: [String: OrganizationSubscriptions] = [:]
-        /// Those whose organization cannot be told, with the reason.
-        var unmatched: [(subscription: String, reason: String)] = []
-    }
+    private(set) var found: [String: OrganizationSubscriptions] = [:]
+    /// Those whose organization cannot be told, with the reason.
+    private(set) var unmatched: [(subscription: String, reason: String)] = []
 
-    private let stripe: StripeClient
-    private let state: BillingState
-
-    init(_ stripe: StripeClient, _ state: BillingState) {
-        self.stripe = stripe
-        self.state = state
-    }
-
-    /// Reads a customer only where nothing else tells, and each of them once.
-    func assign(_ replies: [StripeReply<StripeSubscription>]) async throws -> Outcome {
-        var outcome = Outcome()
-        var customers: [String: OrganizationMatch] = [:]
+    init(_ replies: [StripeReply<StripeSubscription>], _ state: BillingState) {
         for reply in replies {
-            var match = state.match(reply.value)
-            if case .customer(let id) = match {
-                if customers[id] == nil { customers[id] = try await self.match(customer: id) }
-                match = customers[id] ?? match
+            switch state.match(reply.value) {
+            case .organization(let slug): found.add(reply, to: slug)
+            case .unmatched(let reason): unmatched.append((reply.value.id, reason))
             }
-            switch match {
-            case .organization(let slug):
-                if outcome.found[slug] == nil {
-                    outcome.found[slug] = OrganizationSubscriptions(reply)
-                } else {
-                    outcome.found[slug]?.add(reply)
-                }
-            case .unmatched(let reason): outcome.unmatched.append((reply.value.id, reason))
-            case .customer: break
-            }
-        }
-        return outcome
-    }
-
-    private func match(customer id: String) async throws -> OrganizationMatch {
-        do {
-            return state.match(try await stripe.customer(id))
-        } catch let error as StripeError where !error.endsRun {
-            return .unmatched(error.description)
         }
     }
 }

@@ -26,3 +26,10 @@ struct StripeReply<Value: Sendable>: Sendable {
     var time: ReadTime
     var requestID: String?
 }
+
+extension StripeReply where Value == [StripeSubscription] {
+    /// A page's subscriptions, each with the time of the page.
+    var each: [StripeReply<StripeSubscription>] {
+        value.map { StripeReply<StripeSubscription>(value: $0, time: time, requestID: requestID) }
+    }
+}

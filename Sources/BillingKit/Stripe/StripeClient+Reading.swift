@@ -1,14 +1,18 @@
 import JobRuntime
 
 extension StripeClient {
-    /// Hands over every subscription of the account, or of one customer, canceled ones included, page by page as they come in.
+    /// `expand[]`: https://docs.stripe.com/api/expanding_objects
+    private static let expand = "expand%5B%5D"
+
+    /// Hands over every subscription of the account, or of one customer, canceled ones included, page by page as they come in,
+    /// each with its customer: then no subscription needs a request of its own to tell whose it is.
     ///
-    /// It returns when the list was read to its end; whatever kept it from that is thrown. A subscription that is made
-    /// meanwhile is missing, since the newest come first, and one may come twice when others move.
+    /// It returns when the list was read to its end, or `take` wants no more; whatever kept it from that is thrown. A
+    /// subscription that is made meanwhile is missing, since the newest come first, and one may come twice when others move.
     func subscriptions(
-        ofCustomer customer: String? = nil, _ take: (_ page: StripeReply<[StripeSubscription]>) async throws -> Void
+        ofCustomer customer: String? = nil, _ take: (_ page: StripeReply<[StripeSubscription]>) async throws -> Bool
     ) async throws {
-        var query = [(name: "status", value: "all")]
+        var query = [(name: "status", value: "all"), (Self.expand, "data.customer")]
         if let customer { query.append(("customer", customer)) }
         try await pages(StripeSubscription.self, "/subscriptions", query, of: .subscriptions, take)
     }
@@ -27,20 +31,8 @@ extension StripeClient {
     func subscription(_ id: String) async throws -> StripeReply<StripeSubscription>? {
         do {
             return try await get(
-                StripeSubscription.self, "/subscriptions/\(percentEncoded(id))", of: .subscriptions,
-                to: "read subscription \(printable(id))")
-        } catch let error as StripeError where error.code == .notFound {
-            return nil
-        }
-    }
-
-    /// - Returns: `nil` if the account has no such customer, or deleted it.
-    func customer(_ id: String) async throws -> StripeCustomer? {
-        do {
-            let reply = try await get(
-                StripeCustomer.self, "/customers/\(percentEncoded(id))", of: .customers,
-                to: "read customer \(printable(id))")
-            return reply.value.isDeleted ? nil : reply.value
+                StripeSubscription.self, "/subscriptions/\(percentEncoded(id))", query: [(Self.expand, "customer")],
+                of: .subscriptions, to: "read subscription \(printable(id))")
         } catch let error as StripeError where error.code == .notFound {
             return nil
         }
@@ -55,6 +47,7 @@ extension StripeClient {
         try await pages(StripeSubscriptionItem.self, "/subscription_items", query, of: .subscriptions) { page in
             whole.value.items += page.value
             whole.time = whole.time.joined(page.time)
+            return true
         }
         whole.value.hasMoreItems = false
         return whole
@@ -65,17 +58,20 @@ extension StripeClient {
     ) async throws -> StripeReply<[Element]> {
         var whole: StripeReply<[Element]>?
         try await pages(type, path, [], of: resource) { page in
-            guard var known = whole else { return whole = page }
-            known.value += page.value
-            known.time = known.time.joined(page.time)
-            whole = known
+            if let known = whole {
+                let time = known.time.joined(page.time)
+                whole = StripeReply(value: known.value + page.value, time: time, requestID: known.requestID)
+            } else {
+                whole = page
+            }
+            return true
         }
         return whole!
     }
 
     private func pages<Element: StripeObject>(
         _ type: Element.Type, _ path: String, _ query: [(name: String, value: String)], of resource: StripeResource,
-        _ take: (StripeReply<[Element]>) async throws -> Void
+        _ take: (StripeReply<[Element]>) async throws -> Bool
     ) async throws {
         let operation = "list \(resource.rawValue.lowercased())"
         var cursor: String?
@@ -84,11 +80,14 @@ extension StripeClient {
             var items = query + [("limit", String(Self.pageSize))]
             if let cursor { items.append(("starting_after", cursor)) }
             let reply = try await get(StripePage<Element>.self, path, query: items, of: resource, to: operation)
-            try await take(StripeReply(value: reply.value.data, time: reply.time, requestID: reply.requestID))
-            guard reply.value.hasMore else { return }
+            let page = StripeReply(value: reply.value.data, time: reply.time, requestID: reply.requestID)
+            guard try await take(page), reply.value.hasMore else { return }
             // Without this a server that repeats itself would be asked for ever.
             guard let last = reply.value.data.last?.id, last != cursor else {
-                throw StripeError(.unexpectedReply, operation: operation, message: "there is more, but no page of it")
+                var error = StripeError(
+                    .unexpectedReply, operation: operation, message: "there is more, but no page of it")
+                error.requestID = reply.requestID
+                throw error
             }
             cursor = last
         }

@@ -5,12 +5,11 @@ package import Logging
 
 /// Reads from Stripe, and never writes.
 ///
-/// At most 20 requests a second go out, far under what Stripe allows, since the account serves others too:
-/// https://docs.stripe.com/rate-limits
+/// Both jobs together send at most 20 requests a second, far under what Stripe allows, since the account serves others too:
+/// https://docs.stripe.com/rate-limits. They may run at the same time and know nothing of each other, so each has its share.
 package struct StripeClient: Sendable {
     /// Fields move between versions of the API, so one is asked for: https://docs.stripe.com/api/versioning
     package static let version = "2026-06-24.dahlia"
-    package static let requestsPerSecond = 20.0
     static let pageSize = 100
 
     private let baseURL: String
@@ -23,7 +22,7 @@ package struct StripeClient: Sendable {
     private let logger: Logger
 
     package init(
-        baseURL: String, key: Secret, transport: any HTTPTransport,
+        baseURL: String, key: Secret, requestsPerSecond: Double, transport: any HTTPTransport,
         retry: RetryPolicy = RetryPolicy(
             attempts: 5, firstDelay: .milliseconds(500), maximumDelay: .seconds(8), budget: .seconds(120)),
         time: TimeSource = .system, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock, logger: Logger
@@ -31,7 +30,7 @@ package struct StripeClient: Sendable {
         self.baseURL = baseURL
         self.key = key
         self.transport = transport
-        limiter = RateLimiter(ratePerSecond: Self.requestsPerSecond, burst: 1, maxInFlight: 8, time: time)
+        limiter = RateLimiter(ratePerSecond: requestsPerSecond, burst: 1, maxInFlight: 8, time: time)
         self.retry = retry
         self.time = time
         self.now = now
@@ -47,7 +46,7 @@ package struct StripeClient: Sendable {
     ) async throws -> StripeReply<Value> {
         let items = query.map { "\($0.name)=\(percentEncoded($0.value))" }.joined(separator: "&")
         let url = "\(baseURL)/v1\(path)" + (items.isEmpty ? "" : "?\(items)")
-        return try await retry.run(on: time, decide: decide) { _ in
+        return try await retry.run(on: time, decide: decide, noting: logger.tryingAgain) { _ in
             try await limiter.withPermit { try await attempt(type, url, of: resource, to: operation) }
         }
     }
@@ -55,7 +54,6 @@ package struct StripeClient: Sendable {
     private func decide(_ error: any Error) -> RetryDecision {
         guard let error = error as? StripeError, error.isRetryable else { return .stop }
         if error.code == .rateLimited { limiter.slowDown() }
-        logger.debug("trying again", metadata: ["error": "\(error)"])
         return .retry(after: error.retryAfter)
     }
 

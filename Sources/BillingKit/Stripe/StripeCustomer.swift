@@ -1,5 +1,5 @@
-/// A customer: its metadata may say which organization it is.
-struct StripeCustomer: StripeObject {
+/// The customer of a subscription, where it is shown: its metadata may say which organization it is.
+struct StripeCustomer: Decodable, Sendable {
     var id: String
     var metadata: StripeMetadata
     var isDeleted: Bool

@@ -15,12 +15,13 @@ enum StripeErrors {
         case .unauthenticated:
             error.message = "Stripe does not accept STRIPE_SECRET_KEY: \(message)"
         case .forbidden:
-            error.message = "STRIPE_SECRET_KEY lacks the permission \"\(resource.rawValue): Read\": \(message)"
+            error.message = "STRIPE_SECRET_KEY lacks the permission \(resource.permissions): \(message)"
         default: break
         }
         error.requestID = response.headers["request-id"].map { printable($0.prefix(100)) }
         error.isRetryable = isRetryable(response)
-        if let seconds = response.headers["Retry-After"].flatMap({ Int64($0) }), (0...60).contains(seconds) {
+        // One that is longer than the budget of all retries ends them.
+        if let seconds = response.headers["Retry-After"].flatMap({ Int64($0) }), (0...3600).contains(seconds) {
             error.retryAfter = .seconds(seconds)
         }
         return error

@@ -1,7 +1,11 @@
 /// The resources that are read, by the names that Stripe's dashboard gives to a restricted key's permissions.
-package enum StripeResource: String, Sendable, CaseIterable {
+package enum StripeResource: String, Sendable {
     case subscriptions = "Subscriptions"
     case products = "Products"
     case prices = "Prices"
-    case customers = "Customers"
+
+    /// What a key must be allowed: subscriptions are read with their customers.
+    var permissions: String {
+        self == .subscriptions ? "\"\(rawValue): Read\" or \"Customers: Read\"" : "\"\(rawValue): Read\""
+    }
 }

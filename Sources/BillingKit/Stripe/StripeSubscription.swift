@@ -6,6 +6,8 @@ struct StripeSubscription: StripeObject {
     var id: String
     var status: String
     var customer: String?
+    /// The customer's own metadata; `nil` for one that was deleted.
+    var customerMetadata: StripeMetadata?
     var metadata: StripeMetadata
     var created: Int64
     var items: [StripeSubscriptionItem]
@@ -29,7 +31,9 @@ struct StripeSubscription: StripeObject {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         id = try container.decode(String.self, forKey: .id)
         status = (try? container.decode(String.self, forKey: .status)) ?? ""
-        customer = StripeReference.id(in: container, .customer)
+        let shown = try? container.decode(StripeCustomer.self, forKey: .customer)
+        customer = shown?.id ?? (try? container.decode(String.self, forKey: .customer))
+        customerMetadata = shown.flatMap { $0.isDeleted ? nil : $0.metadata }
         metadata = (try? container.decode(StripeMetadata.self, forKey: .metadata)) ?? StripeMetadata()
         created = (try? container.decode(Int64.self, forKey: .created)) ?? 0
         let page = try? container.decode(StripePage<StripeSubscriptionItem>.self, forKey: .items)

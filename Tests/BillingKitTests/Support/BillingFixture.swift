@@ -34,7 +34,8 @@ struct BillingFixture: Sendable {
 
     func client(_ key: String = "rk_test_fixture0001") -> StripeClient {
         StripeClient(
-            baseURL: stripe.server.url, key: Secret(key), transport: CurlTransport(), time: LeapingClock().time,
+            baseURL: stripe.server.url, key: Secret(key), requestsPerSecond: 20, transport: CurlTransport(),
+            time: LeapingClock().time,
             now: clock.now, logger: Self.quiet)
     }
 

@@ -17,22 +17,34 @@ extension BillingHistory {
         _ account: inout FakeStripe.Account, _ slug: String, _ number: Int, mayAdd: Bool, _ random: inout SplitMix64
     ) {
         let statuses = ["active", "trialing", "past_due", "unpaid", "canceled"]
-        // A product is of all of them.
-        for slug in slugs { account.revisions[slug, default: 0] += 1 }
-        let own = account.subscriptions.indices.filter { account.subscriptions[$0].metadata["org_slug"] == slug }
+        let own = subscriptions(of: slug, account)
         guard let index = own.randomElement(using: &random), !mayAdd, Int.random(in: 0..<6, using: &random) > 0 else {
+            // initech has no metadata anywhere: only what is stored tells whose its subscriptions are.
+            let isStored = slug == "initech"
+            let customer = isStored || Bool.random(using: &random) ? "cus_\(slug)" : "cus_\(slug)_too"
             let subscription = FakeStripe.Subscription(
-                id: "sub_\(number)", customer: "cus_\(slug)", status: statuses.randomElement(using: &random)!,
-                product: Bool.random(using: &random) ? "prod_starter" : "prod_scale", metadata: ["org_slug": slug],
-                created: 1_700_000_000 + Int64(number))
-            return account.subscriptions.insert(subscription, at: 0)
+                id: "sub_\(number)", customer: customer, status: statuses.randomElement(using: &random)!,
+                product: Bool.random(using: &random) ? "prod_starter" : "prod_scale",
+                metadata: isStored ? [:] : ["org_slug": slug], created: 1_700_000_000 + Int64(number))
+            account.revisions[slug, default: 0] += 1
+            account.subscriptions.append(subscription)
+            return account.subscriptions.sort { $0.created > $1.created }
         }
-        switch Int.random(in: 0..<5, using: &random) {
+        // A product is of all of them.
+        let what = Int.random(in: 0..<5, using: &random)
+        for slug in what == 4 ? slugs : [slug] { account.revisions[slug, default: 0] += 1 }
+        switch what {
         case 0: account.subscriptions[index].status = statuses.randomElement(using: &random)!
         case 1: account.subscriptions[index].product = Bool.random(using: &random) ? "prod_starter" : "prod_scale"
         case 2: account.subscriptions[index].cancelsAtPeriodEnd.toggle()
         case 3: account.subscriptions[index].periodEnd = 1_800_000_000 + Int64(number) * 86_400
         default: account.products["prod_scale"]?["teamMembers"] = String(Int.random(in: 5...9, using: &random))
+        }
+    }
+
+    static func subscriptions(of slug: String, _ account: FakeStripe.Account) -> [Int] {
+        account.subscriptions.indices.filter {
+            account.subscriptions[$0].metadata["org_slug"] ?? "initech" == slug
         }
     }
 
@@ -87,7 +99,7 @@ extension BillingHistory {
     /// There and, in the middle of an execution, back: what was read then is what the warehouse must not become.
     private static func toggle(_ slug: String, _ fixture: BillingFixture) {
         fixture.stripe.change { account in
-            for index in account.subscriptions.indices where account.subscriptions[index].metadata["org_slug"] == slug {
+            for index in subscriptions(of: slug, account) {
                 account.subscriptions[index].cancelsAtPeriodEnd.toggle()
             }
             account.revisions[slug, default: 0] += 1
@@ -121,7 +133,7 @@ extension BillingHistory {
         }
     }
 
-    /// Stripe changes before some of the requests.
+    /// Stripe changes before some of the requests, and fails some of them, for a moment or for good.
     private mutating func restless() {
         let seed = random.next()
         let start = made + 1
@@ -130,7 +142,13 @@ extension BillingHistory {
         fixture.stripe.change { account in
             account.onRequest = { account, request in
                 var random = SplitMix64(seed: seed &+ UInt64(request.index))
-                guard Int.random(in: 0..<4, using: &random) == 0 else { return nil }
+                switch Int.random(in: 0..<16, using: &random) {
+                case 0...3: break
+                case 4: return .json("{}", status: 429)
+                case 5: return .json("{}", status: 500)
+                case 6: return .json("{}", status: 400)
+                default: return nil
+                }
                 let slug = Self.slugs.randomElement(using: &random)!
                 Self.change(&account, slug, start + request.index % 100, mayAdd: false, &random)
                 return nil

@@ -28,6 +28,7 @@ final class FakeStripe: Sendable {
         var subscriptions: [Subscription] = []
         var products: [String: [String: String]] = [:]
         var customers: [String: [String: String]] = [:]
+        var deletedCustomers: Set<String> = []
         /// How often something was changed for an organization; kept by tests.
         var revisions: [String: Int] = [:]
         /// The most that a page has, whatever limit was asked for.
@@ -80,13 +81,13 @@ extension FakeStripe.Account {
         case ("subscriptions", nil):
             let customer = request.query["customer"]
             let wanted = subscriptions.filter { customer == nil || $0.customer == customer }
-            return page(wanted.map { (id: $0.id, object: $0.json) }, request)
-        case ("subscriptions", let id?): return one(subscriptions.first { $0.id == id }?.json)
+            return page(wanted.map { (id: $0.id, object: json($0, request, "data.customer")) }, request)
+        case ("subscriptions", let id?):
+            return one(subscriptions.first { $0.id == id }.map { json($0, request, "customer") })
         case ("products", nil):
             return page(
                 products.sorted { $0.key < $1.key }.map { (id: $0.key, object: ["id": $0.key, "metadata": $0.value]) },
                 request)
-        case ("customers", let id?): return one(customers[id].map { ["id": id, "metadata": $0] })
         case ("subscription_items", nil):
             let owner = subscriptions.first { $0.id == request.query["subscription"] }
             return page((owner?.items ?? []).map { (id: $0["id"] as? String ?? "", object: $0) }, request)
@@ -95,6 +96,20 @@ extension FakeStripe.Account {
             return page(all, request)
         default: return .json(#"{"error": {"message": "Unrecognized request URL"}}"#, status: 404)
         }
+    }
+
+    /// With its customer where that was asked for; one that is not among `customers` has no metadata.
+    private func json(
+        _ subscription: FakeStripe.Subscription, _ request: ScriptedRequest, _ expansion: String
+    ) -> [String: Any] {
+        var object = subscription.json
+        if request.query["expand[]"] == expansion {
+            let id = subscription.customer
+            object["customer"] =
+                deletedCustomers.contains(id)
+                ? ["id": id, "deleted": true] : ["id": id, "metadata": customers[id] ?? [:]]
+        }
+        return object
     }
 
     private func one(_ object: [String: Any]?) -> ScriptedReply {
