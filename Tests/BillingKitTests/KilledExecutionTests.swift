@@ -80,6 +80,20 @@ import WarehouseKit
             ])
     }
 
+    @Test func theyHaveTheirTurnHoweverManyOthersThereAre() async throws {
+        let fixture = try await fixture("billing-turn")
+        try await fixture.enqueue("acme", id: "sync_1")
+        try await kill(fixture)
+        for number in 2...4 { try await fixture.enqueue("globex", id: "sync_\(number)") }
+
+        #expect(try await fixture.retry(limit: 2)["completed"] == 2)
+
+        #expect(
+            try await fixture.queue().mapValues(\.status) == [
+                "sync_1": "completed", "sync_2": "completed", "sync_3": "pending", "sync_4": "pending",
+            ])
+    }
+
     /// An execution that dies as soon as it has claimed something, and then the claim's end.
     private func kill(_ fixture: BillingFixture) async throws {
         let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(Self.afterClaim))

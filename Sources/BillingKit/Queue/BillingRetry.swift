@@ -47,8 +47,10 @@ package struct BillingRetry: Sendable {
         let due = try await queue.countDue()
         guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
         report.begin("syncs", total: min(limit, due.pending + due.abandoned))
+        // However many new ones there always are, some of the others have their turn.
+        let kept = limit > 1 ? min(due.abandoned, limit / 10 + 1) : 0
         var left = limit
-        if due.pending > 0 { left -= try await work(.pending(left), lease) }
+        if due.pending > 0 { left -= try await work(.pending(limit - kept), lease) }
         for _ in 0..<min(left, due.abandoned) {
             guard try await work(.oneAbandoned, lease) > 0 else { break }
         }

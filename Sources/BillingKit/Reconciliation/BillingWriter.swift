@@ -11,7 +11,7 @@ import WarehouseKit
 ///    only while the row still has that version, and the last one gives it the version `read_until`, which is later. So a
 ///    row's versions only grow, each is left at most once, and every write rests on a reading that began after the reading
 ///    before it had ended.
-/// 2. The statements are one transaction. Run again, be it after a lost reply, as a new job or by another execution that found
+/// 2. The statements are one transaction, or one statement where only the time of the reading is written. Run again, be it after a lost reply, as a new job or by another execution that found
 ///    the same difference, they find another version and change nothing, so nothing is audited either.
 /// 3. Two such transactions at the same time both update `org_subscriptions`, and of two transactions that change rows of one
 ///    table BigQuery lets only one commit; this holds for a new row too, which is inserted and then updated. SQLite runs one
