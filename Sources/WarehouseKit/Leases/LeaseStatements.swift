@@ -8,7 +8,7 @@ struct LeaseStatements: Sendable {
     let holder: String
     let token: String
 
-    /// Takes every row of all the jobs, or none.
+    /// Takes every row of all the jobs, or none. Sent twice, it takes them twice.
     func take(at now: Timestamp, until expiry: Timestamp) -> Statement {
         Statement(
             "take the lease of \(jobs.joined(separator: " and "))", Self.takeSQL,
@@ -52,7 +52,8 @@ struct LeaseStatements: Sendable {
         WHERE job IN UNNEST(@jobs)
           AND NOT EXISTS (
             SELECT 1 FROM \(table.sql) AS held
-            WHERE held.job IN UNNEST(@jobs) AND held.expires_at > @now AND held.holder IS NOT NULL)
+            WHERE held.job IN UNNEST(@jobs) AND held.expires_at > @now AND held.holder IS NOT NULL
+              AND held.token IS DISTINCT FROM @token)
           AND (SELECT COUNT(DISTINCT known.job) FROM \(table.sql) AS known WHERE known.job IN UNNEST(@jobs)) = @job_count
         """
     static let readSQL = """

@@ -128,6 +128,18 @@ import Testing
         #expect(try await fixture.warehouse.query(statements.take(at: now, until: until)).affectedRows == 0)
     }
 
+    /// A new job for the same statement, after the reply to the first one was lost, finds its own lease.
+    @Test(arguments: Backend.allCases)
+    func aLeaseThatIsTakenTwiceIsStillOnes(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-again"))
+        let statements = LeaseStatements(jobs: ["daily"], holder: "daily one/0/0", token: "t1")
+        _ = try await fixture.warehouse.query(statements.seed(at: now))
+        let take = statements.take(at: now, until: now.adding(.seconds(600)))
+
+        #expect(try await fixture.warehouse.query(take).affectedRows == 1)
+        #expect(try await fixture.warehouse.query(take).affectedRows == 1)
+    }
+
     @Test(arguments: Backend.allCases)
     func oneOfManyFirstAcquisitionsWins(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("lease-race"))
