@@ -4,8 +4,8 @@ import Testing
 @Suite struct RunStatusTests {
     /// The last two are unknown.
     private static let words = [
-        "PENDING", "RUNNING", "COMPLETED", "SUCCEEDED", "SUCCESS", "FAILED", "ERROR", "TIMEOUT", "CANCELLED", "CANCELED",
-        "running", "DONE",
+        "PENDING", "RUNNING", "COMPLETED", "SUCCEEDED", "SUCCESS", "FAILED", "ERROR", "TIMEOUT",
+        "CANCELLED", "CANCELED", "running", "DONE",
     ]
 
     /// One run of each word, for an organization of that number.
