@@ -27,10 +27,10 @@ package import JobRuntime
 /// ## What may outlive its holder
 ///
 /// A statement that BigQuery has accepted goes on when its client is cancelled, killed or cut off, and two MERGEs that insert the
-/// same row do not conflict. So the lease is freed at once only where the work returned, and with it all of its statements. Where it
-/// threw, nobody works any more, but the row stays taken for ``grace``; where it was killed, the next attempt of its task, which
-/// begins when it is dead, gives the row that same time. Nobody takes it earlier. A statement that is begun later than that, since it
-/// had to queue, carries the ``fence`` and does nothing.
+/// same row do not conflict. So the lease is freed at once only where all statements of the work have been seen to end. Otherwise the
+/// row stays taken for ``grace``, though nobody works any more. Where the holder was killed, the next attempt of its task, which begins
+/// when it is dead, gives the row that same time. Nobody takes it earlier. A statement that is begun later than that, since it had to
+/// queue, carries the ``fence`` and does nothing.
 ///
 /// What remains: a MERGE that *began* before its lease went to somebody else and *runs* for longer than the grace; a lease that an
 /// operator freed by hand within it; clocks that differ by about as much. Rows may be there twice then, with the same, right
@@ -44,6 +44,7 @@ package struct JobLease: Sendable {
     static let mostTries = 30
 
     private let warehouse: MeteredWarehouse
+    private let watched: WatchedWarehouse
     private let statements: LeaseStatements
     private let validity: Duration
     private let report: RunReport
@@ -60,6 +61,7 @@ package struct JobLease: Sendable {
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
         self.warehouse = MeteredWarehouse(warehouse, report)
+        watched = WatchedWarehouse(warehouse)
         statements = LeaseStatements(
             jobs: [job] + others, holder: "\(job) \(holder)", token: UUID().uuidString.lowercased())
         self.validity = validity
@@ -71,7 +73,10 @@ package struct JobLease: Sendable {
     /// For statements of the work that would do harm after the lease went to somebody else.
     package var fence: LeaseFence { LeaseFence(jobs: statements.jobs, token: statements.token) }
 
-    /// Does the work under the lease. Waits, within bounds, for one that another job holds, or whose holder has ended without
+    /// The warehouse for the work: what goes through it keeps the lease until it has ended.
+    package var workplace: any Warehouse { watched }
+
+    /// Does the work under the lease, on ``workplace``. Waits, within bounds, for one that another job holds, or whose holder has ended without
     /// seeing the end of its statements.
     ///
     /// - Returns: `false` if the work was not begun: another execution of the job is at it, and the report says skipped; or the wait
@@ -82,10 +87,10 @@ package struct JobLease: Sendable {
         do {
             try await work()
         } catch {
-            await keep()
+            await giveBack()
             throw error
         }
-        await release()
+        await giveBack()
         return true
     }
 
@@ -144,18 +149,11 @@ package struct JobLease: Sendable {
         return statements.keep(token, at: instant, until: instant.adding(Self.grace))
     }
 
-    private func keep() async {
-        await end { try await warehouse.query(keeping(statements.token)) }
-    }
-
-    private func release() async {
-        await end { try await warehouse.query(statements.release(at: now())) }
-    }
-
-    /// Failing to give the lease back fails nothing: it expires.
-    private func end(_ run: @escaping @Sendable () async throws -> QueryResult) async {
+    /// Frees the lease, or keeps it for the grace. Failing to do so fails nothing: it expires.
+    private func giveBack() async {
+        let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let job = "lease of \(statements.jobs[0])"
-        switch await Self.shielded(run) {
+        switch await Self.shielded({ try await warehouse.query(statement) }) {
         case .success(let result) where result.affectedRows == 0:
             report.fail(
                 job, "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")

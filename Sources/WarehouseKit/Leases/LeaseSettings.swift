@@ -40,7 +40,7 @@ extension JobContext where Job.Settings: LeaseUser {
             let lease = JobLease(
                 warehouse: warehouse, job: Job.name, excluding: others, holder: task.leaseHolder,
                 validity: settings.lease.validity, report: report)
-            try await lease.withLease { try await work(warehouse, lease.fence) }
+            try await lease.withLease { try await work(lease.workplace, lease.fence) }
         }
     }
 }

@@ -9,12 +9,12 @@ import Testing
     private let now = instant("2026-01-31T00:00:00Z")
 
     @Test(arguments: Backend.allCases)
-    func workThatThrowsKeepsItsLeaseForTheGrace(_ backend: Backend) async throws {
+    func aStatementWithoutAnEndKeepsItsLeaseForTheGrace(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("lease-kept"))
         let (clock, report) = (LeapingClock(), ReportFixture())
 
-        await #expect(throws: Failure.self) {
-            try await lease(fixture, "execution/0/0").withLease { throw Failure() }
+        await #expect(throws: WarehouseError.self) {
+            try await loseReply(lease(fixture, "execution/0/0", on: lossy(fixture)))
         }
 
         let row = try #require(try await fixture.leases().first)
@@ -29,26 +29,54 @@ import Testing
         #expect(report.output.contains("waiting: the lease of daily is held by daily execution/0/0"))
     }
 
+    /// What the work makes of an error does not matter: it may go on with other things.
+    @Test(arguments: [
+        (WarehouseError.Code.transport, true), (.backendError, true), (.rateLimited, true), (.unauthenticated, true),
+        (.unexpectedResult, true), (.invalid, false), (.notFound, false), (.resourcesExceeded, false),
+    ])
+    func onlyAnErrorThatIsNoAnswerKeepsTheLease(_ code: WarehouseError.Code, isKept: Bool) async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-answered"))
+        let refusing = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { if $0 == 4 { throw WarehouseError(code, operation: "work", message: "failed") } })
+        let lease = lease(fixture, "one", on: refusing)
+
+        try await lease.withLease { _ = try? await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+
+        #expect((try await fixture.leases().first?.optionalString("holder") != nil) == isKept)
+    }
+
+    @Test func workThatFailsBetweenItsStatementsFreesTheLease() async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-failure"))
+
+        for error in [Failure(), CancellationError()] as [any Error] {
+            _ = try? await lease(fixture, "one").withLease { throw error }
+            #expect(try await fixture.leases().first?.optionalString("holder") == nil)
+        }
+    }
+
     @Test(arguments: [(60, 60), (120, 120), (600, 120)])
     func theGraceNeverLastsLongerThanTheLease(validity: Int, kept: Int) async throws {
         let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-short"))
 
-        _ = try? await JobLease(
-            fixture.warehouse, "daily", "one", clock: LeapingClock(), from: now, validity: .seconds(validity)
-        ).withLease { throw Failure() }
+        let lease = JobLease(
+            lossy(fixture), "daily", "one", clock: LeapingClock(), from: now, validity: .seconds(validity))
+        await #expect(throws: WarehouseError.self) { try await loseReply(lease) }
 
         #expect(try await fixture.leases().first?.timestamp("expires_at") == now.adding(.seconds(kept)))
     }
 
-    @Test func cancelledWorkKeepsItsLease() async throws {
+    @Test func aStatementThatIsCancelledKeepsItsLease() async throws {
         let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-cancelled"))
         let isWorking = AsyncStream<Void>.makeStream()
-        let task = Task {
-            try await lease(fixture, "one").withLease {
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: {
+                guard $0 == 4 else { return }
                 isWorking.continuation.yield()
                 try await Task.sleep(for: .seconds(3600))
-            }
-        }
+            })
+        let task = Task { try await loseReply(lease(fixture, "one", on: slow)) }
         for await _ in isWorking.stream { break }
 
         task.cancel()
@@ -179,6 +207,15 @@ import Testing
     }
 
     private struct Failure: Error {}
+
+    /// Take, read, seed, take; then the work, whose reply is lost.
+    private func lossy(_ fixture: QuotaFixture) -> FaultyWarehouse {
+        FaultyWarehouse(fixture.warehouse, .replyLost(4))
+    }
+
+    private func loseReply(_ lease: JobLease) async throws {
+        try await lease.withLease { _ = try await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+    }
 
     private func lease(
         _ fixture: QuotaFixture, _ holder: String, _ report: ReportFixture = ReportFixture(),

@@ -47,7 +47,7 @@ extension QuotaFixture {
         let lease = JobLease(
             warehouse: other ?? warehouse, job: name, excluding: others, holder: holder, validity: .seconds(3600),
             report: report.report, now: { clock }, sleep: { _ in try await Task.sleep(for: .milliseconds(10)) })
-        return try await lease.withLease { try await perform(job, at: now, on: other, fence: lease.fence) }
+        return try await lease.withLease { try await perform(job, at: now, on: lease.workplace, fence: lease.fence) }
     }
 
     private static func leases(_ job: Job) -> (String, [String]) {
