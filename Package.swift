@@ -98,7 +98,8 @@ let package = Package(
             dependencies: [
                 "TestSupport", "JobRuntime", "WarehouseKit", "HTTPTransport", logging, grdb, "BootstrapJob",
                 "BootstrapSyncJob",
-                "OrgSyncAllJob", "demo-data",
+                "OrgSyncAllJob", "QuotaResetDailyJob", "QuotaResetMonthlyJob", "StaleCleanupJob", "QuotaCleanupJob",
+                "demo-data",
             ],
             swiftSettings: settings),
         .testTarget(

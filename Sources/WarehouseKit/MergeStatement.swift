@@ -15,6 +15,8 @@ package struct MergeStatement: Sendable {
     package var scope: String
     /// A row is changed only where one of these differs; NULL equals NULL.
     package var compared: [String]
+    /// Numbers that a change may raise but never lower, NULL being 0.
+    package var raised: [String]
     /// Written along with `compared` where a row is changed.
     package var stamped: [String]
     /// The columns of a new row.
@@ -23,7 +25,8 @@ package struct MergeStatement: Sendable {
 
     package init(
         _ purpose: String, into target: TableReference, from source: String, keys: [String], scope: String,
-        compared: [String], stamped: [String], inserted: [String], parameters: [SQLValue.Field]
+        compared: [String], raised: [String] = [], stamped: [String], inserted: [String],
+        parameters: [SQLValue.Field]
     ) {
         self.purpose = purpose
         self.target = target
@@ -31,6 +34,7 @@ package struct MergeStatement: Sendable {
         self.keys = keys
         self.scope = scope
         self.compared = compared
+        self.raised = raised
         self.stamped = stamped
         self.inserted = inserted
         self.parameters = parameters
@@ -38,7 +42,7 @@ package struct MergeStatement: Sendable {
 
     /// What ``Warehouse/merge(_:)`` would do, without doing it: one row with the counts `missing` and `differing`.
     package var preview: Statement {
-        let columns = Set(keys + compared).sorted().map { "t.`\($0)`" }.joined(separator: ", ")
+        let columns = Set(keys + compared + raised).sorted().map { "t.`\($0)`" }.joined(separator: ", ")
         return statement(
             """
             SELECT
@@ -49,11 +53,26 @@ package struct MergeStatement: Sendable {
             """)
     }
 
+    /// The same without changing any row: only what is missing is inserted.
+    package var insertingOnly: MergeStatement {
+        var merge = self
+        (merge.compared, merge.raised, merge.stamped) = ([], [], [])
+        return merge
+    }
+
+    var changesRows: Bool { !compared.isEmpty || !raised.isEmpty }
     var match: String { keys.map { "t.`\($0)` = s.`\($0)`" }.joined(separator: " AND ") }
-    var difference: String { compared.map { "t.`\($0)` IS DISTINCT FROM s.`\($0)`" }.joined(separator: " OR ") }
-    var assignments: String { (compared + stamped).map { "`\($0)` = s.`\($0)`" }.joined(separator: ", ") }
+    var difference: String {
+        (compared.map { "t.`\($0)` IS DISTINCT FROM s.`\($0)`" } + raised.map(isLower)).joined(separator: " OR ")
+    }
+    var assignments: String {
+        (compared.map { "`\($0)` = s.`\($0)`" } + raised.map { "`\($0)` = IF(\(isLower($0)), s.`\($0)`, t.`\($0)`)" }
+            + stamped.map { "`\($0)` = s.`\($0)`" }).joined(separator: ", ")
+    }
     var insertedColumns: String { inserted.map { "`\($0)`" }.joined(separator: ", ") }
     var insertedValues: String { inserted.map { "s.`\($0)`" }.joined(separator: ", ") }
+
+    private func isLower(_ column: String) -> String { "IFNULL(t.`\(column)`, 0) < s.`\(column)`" }
 
     func statement(_ sql: String) -> Statement {
         var statement = Statement(purpose, sql)

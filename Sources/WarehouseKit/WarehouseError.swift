@@ -46,6 +46,11 @@ package struct WarehouseError: Error, Sendable, CustomStringConvertible {
         self.endsRun = endsRun
     }
 
+    /// The statement would have changed rows that another service streamed a short while ago (`tabledata.insertAll`), and BigQuery
+    /// changes none then. It tells that in words only: "UPDATE or DELETE statement over table ... would affect rows in the streaming
+    /// buffer, which is not supported".
+    var concernsStreamedRows: Bool { code == .invalid && message.contains("rows in the streaming buffer") }
+
     package var isRetryable: Bool { retry != .never }
 
     /// It is the job that is not there, and not a table that its statement names. So it is for a moment after it was started:

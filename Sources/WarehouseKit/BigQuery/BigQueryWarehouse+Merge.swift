@@ -18,8 +18,10 @@ extension BigQueryWarehouse {
             MERGE \(merge.target.sql) AS t
             USING (\(merge.source)) AS s
             ON \(merge.match) AND \(merge.scope)
-            WHEN MATCHED AND (\(merge.difference)) THEN UPDATE SET \(merge.assignments)
             """
+        if merge.changesRows {
+            sql += "\nWHEN MATCHED AND (\(merge.difference)) THEN UPDATE SET \(merge.assignments)"
+        }
         if !merge.inserted.isEmpty {
             sql += "\nWHEN NOT MATCHED THEN INSERT (\(merge.insertedColumns)) VALUES (\(merge.insertedValues))"
         }

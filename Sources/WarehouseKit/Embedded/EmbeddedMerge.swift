@@ -14,12 +14,14 @@
             try execute("DROP TABLE IF EXISTS temp.merge_source", in: database)
             try execute("CREATE TEMPORARY TABLE merge_source AS SELECT * FROM (\(merge.source))", in: database)
             try rejectAmbiguousRows(in: database)
-            let updated = try execute(
-                """
-                UPDATE \(merge.target.sql) AS t SET \(merge.assignments) FROM temp.merge_source AS s
-                WHERE \(merge.match) AND \(merge.scope) AND (\(merge.difference))
-                """, in: database)
-            var inserted: Int64 = 0
+            var (updated, inserted): (Int64, Int64) = (0, 0)
+            if merge.changesRows {
+                updated = try execute(
+                    """
+                    UPDATE \(merge.target.sql) AS t SET \(merge.assignments) FROM temp.merge_source AS s
+                    WHERE \(merge.match) AND \(merge.scope) AND (\(merge.difference))
+                    """, in: database)
+            }
             if !merge.inserted.isEmpty {
                 inserted = try execute(
                     """

@@ -2,9 +2,9 @@ import FoundationEssentials
 package import JobRuntime
 
 extension CloudRunTask {
-    /// Who holds a lease: the task of the execution, whichever attempt it is. Cloud Run begins an attempt when the one before
-    /// has ended, so an attempt may take over what a killed one left behind. Outside of Cloud Run every process is another.
+    /// Who holds a lease: `EXECUTION/TASK/ATTEMPT`. Cloud Run begins an attempt when the one before has ended, so what an earlier
+    /// attempt left behind is nobody's any more. Outside of Cloud Run every process is another.
     package var leaseHolder: String {
-        execution.map { "\($0)/\(index)" } ?? "local/\(UUID().uuidString.lowercased())"
+        execution.map { "\($0)/\(index)/\(attempt)" } ?? "local/\(UUID().uuidString.lowercased())/0"
     }
 }

@@ -7,7 +7,7 @@ package import JobRuntime
 /// freed by another that matches the token of this acquisition only. The clock is the machine's, since overlap is about real
 /// time. The expiry is longer than a task can last, so nothing is renewed; a holder that was killed keeps others out until then,
 /// except for the next attempt of its own task. Work under a lease must bear a lost one all the same: it is a set of
-/// statements each of which may run twice.
+/// statements each of which may run twice, one after the other.
 ///
 /// ## Why two never win
 ///
@@ -23,41 +23,74 @@ package import JobRuntime
 ///
 /// SQLite runs one write transaction at a time, and the same statements. A lease on several jobs takes the rows of all of them
 /// in the same UPDATE; the argument holds for each job that two leases share.
+///
+/// ## What may outlive its holder
+///
+/// A statement that BigQuery has accepted goes on when its client is cancelled, killed or cut off, and two MERGEs that insert the
+/// same row do not conflict. So the lease is freed at once only where all statements of the work have been seen to end. Otherwise the
+/// row stays taken for ``grace``, though nobody works any more. Where the holder was killed, the next attempt of its task, which begins
+/// when it is dead, gives the row that same time. Nobody takes it earlier. A statement that is begun later than that, since it had to
+/// queue, carries the ``fence`` and does nothing.
+///
+/// What remains: a MERGE that *began* before its lease went to somebody else and *runs* for longer than the grace; a lease that an
+/// operator freed by hand within it; clocks that differ by about as much. Rows may be there twice then, with the same, right
+/// values, and every run reports them until all but one are deleted.
 package struct JobLease: Sendable {
+    /// For how long a statement may still be running that nobody waits for.
+    package static let grace = Duration.seconds(120)
+    /// Between two looks at a lease that is worth waiting for.
+    static let pause = Duration.seconds(10)
+    /// Five minutes of pauses: longer than the grace, and well within the ten minutes of a task.
+    static let mostTries = 30
+
     private let warehouse: MeteredWarehouse
+    private let watched: WatchedWarehouse
     private let statements: LeaseStatements
     private let validity: Duration
     private let report: RunReport
     private let now: @Sendable () -> Timestamp
+    private let sleep: @Sendable (Duration) async throws -> Void
 
     /// - Parameters:
     ///   - others: Jobs that must not run at the same time either; their leases are taken along.
-    ///   - holder: Who takes it. What the same holder left behind counts as free.
+    ///   - holder: Who takes it, as `EXECUTION/TASK/ATTEMPT`: what an earlier attempt left behind is waited for, not skipped.
+    ///   - sleep: Throws when the task is cancelled.
     package init(
         warehouse: any Warehouse, job: String, excluding others: [String] = [], holder: String, validity: Duration,
-        report: RunReport, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
+        report: RunReport, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
+        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
         self.warehouse = MeteredWarehouse(warehouse, report)
+        watched = WatchedWarehouse(warehouse)
         statements = LeaseStatements(
-            jobs: [job] + others, holder: holder, token: UUID().uuidString.lowercased())
+            jobs: [job] + others, holder: "\(job) \(holder)", token: UUID().uuidString.lowercased())
         self.validity = validity
         self.report = report
         self.now = now
+        self.sleep = sleep
     }
 
-    /// Does the work under the lease and releases it, also when the work throws or is cancelled.
+    /// For statements of the work that would do harm after the lease went to somebody else.
+    package var fence: LeaseFence { LeaseFence(jobs: statements.jobs, token: statements.token) }
+
+    /// The warehouse for the work: what goes through it keeps the lease until it has ended.
+    package var workplace: any Warehouse { watched }
+
+    /// Does the work under the lease, on ``workplace``. Waits, within bounds, for one that another job holds, or whose holder has ended without
+    /// seeing the end of its statements.
     ///
-    /// - Returns: `false` if someone else holds the lease: the work was not begun, and the report says skipped.
+    /// - Returns: `false` if the work was not begun: another execution of the job is at it, and the report says skipped; or the wait
+    ///   was in vain, and the report says failed.
     @discardableResult
     package func withLease(_ work: () async throws -> Void) async throws -> Bool {
         guard try await isTaken() else { return false }
         do {
             try await work()
         } catch {
-            await release()
+            await giveBack()
             throw error
         }
-        await release()
+        await giveBack()
         return true
     }
 
@@ -67,21 +100,41 @@ package struct JobLease: Sendable {
         } catch let error as WarehouseError where error.code == .notFound {
             throw error
         } catch {
-            // The UPDATE may have come through without an answer.
-            await release(isCertain: false)
+            // The UPDATE may have come through without an answer. No work was begun, so nothing can be running.
+            _ = await Self.shielded { try await warehouse.query(statements.release(at: now())) }
             throw error
         }
     }
 
     private func acquire() async throws -> Bool {
-        if try await take() { return true }
-        var rows = try await warehouse.query(statements.read()).rows
-        if Set(try rows.map { try $0.string("job") }).count < statements.jobs.count {
-            _ = try await warehouse.query(statements.seed(at: now()))
+        var obstacle: HeldLease?
+        for _ in 0..<Self.mostTries {
             if try await take() { return true }
-            rows = try await warehouse.query(statements.read()).rows
+            let rows = try await warehouse.query(statements.read()).rows
+            if Set(try rows.map { try $0.string("job") }).count < statements.jobs.count {
+                _ = try await warehouse.query(statements.seed(at: now()))
+                continue
+            }
+            let held = try rows.compactMap { try HeldLease($0, at: now()) }
+            for left in held where left.isWorking && left.isOfSameTask(as: statements.holder) {
+                _ = try await warehouse.query(keeping(left.token))
+            }
+            let isWorking = { (held: HeldLease) in
+                held.isWorking && held.isOfSameJob(as: statements.holder)
+                    && !held.isOfSameTask(as: statements.holder)
+            }
+            if let other = held.first(where: isWorking) {
+                report.skip("the lease of \(other.description)")
+                return false
+            }
+            // Freed since the UPDATE, unless there is a first one.
+            guard let first = held.first else { continue }
+            if obstacle == nil { report.line("waiting: the lease of \(first.description)") }
+            obstacle = first
+            try await sleep(Self.pause)
         }
-        report.skip(try reason(rows))
+        report.fail(
+            "lease of \(statements.jobs[0])", "\(obstacle?.description ?? "it is taken all the time"); run it again")
         return false
     }
 
@@ -91,30 +144,29 @@ package struct JobLease: Sendable {
         return result.affectedRows ?? 0 > 0
     }
 
-    private func reason(_ rows: [Row]) throws -> String {
-        guard let row = rows.first, let holder = try row.optionalString("holder") else {
-            return "another execution was just running"
-        }
-        return
-            "the lease of \(try row.string("job")) is held by \(holder), at the latest until \(try row.timestamp("expires_at"))"
+    private func keeping(_ token: String) -> Statement {
+        let instant = now()
+        return statements.keep(token, at: instant, until: instant.adding(Self.grace))
     }
 
-    /// Runs to its end even where the work was cancelled. Failing to release fails nothing: the lease expires.
-    private func release(isCertain: Bool = true) async {
-        let outcome = await Task.detached { () async -> Result<Int64, any Error> in
-            do {
-                return .success(try await warehouse.query(statements.release(at: now())).affectedRows ?? 0)
-            } catch {
-                return .failure(error)
-            }
-        }.value
-        let job = statements.jobs[0]
-        switch outcome {
-        case .success(0) where isCertain:
-            report.warn("lease of \(job)", "was taken over before the work was done; LEASE_SECONDS is too short")
-        case .failure(let error) where isCertain:
-            report.warn("lease of \(job)", "not released; it is held for \(validity.components.seconds) s: \(error)")
-        default: return
+    /// Frees the lease, or keeps it for the grace. Failing to do so fails nothing: it expires.
+    private func giveBack() async {
+        let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
+        let job = "lease of \(statements.jobs[0])"
+        switch await Self.shielded({ try await warehouse.query(statement) }) {
+        case .success(let result) where result.affectedRows == 0:
+            report.fail(
+                job, "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
+        case .success: return
+        case .failure(let error):
+            report.warn(job, "not released; it is held for \(validity.components.seconds) s: \(error)")
         }
+    }
+
+    /// Runs to its end even where the work was cancelled.
+    private static func shielded(
+        _ run: @escaping @Sendable () async throws -> QueryResult
+    ) async -> Result<QueryResult, any Error> {
+        await Task.detached { try await run() }.result
     }
 }

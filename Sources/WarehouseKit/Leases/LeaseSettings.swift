@@ -24,17 +24,23 @@ package protocol LeaseUser: WarehouseUser {
 extension JobContext where Job.Settings: LeaseUser {
     /// Opens the warehouse and does the work under the job's lease. While another execution holds it, the work is left out and
     /// the run ends as skipped. A dry run writes nothing, so it takes no lease.
+    package func withLeasedWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
+        try await withFencedWarehouse { warehouse, _ in try await work(warehouse) }
+    }
+
+    /// The same for work with statements that would do harm after the lease was lost: they carry the fence, which a dry run does
+    /// without.
     ///
     /// - Parameter others: Jobs that must not run at the same time either.
-    package func withLeasedWarehouse(
-        excluding others: [String] = [], _ work: (any Warehouse) async throws -> Void
+    package func withFencedWarehouse(
+        excluding others: [String] = [], _ work: (any Warehouse, LeaseFence?) async throws -> Void
     ) async throws {
         try await withWarehouse { warehouse in
-            guard !isDryRun else { return try await work(warehouse) }
+            guard !isDryRun else { return try await work(warehouse, nil) }
             let lease = JobLease(
                 warehouse: warehouse, job: Job.name, excluding: others, holder: task.leaseHolder,
                 validity: settings.lease.validity, report: report)
-            try await lease.withLease { try await work(warehouse) }
+            try await lease.withLease { try await work(lease.workplace, lease.fence) }
         }
     }
 }

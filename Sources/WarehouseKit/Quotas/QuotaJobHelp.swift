@@ -28,7 +28,7 @@ extension StaleRunCleaner {
     package static let help = """
         Runs that have been PENDING or RUNNING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a duration and \
         the reason. Then concurrent_pipelines_running is recounted in the rows of the last three days (days before today: 0), \
-        and pipelines_failed_today with it. The run log is read STALE_LOOKBACK_DAYS back and no further. Every counter that \
+        max_concurrent_reached is raised to it, and pipelines_failed_today recounted. The run log is read STALE_LOOKBACK_DAYS back and no further. Every counter that \
         changes is logged with its old and new value.
 
         Safe to run again, and twice at the same time; with nothing to repair it only reads.

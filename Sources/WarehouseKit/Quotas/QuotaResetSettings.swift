@@ -33,11 +33,11 @@ extension JobContext where Job.Settings == QuotaResetSettings {
     package func withQuotaReset(
         excluding others: [String] = [], _ work: (QuotaReset) async throws -> Void
     ) async throws {
-        try await withLeasedWarehouse(excluding: others) { warehouse in
+        try await withFencedWarehouse(excluding: others) { warehouse, fence in
             try await work(
                 QuotaReset(
                     warehouse: warehouse, columns: settings.columns, staleAfter: settings.staleAfter.duration,
-                    report: report, isDryRun: isDryRun))
+                    fence: fence, report: report, isDryRun: isDryRun))
         }
     }
 }

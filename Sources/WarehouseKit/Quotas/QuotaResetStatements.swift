@@ -4,17 +4,28 @@ import JobRuntime
 struct QuotaResetStatements: Sendable {
     let day: QuotaDay
     let columns: QuotaColumns
+    /// The present moment, whatever the day.
     let now: Timestamp
-    /// A run that began before this and has not ended is stale, and not counted as running.
-    let staleBefore: Timestamp
+    let staleAfter: Duration
+    var fence: LeaseFence?
 
-    /// One row for each organization that has several live subscriptions or several rows of the day, and one without a name
-    /// for all of them: how many organizations get a row. Reads neither the run log nor other days.
+    /// A run that began before this and has not ended is stale, and not counted as running. On another day than today nothing
+    /// is running.
+    private var runningSince: Timestamp { now.date == day.date ? now.adding(.zero - staleAfter) : day.end }
+
+    /// One row for each organization with several live subscriptions, several rows of the day or no daily limit, and one
+    /// without a name for all of them: how many organizations have what it takes for a row, and how many runs of the day have
+    /// a status that nobody knows. Reads no other days.
     var census: Statement {
-        Statement("count the organizations", Self.censusSQL, parameters: ["usage_date": .date(day.date)])
+        Statement(
+            "count the organizations", Self.censusSQL,
+            parameters: [
+                "usage_date": .date(day.date), "day_start": .timestamp(day.start), "day_end": .timestamp(day.end),
+            ])
     }
 
-    /// Everything but what only the row's own history knows: `created_at` and the day's highest concurrency.
+    /// Everything but what only the row's own history knows: `created_at`, and the day's highest concurrency, which is at least
+    /// that of the moment.
     var openDay: MergeStatement {
         merge(
             "reset the quotas of \(day.date)",
@@ -22,17 +33,19 @@ struct QuotaResetStatements: Sendable {
                 columns.daily, "pipelines_succeeded_today", "pipelines_failed_today", columns.monthly,
                 "concurrent_pipelines_running", "daily_limit", "monthly_limit", "concurrent_limit", "seat_limit",
                 "providers_limit",
-            ])
+            ], raised: ["max_concurrent_reached"])
     }
 
     var recountMonth: MergeStatement {
         merge("reset the monthly quotas of \(day.date)", compared: [columns.monthly])
     }
 
-    private func merge(_ purpose: String, compared: [String]) -> MergeStatement {
+    private func merge(_ purpose: String, compared: [String], raised: [String] = []) -> MergeStatement {
         MergeStatement(
-            purpose, into: QuotaTables.quotas, from: Self.sourceSQL(columns), keys: ["org_slug", "usage_date"],
-            scope: "t.usage_date = @usage_date", compared: compared, stamped: ["last_updated", "updated_at"],
+            purpose, into: QuotaTables.quotas,
+            from: Self.sourceSQL(columns) + (fence == nil ? "" : "\n  AND \(LeaseFence.sql)"),
+            keys: ["org_slug", "usage_date"], scope: "t.usage_date = @usage_date", compared: compared, raised: raised,
+            stamped: ["last_updated", "updated_at"],
             inserted: [
                 "usage_id", "org_slug", "usage_date", columns.daily, "pipelines_succeeded_today",
                 "pipelines_failed_today", columns.monthly, "concurrent_pipelines_running", "daily_limit",
@@ -48,9 +61,9 @@ struct QuotaResetStatements: Sendable {
             SQLValue.Field("month_start", .timestamp(day.monthStart)),
             SQLValue.Field("month_end", .timestamp(day.monthEnd)),
             // On the first of a month, runs of the evening before may still be running.
-            SQLValue.Field("log_start", .timestamp(min(day.monthStart, staleBefore))),
-            SQLValue.Field("stale_before", .timestamp(staleBefore)), SQLValue.Field("now", .timestamp(now)),
-        ]
+            SQLValue.Field("log_start", .timestamp(min(day.monthStart, runningSince))),
+            SQLValue.Field("running_since", .timestamp(runningSince)), SQLValue.Field("now", .timestamp(now)),
+        ] + (fence?.parameters ?? [])
     }
 
     private static let isLive = """
@@ -58,21 +71,38 @@ struct QuotaResetStatements: Sendable {
             AND org_slug IN (SELECT org_slug FROM \(QuotaTables.profiles.sql) WHERE status = 'ACTIVE')
         """
 
+    /// The live subscriptions; of several, the newest has place 1.
+    private static let ranked = """
+        SELECT
+            org_slug, daily_limit, monthly_limit, concurrent_limit, seat_limit, providers_limit,
+            ROW_NUMBER() OVER (PARTITION BY org_slug ORDER BY created_at DESC, subscription_id DESC) AS place
+          FROM \(QuotaTables.subscriptions.sql)
+          WHERE \(isLive)
+        """
+
     static let censusSQL = """
         WITH
           live AS (
-            SELECT org_slug, COUNT(*) AS subscriptions FROM \(QuotaTables.subscriptions.sql)
-            WHERE \(isLive)
+            SELECT
+              org_slug, COUNT(*) AS subscriptions,
+              \(RunStatuses.count("place = 1 AND daily_limit IS NULL")) AS lacks_limit
+            FROM (\(ranked)) AS s
             GROUP BY org_slug),
           present AS (
             SELECT org_slug, COUNT(*) AS quota_rows FROM \(QuotaTables.quotas.sql)
             WHERE usage_date = @usage_date
             GROUP BY org_slug)
-        SELECT live.org_slug AS org_slug, live.subscriptions AS subscriptions, present.quota_rows AS quota_rows
+        SELECT
+          live.org_slug AS org_slug, live.subscriptions AS subscriptions, present.quota_rows AS quota_rows,
+          live.lacks_limit AS lacks_limit, 0 AS organizations, 0 AS unknown_runs
         FROM live LEFT JOIN present ON present.org_slug = live.org_slug
-        WHERE live.subscriptions > 1 OR present.quota_rows > 1
+        WHERE live.subscriptions > 1 OR present.quota_rows > 1 OR live.lacks_limit > 0
         UNION ALL
-        SELECT CAST(NULL AS STRING), COUNT(*), 0 FROM live
+        SELECT
+          CAST(NULL AS STRING), 0, 0, 0, (SELECT COUNT(*) FROM live WHERE lacks_limit = 0),
+          (
+            SELECT COUNT(*) FROM \(QuotaTables.runs.sql)
+            WHERE start_time >= @day_start AND start_time < @day_end AND status NOT IN \(RunStatuses.known))
         ORDER BY org_slug
         """
 
@@ -86,12 +116,7 @@ struct QuotaResetStatements: Sendable {
           s.monthly_limit AS monthly_limit, s.concurrent_limit AS concurrent_limit, s.seat_limit AS seat_limit,
           s.providers_limit AS providers_limit, IFNULL(r.running, 0) AS max_concurrent_reached,
           @now AS last_updated, @now AS updated_at, @now AS created_at
-        FROM (
-          SELECT
-            org_slug, daily_limit, monthly_limit, concurrent_limit, seat_limit, providers_limit,
-            ROW_NUMBER() OVER (PARTITION BY org_slug ORDER BY created_at DESC, subscription_id DESC) AS place
-          FROM \(QuotaTables.subscriptions.sql)
-          WHERE \(isLive)) AS s
+        FROM (\(ranked)) AS s
         LEFT JOIN (
           SELECT
             org_slug,
@@ -99,12 +124,12 @@ struct QuotaResetStatements: Sendable {
             \(RunStatuses.count("start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.succeeded)")) AS succeeded,
             \(RunStatuses.count("start_time >= @day_start AND start_time < @day_end AND status IN \(RunStatuses.failed)")) AS failed,
             \(RunStatuses.count("start_time >= @month_start")) AS monthly,
-            \(RunStatuses.count("start_time >= @stale_before AND start_time < @day_end AND status IN \(RunStatuses.open)")) AS running
+            \(RunStatuses.count("start_time >= @running_since AND start_time <= @now AND start_time < @day_end AND status IN \(RunStatuses.open)")) AS running
           FROM \(QuotaTables.runs.sql)
           WHERE start_time >= @log_start AND start_time < @month_end
           GROUP BY org_slug) AS r
         ON r.org_slug = s.org_slug
-        WHERE s.place = 1
+        WHERE s.place = 1 AND s.daily_limit IS NOT NULL
         """
     }
 }

@@ -2,7 +2,8 @@ package import JobRuntime
 
 /// Deletes rows of `org_usage_quotas` that are older than so many days. The day exactly that long ago is kept.
 ///
-/// The condition is on the partition column alone, so BigQuery drops whole partitions without reading them:
+/// The condition is on the partition column alone. BigQuery's documentation says that it then drops whole partitions without reading
+/// them; on a clustered table like this one that was not measured.
 /// https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables#deleting_data_from_partitioned_tables
 package struct QuotaRetention: Sendable {
     private let warehouse: MeteredWarehouse

@@ -50,32 +50,54 @@ package struct StaleRunCleaner: Sendable {
         }
         guard !stale.isEmpty else { return }
         try Task.checkCancellation()
-        let marked = try await warehouse.query(statements.markAsFailed)
-        report.add(Int(marked.affectedRows ?? 0), to: "runs_marked_failed")
+        report.add(try await change(statements.markAsFailed, "stale runs") ?? 0, to: "runs_marked_failed")
     }
 
     private func correctCounters(_ statements: StaleRunStatements) async throws {
         let wrong = try await warehouse.query(statements.wrongCounters).rows
-        for row in wrong {
-            try note("concurrent_pipelines_running", "running", of: row)
-            try note("pipelines_failed_today", "failed", of: row)
+        guard !isDryRun else {
+            try wrong.forEach(note)
+            return report.add(wrong.count, to: "rows_changed")
         }
-        guard !isDryRun else { return report.add(wrong.count, to: "rows_changed") }
         guard !wrong.isEmpty else { return }
         try Task.checkCancellation()
-        let corrected = try await warehouse.query(statements.correctCounters)
-        report.add(Int(corrected.affectedRows ?? 0), to: "rows_changed")
+        guard let corrected = try await change(statements.correctCounters, "counters") else { return }
+        report.add(corrected, to: "rows_changed")
+        try wrong.forEach(note)
     }
 
+    /// How many rows were changed; `nil` if BigQuery changes none as yet, which keeps the pass from nothing else.
+    private func change(_ statement: Statement, _ subject: String) async throws -> Int? {
+        do {
+            return Int(try await warehouse.query(statement).affectedRows ?? 0)
+        } catch let error as WarehouseError where error.concernsStreamedRows {
+            report.fail(
+                subject, "were not changed, since some rows were streamed a short while ago; a later pass does it")
+            return nil
+        }
+    }
+
+    private func note(_ row: Row) throws {
+        try note("concurrent_pipelines_running", "running", of: row)
+        try note("max_concurrent_reached", "highest", of: row)
+        try note("pipelines_failed_today", "failed", of: row)
+    }
+
+    /// A column that was added to the table later has NULL in its older rows.
     private func note(_ counter: String, _ prefix: String, of row: Row) throws {
-        let (old, new) = (try row.int64("\(prefix)_before"), try row.int64("\(prefix)_after"))
+        let (old, new) = (try row.optionalInt64("\(prefix)_before"), try row.optionalInt64("\(prefix)_after"))
         guard old != new else { return }
         let (slug, date) = (try row.string("org_slug"), try row.date("usage_date"))
+        let (oldText, newText) = (old.map(String.init) ?? "NULL", new.map(String.init) ?? "NULL")
         logger.notice(
-            "\(slug) \(date): \(counter) \(old) -> \(new)",
+            "\(slug) \(date): \(counter) \(isDryRun ? "would change " : "")\(oldText) -> \(newText)",
             metadata: [
                 "org_slug": "\(slug)", "usage_date": "\(date)", "counter": "\(counter)",
-                "old_value": .stringConvertible(Int(old)), "new_value": .stringConvertible(Int(new)),
+                "old_value": value(old), "new_value": value(new),
             ])
+    }
+
+    private func value(_ number: Int64?) -> Logger.MetadataValue {
+        number.map { .stringConvertible(Int($0)) } ?? "NULL"
     }
 }

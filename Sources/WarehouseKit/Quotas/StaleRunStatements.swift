@@ -97,6 +97,8 @@ extension StaleRunStatements {
         "(status IN \(RunStatuses.failed) OR (status IN \(RunStatuses.open) AND start_time < @stale_before))"
 
     private static let running = "IF(q.usage_date = @today, n.running, 0)"
+    private static let isExceeded = "q.usage_date = @today AND IFNULL(q.max_concurrent_reached, 0) < n.running"
+    private static let highest = "IF(\(isExceeded), n.running, q.max_concurrent_reached)"
     /// Of a day that is not in the part of the log that is read, the count stays.
     private static let failed = """
         CASE
@@ -109,13 +111,16 @@ extension StaleRunStatements {
 
     private static let isWrong = """
         q.org_slug = n.org_slug AND q.usage_date >= @first_day AND q.usage_date <= @today
-          AND (q.concurrent_pipelines_running != \(running) OR q.pipelines_failed_today != \(failed))
+          AND (
+            q.concurrent_pipelines_running IS DISTINCT FROM \(running)
+            OR q.pipelines_failed_today IS DISTINCT FROM \(failed) OR (\(isExceeded)))
         """
 
     static let wrongCountersSQL = """
         SELECT
           q.org_slug AS org_slug, q.usage_date AS usage_date,
           q.concurrent_pipelines_running AS running_before, \(running) AS running_after,
+          q.max_concurrent_reached AS highest_before, \(highest) AS highest_after,
           q.pipelines_failed_today AS failed_before, \(failed) AS failed_after
         FROM \(QuotaTables.quotas.sql) AS q
         JOIN (\(recountSQL)) AS n ON n.org_slug = q.org_slug
@@ -126,8 +131,8 @@ extension StaleRunStatements {
     static let correctCountersSQL = """
         UPDATE \(QuotaTables.quotas.sql) AS q
         SET
-          concurrent_pipelines_running = \(running), pipelines_failed_today = \(failed), last_updated = @now,
-          updated_at = @now
+          concurrent_pipelines_running = \(running), max_concurrent_reached = \(highest),
+          pipelines_failed_today = \(failed), last_updated = @now, updated_at = @now
         FROM (\(recountSQL)) AS n
         WHERE \(isWrong)
         """

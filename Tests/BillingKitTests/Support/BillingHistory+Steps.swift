@@ -117,7 +117,8 @@ extension BillingHistory {
             // Longer than any execution lives; two of them never overlap in a process either.
             let lease = JobLease(
                 warehouse: warehouse, job: "billing-sync-reconcile", holder: "\(fixture.clock.now())",
-                validity: .seconds(7200), report: report.report, now: fixture.clock.now)
+                validity: .seconds(7200), report: report.report, now: fixture.clock.now,
+                sleep: { fixture.clock.pass($0) })
             let isDone = try await lease.withLease { try await fixture.reconcile(on: warehouse, report: report) }
             if isDone, report["queued"] == 0, report.failures.isEmpty { ledger.note(reconciled: before) }
         } catch { return }

@@ -65,6 +65,40 @@ extension WarehouseContract {
             #expect(result.updated == 1)
             #expect(try await contract.rows(reference) == ["a 1 2 new"])
         },
+        Clause("a merge that only inserts changes nothing") { contract in
+            let reference = try await contract.counters("merge_only_inserts", [("a", 1, 1)])
+            let merge = contract.merge(into: reference, [("a", 1, 2), ("b", 1, 2)], day: 1).insertingOnly
+
+            let result = try await contract.warehouse.merge(merge)
+
+            #expect(result.inserted == 1)
+            #expect(result.updated == 0)
+            #expect(try await contract.rows(reference) == ["a 1 1 old", "b 1 2 new"])
+        },
+        Clause("a merge raises and never lowers") { contract in
+            let reference = try await contract.counters(
+                "merge_raises", [("a", 1, 1), ("b", 1, 5), ("c", 1, nil), ("d", 1, nil), ("e", 1, 3)])
+            var merge = contract.merge(
+                into: reference, [("a", 1, 2), ("b", 1, 4), ("c", 1, 1), ("d", 1, 0), ("e", 1, 3)], day: 1)
+            (merge.compared, merge.raised) = ([], ["n"])
+
+            let preview = try #require(try await contract.warehouse.query(merge.preview).rows.first)
+            let result = try await contract.warehouse.merge(merge)
+
+            #expect(try preview.int64("differing") == 2)
+            #expect(result.updated == 2)
+            #expect(
+                try await contract.rows(reference) == ["a 1 2 new", "b 1 5 old", "c 1 1 new", "d 1 - old", "e 1 3 old"])
+        },
+        Clause("a merge that changes a row for another reason does not lower it") { contract in
+            let reference = try await contract.counters("merge_keeps", [("a", 1, 5)])
+            var merge = contract.merge(into: reference, [("a", 1, 2)], day: 1)
+            (merge.compared, merge.raised, merge.stamped) = (["mark"], ["n"], [])
+
+            _ = try await contract.warehouse.merge(merge)
+
+            #expect(try await contract.rows(reference) == ["a 1 5 new"])
+        },
         Clause("a merge reads its table as it was before") { contract in
             let reference = try await contract.counters("merge_itself", [("a", 1, 1), ("b", 1, 2)])
             var merge = contract.merge(into: reference, [], day: 1)

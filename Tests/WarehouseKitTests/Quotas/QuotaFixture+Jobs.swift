@@ -13,13 +13,13 @@ extension QuotaFixture {
     @discardableResult
     func perform(
         _ job: Job, at now: Timestamp, on other: (any Warehouse)? = nil, columns: QuotaColumns = .standard,
-        staleAfterMinutes: Int = 60, lookbackDays: Int = 7, isDryRun: Bool = false, logger: Logger? = nil
+        staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil, isDryRun: Bool = false,
+        logger: Logger? = nil, report fixture: ReportFixture = ReportFixture(), clock: Timestamp? = nil
     ) async throws -> ReportFixture {
-        let fixture = ReportFixture()
         let target = other ?? warehouse
         let reset = QuotaReset(
-            warehouse: target, columns: columns, staleAfter: .seconds(60 * staleAfterMinutes), report: fixture.report,
-            isDryRun: isDryRun)
+            warehouse: target, columns: columns, staleAfter: .seconds(60 * staleAfterMinutes), fence: fence,
+            report: fixture.report, isDryRun: isDryRun, clock: { clock ?? now })
         switch job {
         case .daily: try await reset.openDay(at: now)
         case .monthly: try await reset.recountMonth(at: now)
@@ -37,17 +37,17 @@ extension QuotaFixture {
         return fixture
     }
 
-    /// As a process does it: under the job's lease.
+    /// As a process does it: under the job's lease. Waiting for another job's takes no time.
     @discardableResult
     func performLeased(
         _ job: Job, at now: Timestamp, on other: (any Warehouse)? = nil, holder: String, clock: Timestamp,
         report: ReportFixture = ReportFixture()
     ) async throws -> Bool {
         let (name, others) = Self.leases(job)
-        return try await JobLease(
+        let lease = JobLease(
             warehouse: other ?? warehouse, job: name, excluding: others, holder: holder, validity: .seconds(3600),
-            report: report.report, now: { clock }
-        ).withLease { try await perform(job, at: now, on: other) }
+            report: report.report, now: { clock }, sleep: { _ in try await Task.sleep(for: .milliseconds(10)) })
+        return try await lease.withLease { try await perform(job, at: now, on: lease.workplace, fence: lease.fence) }
     }
 
     private static func leases(_ job: Job) -> (String, [String]) {

@@ -75,8 +75,22 @@ struct QuotaRow: Hashable, Sendable {
         providersLimit = limits.providers
     }
 
+    /// At least what is running at the moment.
+    mutating func raiseHighest() {
+        if highest ?? 0 < running { highest = running }
+    }
+
+    /// Whether every counter is at least as great as in another version of the row.
+    func counts(atLeast other: QuotaRow) -> Bool {
+        daily >= other.daily && succeeded >= other.succeeded && failed >= other.failed && monthly >= other.monthly
+            && running >= other.running && highest ?? 0 >= other.highest ?? 0
+    }
+
     /// A duplicate has the same organization and date, so the order takes everything else in.
     static func inOrder(_ rows: [QuotaRow]) -> [QuotaRow] {
         rows.sorted { ($0.slug, $0.date, $0.id, $0.created) < ($1.slug, $1.date, $1.id, $1.created) }
     }
 }
+
+/// A moment of a test, in RFC 3339.
+func instant(_ text: String) -> Timestamp { Timestamp(text)! }

@@ -22,6 +22,22 @@ import Testing
         #expect(reader.problems.isEmpty)
     }
 
+    /// Both sides of 31 days, counted from today and not from the day that the run is given.
+    @Test(arguments: [
+        (30, "2026-01-31", true), (31, "2026-01-31", false), (90, "2026-01-31", false), (31, "2026-02-01", true),
+        (90, "2026-03-31", false), (90, "2026-04-01", true), (30, "2020-01-01", true),
+    ])
+    func deletingDaysOfTheLast31NeedsForce(daysToKeep: Int, day: String, isRefused: Bool) throws {
+        var reader = reader(["DAYS_TO_KEEP": "\(daysToKeep)"])
+        let settings = QuotaRetentionSettings(reading: &reader)
+        let date = try #require(CivilDate(day))
+
+        let objection = settings.objection(
+            at: Timestamp(startOf: date), wallClock: instant("2026-01-31T23:59:59Z"))
+
+        #expect((objection != nil) == isRefused, "\(objection ?? "")")
+    }
+
     @Test(arguments: [
         "a b", "1st", "x`; DROP TABLE t", "current-daily", "", "org_slug", "USAGE_DATE", "concurrent_pipelines_running",
         "current_monthly_pipelines", String(repeating: "x", count: 301), "zähler",

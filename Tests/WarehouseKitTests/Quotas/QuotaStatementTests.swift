@@ -15,7 +15,7 @@ import Testing
         let problems = try await analyzer.problems(in: statements)
 
         #expect(problems.map(\.description) == [])
-        #expect(statements.count == 15)
+        #expect(statements.count == 17)
     }
 
     @Test func googleSQLAnalyzesTheStatementsWithOtherColumns() async throws {
@@ -26,8 +26,8 @@ import Testing
         let refused = try await analyzer.problems(in: Self.statements(columns: .standard))
 
         #expect(problems.map(\.description) == [])
-        // Both resets and their previews name the counters, and nothing else does.
-        #expect(refused.count == 4)
+        // Both resets, their previews and the one that only inserts name the counters, and nothing else does.
+        #expect(refused.count == 5)
     }
 
     @Test(arguments: Backend.allCases)
@@ -58,6 +58,7 @@ import Testing
                 "start_time >= @log_start AND start_time < @month_end",
                 "start_time >= @log_start AND start_time < @today_end",
                 "start_time >= @log_start AND start_time < @stale_before",
+                "start_time >= @day_start AND start_time < @day_end AND status NOT IN",
             ],
             "org_usage_quotas": [
                 "usage_date = @usage_date", "usage_date >= @first_day AND usage_date <= @today",
@@ -85,20 +86,22 @@ import Testing
 
     private static func statements(columns: QuotaColumns) -> [SQLAnalyzer.Statement] {
         let reset = QuotaResetStatements(
-            day: QuotaDay(now.date), columns: columns, now: now, staleBefore: now.adding(.seconds(-3600)))
+            day: QuotaDay(now.date), columns: columns, now: now, staleAfter: .seconds(3600),
+            fence: LeaseFence(jobs: ["a"], token: "t"))
         let stale = StaleRunStatements(
             day: QuotaDay(now.date), now: now, staleAfter: StaleAge(minutes: 60), lookbackDays: 7)
         let lease = LeaseStatements(jobs: ["a"], holder: "h", token: "t")
         let retention: KeyValuePairs<String, SQLValue> = ["first_kept_day": .date(now.date)]
         let all: [(String, Statement)] = [
             ("census", reset.census), ("open day", merge(reset.openDay)), ("open day, preview", reset.openDay.preview),
-            ("month", merge(reset.recountMonth)), ("month, preview", reset.recountMonth.preview),
+            ("open day, missing rows only", merge(reset.openDay.insertingOnly)), ("month", merge(reset.recountMonth)),
+            ("month, preview", reset.recountMonth.preview),
             ("stale runs", stale.staleRuns), ("mark", stale.markAsFailed), ("wrong", stale.wrongCounters),
             ("correct", stale.correctCounters),
             ("old rows", Statement("", QuotaRetention.countSQL, parameters: retention)),
             ("delete", Statement("", QuotaRetention.deleteSQL, parameters: retention)),
             ("take", lease.take(at: now, until: now)), ("read", lease.read()), ("seed", lease.seed(at: now)),
-            ("release", lease.release(at: now)),
+            ("keep", lease.keep("t", at: now, until: now)), ("release", lease.release(at: now)),
         ]
         return all.map { name, statement in
             SQLAnalyzer.Statement(

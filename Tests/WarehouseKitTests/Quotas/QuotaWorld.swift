@@ -8,23 +8,37 @@ struct QuotaWorld {
     let fixture: QuotaFixture
     var model = QuotaModel()
     private var random: SplitMix64
-    private var now = instant("2028-02-27T21:00:00Z")
+    private var now: Timestamp
+    private let secondDay: Timestamp
+    private var steps = 0
     private var number = 0
     private let slugs = ["acme", "globex", "initech", "umbrella"]
 
     init(fixture: QuotaFixture, seed: UInt64) {
         self.fixture = fixture
         random = SplitMix64(seed: seed)
+        now = instant(Self.starts[Int(seed) % Self.starts.count])
+        secondDay = Timestamp(startOf: now.date.adding(days: 1))
     }
+
+    var date: CivilDate { now.date }
+
+    /// Evenings before a leap day, the end of its month, of that month in a common year, of one with 30 days, and of a year.
+    private static let starts = [
+        "2028-02-28T22:00:00Z", "2028-02-29T22:00:00Z", "2027-02-28T22:00:00Z", "2026-04-30T22:00:00Z",
+        "2026-12-31T22:00:00Z",
+    ]
 
     /// Does one thing at random and says what it was.
     mutating func step() async throws -> String {
-        if number == 0 { try await found() }
+        if steps == 0 { try await found() }
+        steps += 1
         number += 1
         now = now.adding(.seconds(Int.random(in: 0...7200, using: &random)))
-        // Towards the next midnight, month end and leap day in the course of a run.
+        // Over many a midnight in the course of a run, and over the first one in any.
         if Int.random(in: 0..<6, using: &random) == 0 { now = Timestamp(startOf: now.date.adding(days: 1)) }
-        let event = Int.random(in: 0..<14, using: &random)
+        if steps == 5 { now = max(now, secondDay) }
+        let event = Int.random(in: 0..<15, using: &random)
         switch event {
         case 0...3: try await logRuns()
         case 4: try await endRuns()
@@ -35,6 +49,7 @@ struct QuotaWorld {
         case 9, 10: try await perform(.stale)
         case 11: try await perform(.retention(days: Int.random(in: 1...3, using: &random)))
         case 12: try await perform(.monthly)
+        case 13: try await performForTheDayBefore()
         default: try await perform(.daily)
         }
         return "event \(event) at \(now)"
@@ -52,6 +67,12 @@ struct QuotaWorld {
     private mutating func perform(_ job: QuotaFixture.Job) async throws {
         try await fixture.perform(job, at: now)
         model.perform(job, at: now)
+    }
+
+    private mutating func performForTheDayBefore() async throws {
+        let midnight = Timestamp(startOf: now.date.adding(days: -1))
+        try await fixture.perform(.daily, at: midnight, clock: now)
+        model.perform(.daily, at: midnight, clock: now)
     }
 
     private mutating func newRuns() -> [LoggedRun] {
@@ -120,19 +141,43 @@ struct QuotaWorld {
         model.perform(job, at: now)
     }
 
-    /// Runs are logged between the statements of a job. What it counted of them is not said; the same job a second later, with
-    /// nothing in between, must have them all, whatever rows and marks the first one made.
+    /// Runs are logged between the statements of a job. Each of them is counted or not, but the rows are the same, and of the runs
+    /// only stale ones are changed. The same job a second later, with nothing in between, must have them all.
     private mutating func runWhileRunsArrive() async throws {
         let job: QuotaFixture.Job = [.daily, .stale].randomElement(using: &random)!
         let arriving = (0..<4).map { _ in newRuns() }
         let fixture = fixture
-        let busy = FaultyWarehouse(fixture.warehouse) { index in
-            if index < arriving.count { try await fixture.add(runs: arriving[index]) }
-        }
+        let busy = FaultyWarehouse(
+            fixture.warehouse,
+            afterEach: { index in
+                if index < arriving.count { try await fixture.add(runs: arriving[index]) }
+            })
         try await fixture.perform(job, at: now, on: busy)
-        model.runs = try await fixture.runs()
-        model.rows = try await fixture.rows()
+        var (fewest, most) = (model, model)
+        let arrived = arriving.prefix(busy.statements).flatMap(\.self)
+        most.runs += arrived
+        fewest.perform(job, at: now)
+        most.perform(job, at: now)
+        let (runs, rows) = (try await fixture.runs(), try await fixture.rows())
+        expect(rows, between: QuotaRow.inOrder(fewest.rows), and: QuotaRow.inOrder(most.rows))
+        expect(runs, from: model.runs + arrived, to: most.runs)
+        model.runs = runs
+        model.rows = rows
         now = now.adding(.seconds(1))
         try await perform(job)
+    }
+
+    private func expect(_ rows: [QuotaRow], between fewest: [QuotaRow], and most: [QuotaRow]) {
+        #expect(rows.map(\.id) == most.map(\.id))
+        #expect(rows.map(\.date) == most.map(\.date))
+        for (row, (few, many)) in zip(rows, zip(fewest, most)) {
+            #expect(row.counts(atLeast: few) && many.counts(atLeast: row), "\(few) <= \(row) <= \(many)")
+        }
+    }
+
+    private func expect(_ runs: [LoggedRun], from before: [LoggedRun], to after: [LoggedRun]) {
+        let pairs = zip(before.sorted { $0.id < $1.id }, after.sorted { $0.id < $1.id })
+        #expect(runs.count == before.count)
+        for (run, (unmarked, marked)) in zip(runs, pairs) { #expect(run == unmarked || run == marked) }
     }
 }

@@ -55,6 +55,7 @@ import WarehouseKit
         #expect(rows.filter { $0.slug == "acme" }.map(\.running) == [4, 0, 0, 1])
         #expect(rows.filter { $0.slug == "acme" }.map(\.failed) == [0, 1, 1, 1])
         #expect(rows.filter { $0.slug == "acme" }.map(\.updated) == [nil, now, now, now])
+        #expect(rows.filter { $0.slug == "acme" }.map(\.highest) == [nil, nil, nil, 1])
         #expect(try await fixture.row("idle")?.running == 0)
         #expect(try await fixture.row("right") == row("right", "2026-03-02", 0))
         #expect(report["rows_changed"] == 4)
@@ -65,6 +66,7 @@ import WarehouseKit
                 "acme 2026-03-01: concurrent_pipelines_running 4 -> 0",
                 "acme 2026-03-01: pipelines_failed_today 0 -> 1",
                 "acme 2026-03-02: concurrent_pipelines_running 4 -> 1",
+                "acme 2026-03-02: max_concurrent_reached NULL -> 1",
                 "acme 2026-03-02: pipelines_failed_today 0 -> 1",
                 "idle 2026-03-02: concurrent_pipelines_running 2 -> 0",
             ])
@@ -94,12 +96,67 @@ import WarehouseKit
         try await fixture.add(rows: [row("acme", "2026-03-02", 1)])
         let (runs, rows) = (try await fixture.runs(), try await fixture.rows())
 
-        let report = try await fixture.perform(.stale, at: now, isDryRun: true)
+        let lines = LogLines()
 
+        let report = try await fixture.perform(.stale, at: now, isDryRun: true, logger: lines.logger)
+
+        #expect(
+            lines.messages == [
+                "acme 2026-03-02: concurrent_pipelines_running would change 1 -> 0",
+                "acme 2026-03-02: pipelines_failed_today would change 0 -> 1",
+            ])
         #expect(report["runs_marked_failed"] == 1)
         #expect(report["rows_changed"] == 1)
         #expect(try await fixture.runs() == runs)
         #expect(try await fixture.rows() == rows)
+    }
+
+    /// bootstrap-sync adds a column as NULLABLE, so that rows which were there before have NULL in it.
+    @Test(arguments: Backend.allCases)
+    func countersThatHoldNullAreRecounted(_ backend: Backend) async throws {
+        let counters = ["concurrent_pipelines_running", "pipelines_failed_today"]
+        let fixture = try await QuotaFixture(widened: ["org_usage_quotas": Set(counters)], backend, "stale-null")
+        try await fixture.add(runs: [LoggedRun("fresh", "acme", "RUNNING", instant("2026-03-02T09:30:00Z"))])
+        try await fixture.add(rows: [row("acme", "2026-03-02", 0), row("idle", "2026-03-01", 0)])
+        try await fixture.run(
+            """
+            UPDATE `organizations.org_usage_quotas`
+            SET concurrent_pipelines_running = NULL, pipelines_failed_today = NULL WHERE true
+            """)
+        let lines = LogLines()
+
+        let report = try await fixture.perform(.stale, at: now, logger: lines.logger)
+
+        #expect(report["rows_changed"] == 2)
+        #expect(try await fixture.rows().map(\.running) == [1, 0])
+        #expect(try await fixture.rows().map(\.failed) == [0, 0])
+        #expect(lines.messages.contains("acme 2026-03-02: concurrent_pipelines_running NULL -> 1"))
+        #expect(lines.messages.contains("idle 2026-03-01: pipelines_failed_today NULL -> 0"))
+    }
+
+    /// Of the day's highest concurrency, what is running now is the least.
+    @Test(arguments: Backend.allCases)
+    func theHighestConcurrencyIsRaisedAndNeverLowered(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("stale-highest"))
+        try await fixture.add(active: ["high", "low"])
+        try await fixture.add(
+            runs: ["high", "low"].flatMap { slug in
+                (1...3).map { LoggedRun("\(slug)\($0)", slug, "RUNNING", instant("2026-03-02T09:30:00Z")) }
+            })
+        let rows = [("high", Int64(5)), ("low", 2)].map { slug, highest in
+            var row = row(slug, "2026-03-02", 3)
+            row.highest = highest
+            return row
+        }
+        try await fixture.add(rows: rows)
+
+        let report = try await fixture.perform(.stale, at: now)
+        #expect(report["rows_changed"] == 1)
+        #expect(try await fixture.rows().map(\.highest) == [5, 3])
+        try await fixture.run(
+            "UPDATE `organizations.org_usage_quotas` SET max_concurrent_reached = 2 WHERE org_slug = 'low'")
+        try await fixture.perform(.daily, at: now)
+        #expect(try await fixture.rows().map(\.highest) == [5, 3])
     }
 
     @Test func daysOutsideOfTheLookbackKeepTheirFailedRuns() async throws {
