@@ -37,6 +37,8 @@ import Testing
     ])
     func sendsTheKeyOverTLSOnly(_ url: String, _ isFine: Bool) {
         #expect(Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "STRIPE_API_BASE": url]).isEmpty == isFine)
-        #expect(Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "API_SERVICE_URL": url, "CA_ROOT_API_KEY": "hush"]).isEmpty == isFine)
+        #expect(
+            Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "API_SERVICE_URL": url, "CA_ROOT_API_KEY": "hush"]).isEmpty
+                == isFine)
     }
 }
