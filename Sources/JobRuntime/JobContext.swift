@@ -12,6 +12,8 @@ package struct JobContext<Job: ScheduledJob>: Sendable {
     package let report: RunReport
     package let logger: Logger
     package let task: CloudRunTask
+    /// After that long the run stops; `nil` where it may take as long as it takes.
+    package let deadline: Duration?
     let certificateAuthorityFile: String?
 
     /// A transport of its own thread and connections, with the run's settings.

@@ -43,7 +43,7 @@ extension JobContext where Job.Settings: WarehouseUser {
 
     /// No statement outlives the run's deadline, or the lease under which it works.
     private var jobTimeout: Duration? {
-        [settings.warehouse.deadline, (settings as? any LeaseUser)?.lease.validity].compactMap(\.self).min()
+        [deadline, (settings as? any LeaseUser)?.lease.validity].compactMap(\.self).min()
     }
 
     private func credentials(_ transport: CurlTransport) throws -> ApplicationDefaultCredentials? {

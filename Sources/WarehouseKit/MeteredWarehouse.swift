@@ -27,7 +27,7 @@ package struct MeteredWarehouse: Sendable {
     private func advising<Value>(_ run: () async throws -> Value) async throws -> Value {
         do {
             return try await run()
-        } catch let error as WarehouseError where error.code == .notFound {
+        } catch let error as WarehouseError where error.code == .notFound && !error.isOfMissingJob {
             var error = error
             error.message += " - run bootstrap first"
             throw error

@@ -13,8 +13,6 @@ package struct WarehouseSettings: JobSettings {
     /// BigQuery's emulator, as the official clients understand `BIGQUERY_EMULATOR_HOST`: a base URL, no credentials.
     package let emulatorURL: String?
     package let maximumBytesBilled: Int64
-    /// `DEADLINE_SECONDS`, which the run itself checks and keeps.
-    package let deadline: Duration?
     /// The variables in which Google's Application Default Credentials are looked for.
     package let credentialVariables: [String: String]
     /// `ENVIRONMENT`, for the run history; empty where it is not set. Jobs that depend on it check it.
@@ -41,7 +39,6 @@ package struct WarehouseSettings: JobSettings {
         ) { Self.isBaseURL(Self.withScheme($0)) ? nil : "is no base URL" }.map(Self.withScheme)
         maximumBytesBilled = Int64(
             environment.integer("MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max))
-        deadline = environment.variables["DEADLINE_SECONDS"].flatMap { Int64($0) }.map { .seconds($0) }
         credentialVariables = environment.variables
         environmentName = environment.variables["ENVIRONMENT"] ?? ""
         guard case .bigQuery = choice, emulatorURL == nil else { return }

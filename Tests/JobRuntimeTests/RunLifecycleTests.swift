@@ -85,6 +85,26 @@ import Testing
         #expect(await run.value == .stopped)
     }
 
+    @Test func aSignalEndsARunWhoseSummaryIsStuck() async throws {
+        let isStuck = DispatchSemaphore(value: 0)
+        let isWriting = AsyncStream<Void>.makeStream()
+        var surroundings = process.surroundings()
+        surroundings.writeOutput = { _ in
+            isWriting.continuation.yield()
+            isStuck.wait()
+            return true
+        }
+        let run = Task { [surroundings] in await JobProcess<TrialJob>(surroundings).run() }
+        for await _ in isWriting.stream { break }
+
+        process.send(.terminate)
+        process.fire(.seconds(1))
+
+        #expect(process.exits == [.stopped])
+        isStuck.signal()
+        _ = await run.value
+    }
+
     @Test func aSummaryThatNobodyTakesIsAFailureAndGoesToStandardError() async {
         let surroundings = process.surroundings(takesOutput: false)
 
@@ -144,6 +164,5 @@ import Testing
 
         #expect(process.exits == [.success])
         #expect(process.output == output)
-        #expect(process.timers.isEmpty)
     }
 }

@@ -4,7 +4,9 @@
 
 /// A check for `EnvironmentReader.string`: what is wrong with the path of a file to read, or `nil`.
 package func problemOfFile(_ path: String) -> String? {
-    access(path, R_OK) == 0 ? nil : "is no file that can be read"
+    var status = stat()
+    let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR
+    return isFile && access(path, R_OK) == 0 ? nil : "is no file that can be read"
 }
 
 extension EnvironmentReader {

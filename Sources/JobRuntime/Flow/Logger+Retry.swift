@@ -1,7 +1,8 @@
 package import Logging
 
 extension Logger {
-    /// For ``RetryPolicy``: one repetition is usual; when the second fails, too, whoever reads the log should see why the run is slow.
+    /// For ``RetryPolicy``: one repetition is usual; when that fails, too, whoever reads the log should see why the run is
+    /// slow.
     package func tryingAgain(after error: any Error, attempt: Int, delay: Duration) {
         log(
             level: attempt > 1 ? .notice : .debug,

@@ -29,6 +29,7 @@ struct JobProcess<Job: ScheduledJob> {
         let context = JobContext<Job>(
             options: command.options, settings: settings, isDryRun: command.common.isDryRun, now: setting.now,
             report: setting.report, logger: setting.logger, task: runtime.task,
+            deadline: runtime.deadline,
             certificateAuthorityFile: runtime.certificateAuthorityFile)
         return await RunLifecycle(setting).run { try await Job.run(in: context) }
     }

@@ -47,12 +47,16 @@ final class RunLifecycle: Sendable {
     }
 
     private func stop(_ reason: String) {
-        let work: Task<Void, Never>?? = state.withLock { state in
-            guard state.stopReason == nil, state.onEnd != nil else { return nil }
-            state.stopReason = reason
-            return .some(state.work)
+        let (work, isStopping, hasEnded) = state.withLock { state in
+            let before = (state.work, state.stopReason != nil, state.onEnd == nil)
+            if state.onEnd != nil, state.stopReason == nil { state.stopReason = reason }
+            return before
         }
-        guard let work else { return }
+        // The summary is being written; who reads it may be stuck.
+        if hasEnded {
+            return setting.surroundings.after(Self.patienceWithReaders) { self.setting.surroundings.exit(.stopped) }
+        }
+        if isStopping { return }
         // Before anything is written, which may take for ever where nobody reads it.
         setting.surroundings.after(Self.grace) { self.end(.stopped) }
         setting.logger.notice("\(reason): stopping at the next safe point")

@@ -44,16 +44,8 @@ extension RunReport {
         return record.withLock { record in
             var failures = record.failures
             if let error { failures.add("job", String(describing: error)) }
-            return [
-                ("status", .string(outcome.status)), ("counts", outcome.counts),
-                (
-                    "failures",
-                    .array(
-                        failures.kept.map {
-                            .object([("subject", .string($0.subject)), ("reason", .string($0.reason))])
-                        })
-                ), ("failures_omitted", .integer(failures.omitted)), ("warnings", .integer(record.warnings.count)),
-            ]
+            return [("status", .string(outcome.status)), ("counts", outcome.counts)]
+                + RunSummary.members("failures", failures) + [("warnings", .integer(record.warnings.count))]
         }
     }
 }

@@ -68,7 +68,7 @@ struct RunSummary {
         return ", \(spoken(findings.count, noun)) (\(named.joined(separator: ", "))\(more))"
     }
 
-    private static func members(_ key: String, _ findings: RunRecord.Findings) -> [(key: String, value: JSONText)] {
+    static func members(_ key: String, _ findings: RunRecord.Findings) -> [(key: String, value: JSONText)] {
         let kept = findings.kept.map {
             JSONText.object([("subject", .string($0.subject)), ("reason", .string($0.reason))])
         }

@@ -126,7 +126,7 @@ struct BigQueryAPI: Sendable {
 
     /// No way to the server: it will be closed to the next organization, too.
     private static func concernsEveryRequest(_ error: HTTPTransportError) -> Bool {
-        [.nameNotResolved, .connectionFailed, .tlsFailed].contains(error.code)
+        [.nameNotResolved, .connectionFailed, .proxyRefused, .tlsFailed].contains(error.code)
     }
 
     private func url(of call: Call) -> String {

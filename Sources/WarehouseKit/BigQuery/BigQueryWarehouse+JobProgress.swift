@@ -28,7 +28,7 @@ extension BigQueryWarehouse {
             || [.transport, .unauthenticated, .unexpectedResult].contains(error.code)
     }
 
-    /// At most so long, as a run that was told to stop has eight seconds for everything.
+    /// At most so long, as a run that was told to stop has seven seconds for everything.
     private static let patience = Duration.seconds(2)
 
     /// What this cannot do, `jobTimeoutMs` does: it fails nothing.
@@ -50,7 +50,7 @@ extension BigQueryWarehouse {
     /// A job that was just started is sometimes not found at once.
     private func onceFound<Value>(_ read: () async throws -> Value) async throws -> Value {
         try await RetryPolicy(attempts: 5).run(
-            on: api.time, decide: { ($0 as? WarehouseError)?.code == .notFound ? .retry() : .stop }
+            on: api.time, decide: { ($0 as? WarehouseError)?.isOfMissingJob == true ? .retry() : .stop }
         ) { _ in try await read() }
     }
 
@@ -96,7 +96,7 @@ extension BigQueryWarehouse {
         let call = BigQueryAPI.Call(
             method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))",
             query: [
-                ("location", job.location ?? location), ("timeoutMs", String(Self.wait.milliseconds)),
+                ("location", job.location ?? location), ("timeoutMs", String(Self.wait.wholeMilliseconds)),
                 ("formatOptions.useInt64Timestamp", "true"),
             ] + (token.map { [("pageToken", $0)] } ?? []),
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)

@@ -80,7 +80,7 @@ extension BigQueryWarehouse {
     private func body(of statement: Statement) throws -> Data {
         var body: [String: JSONValue] = [
             "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(location),
-            "timeoutMs": .integer(Self.firstWait.milliseconds), "requestId": .string(UUID().uuidString.lowercased()),
+            "timeoutMs": .integer(Int64(Self.firstWait.wholeMilliseconds)), "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
         ]
         if !statement.parameters.isEmpty {
@@ -91,12 +91,8 @@ extension BigQueryWarehouse {
         if let maximumBytesBilled { body["maximumBytesBilled"] = .string(String(maximumBytesBilled)) }
         if let jobsEnd {
             let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
-            body["jobTimeoutMs"] = .string(String(timeout.milliseconds))
+            body["jobTimeoutMs"] = .string(String(timeout.wholeMilliseconds))
         }
         return try JSONEncoder().encode(JSONValue.object(body))
     }
-}
-
-extension Duration {
-    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }

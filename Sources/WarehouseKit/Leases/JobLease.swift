@@ -76,8 +76,8 @@ package struct JobLease: Sendable {
     /// The warehouse for the work: what goes through it keeps the lease until it has ended.
     package var workplace: any Warehouse { watched }
 
-    /// Does the work under the lease, on ``workplace``. Waits, within bounds, for one that another job holds, or whose holder has ended without
-    /// seeing the end of its statements.
+    /// Does the work under the lease, on ``workplace``. Waits, within bounds, for one that another job holds, or whose holder
+    /// has ended without seeing the end of its statements.
     ///
     /// - Returns: `false` if the work was not begun: another execution of the job is at it, and the report says skipped; or the wait
     ///   was in vain, and the report says failed.
@@ -97,10 +97,11 @@ package struct JobLease: Sendable {
     private func isTaken() async throws -> Bool {
         do {
             return try await acquire()
-        } catch let error as WarehouseError where error.code == .notFound {
+        } catch let error as WarehouseError where error.code == .notFound && !error.mayHaveBeenDone {
             throw error
         } catch {
-            // The UPDATE may have come through without an answer. No work was begun, so nothing can be running.
+            // The UPDATE may have come through without an answer. No work was begun, so nothing of it can be running; the UPDATE
+            // itself can, and then the row is taken until its expiry.
             _ = await Self.shielded { try await warehouse.query(statements.release(at: now())) }
             throw error
         }

@@ -22,8 +22,8 @@ package protocol LeaseUser: WarehouseUser {
 }
 
 extension JobContext where Job.Settings: LeaseUser {
-    /// Opens the warehouse and does the work under the job's lease. While another execution holds it, the work is left out and
-    /// the run ends as skipped. A dry run writes nothing, so it takes no lease.
+    /// Opens the warehouse and does the work under the job's lease. While another execution of the job holds it, the work is left
+    /// out and the run ends as skipped; one that another job holds is waited for. A dry run writes nothing, so it takes no lease.
     package func withLeasedWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
         try await withFencedWarehouse { warehouse, _ in try await work(warehouse) }
     }

@@ -31,7 +31,8 @@ final class WatchedWarehouse: Warehouse {
 
     private static func leavesOpen(_ error: any Error) -> Bool {
         guard let error = error as? WarehouseError else { return true }
-        return [.transport, .backendError, .rateLimited, .unauthenticated, .unexpectedResult].contains(error.code)
+        return error.mayHaveBeenDone
+            || [.transport, .backendError, .rateLimited, .unauthenticated, .unexpectedResult].contains(error.code)
     }
 
     var location: String { warehouse.location }

@@ -83,7 +83,7 @@ package struct OrganizationSync: Sendable {
         where listing.ambiguousSlugs.contains(organization.slug) && isMine(organization.slug, slugs) {
             report.warn(
                 organization.slug,
-                "several active profiles name different datasets; \(quoted(organization.datasetName)) counts")
+                "several active profiles do not agree on the dataset; \(quoted(organization.datasetName)) counts")
         }
         if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
         let found = Set(listing.organizations.map(\.slug))

@@ -51,12 +51,17 @@ package struct SchemaApplier: Sendable {
         } catch let error as WarehouseError where error.code == .accessDenied {
             // An account that may not create datasets can still use one that is there and was only not seen.
             refusal = error
+            refusal?.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
         }
-        let existing = try await refusal == nil ? warehouse.dataset(dataset.id) : try? warehouse.dataset(dataset.id)
+        let existing: Dataset?
+        do {
+            existing = try await warehouse.dataset(dataset.id)
+        } catch let error as WarehouseError where error.code == .accessDenied {
+            throw refusal ?? error
+        }
         guard let existing else {
-            guard var refusal else { return false }
-            refusal.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
-            throw refusal
+            if let refusal { throw refusal }
+            return false
         }
         guard existing.location.lowercased() == dataset.location.lowercased() else {
             throw WarehouseError(

@@ -87,8 +87,8 @@ import WarehouseKit
 
     @Test func asksAgainForAJobThatIsNotYetFound() async throws {
         let fixture = try BigQueryFixture([
-            Self.running, .refusal(404, "notFound", "Not found: Job p:job_1"), .refusal(404, "notFound"),
-            Self.page([1]), .refusal(404, "notFound", "Not found: Job p:job_1"), Self.statistics,
+            Self.running, .refusal(404, "notFound", "Not found: Job p:job_1"),
+            .refusal(404, "notFound", "Not found: Job p:job_1"), Self.page([1]), .refusal(404, "notFound", "Not found: Job p:job_1"), Self.statistics,
         ])
 
         #expect(try await fixture.query().rows.count == 1)
@@ -97,13 +97,24 @@ import WarehouseKit
 
     @Test func failsForAJobThatIsNeverFound() async throws {
         let fixture = try BigQueryFixture { request in
-            request.index == 0 ? Self.running : .refusal(404, "notFound")
+            request.index == 0 ? Self.running : .refusal(404, "notFound", "Not found: Job p:job_1")
         }
 
         let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
 
         #expect(error?.code == .notFound)
         #expect(fixture.server.requests.count == 6)
+    }
+
+    @Test func aTableThatIsNotThereIsNoJobToWaitFor() async throws {
+        let fixture = try BigQueryFixture { request in
+            request.index == 0 ? Self.running : .refusal(404, "notFound", "Not found: Table p:d.t was not found")
+        }
+
+        let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
+
+        #expect(error?.code == .notFound)
+        #expect(fixture.clock.sleeps.isEmpty)
     }
 
     @Test func startsANewJobWhereTheFirstOneFailedLate() async throws {

@@ -31,14 +31,23 @@ import Testing
 
     /// What the work makes of an error does not matter: it may go on with other things.
     @Test(arguments: [
-        (WarehouseError.Code.transport, true), (.backendError, true), (.rateLimited, true), (.unauthenticated, true),
-        (.unexpectedResult, true), (.invalid, false), (.notFound, false), (.resourcesExceeded, false),
+        (WarehouseError.Code.transport, false, true), (.backendError, false, true), (.rateLimited, false, true),
+        (.unauthenticated, false, true), (.unexpectedResult, false, true), (.invalid, false, false),
+        (.notFound, false, false), (.resourcesExceeded, false, false),
+        // After a reply that was lost the error is one of the repetition.
+        (.notFound, true, true), (.accessDenied, true, true), (.quotaExceeded, true, true),
     ])
-    func onlyAnErrorThatIsNoAnswerKeepsTheLease(_ code: WarehouseError.Code, isKept: Bool) async throws {
+    func onlyAnErrorThatIsNoAnswerKeepsTheLease(
+        _ code: WarehouseError.Code, mayHaveBeenDone: Bool, isKept: Bool
+    ) async throws {
         let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-answered"))
         let refusing = FaultyWarehouse(
             fixture.warehouse,
-            beforeEach: { if $0 == 4 { throw WarehouseError(code, operation: "work", message: "failed") } })
+            beforeEach: { index in
+                var error = WarehouseError(code, operation: "work", message: "failed")
+                error.mayHaveBeenDone = mayHaveBeenDone
+                if index == 4 { throw error }
+            })
         let lease = lease(fixture, "one", on: refusing)
 
         try await lease.withLease { _ = try? await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
