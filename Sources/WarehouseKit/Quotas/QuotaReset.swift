@@ -77,7 +77,7 @@ package struct QuotaReset: Sendable {
             let outcome = try await warehouse.merge(merge.insertingOnly)
             report.fail(
                 "rows of \(day.date)",
-                "were not changed, since some were streamed a short while ago; a run half an hour later mends them")
+                "were not changed, since some were streamed a short while ago; a later run mends them")
             return outcome
         }
     }
