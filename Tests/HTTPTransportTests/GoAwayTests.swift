@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 import Testing
 
 /// Against a server that ends every HTTP/2 connection after fifty answers, as load balancers do from time to time.
@@ -39,10 +40,8 @@ import Testing
         """
 
     @Test func aConnectionThatTheServerEndsIsFollowedByAnother() async throws {
-        let authority = try CertificateAuthority()
-        let server = try PythonServer(
-            Self.program, python: PythonServer.projectPython,
-            arguments: [authority.certificateFile, authority.keyFile])
+        let authority = try await CertificateAuthority()
+        let server = try await PythonServer(["-c", Self.program, authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = authority.authorityFile
         let transport = CurlTransport(configuration)

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 import Testing
 
 /// Against hypercorn, from the virtual environment that `scripts/test.sh` makes.
@@ -37,10 +38,9 @@ import Testing
     private let transport: CurlTransport
     private let url: String
 
-    init() throws {
-        authority = try CertificateAuthority()
-        server = try PythonServer(
-            Self.program, python: PythonServer.projectPython, arguments: [authority.certificateFile, authority.keyFile])
+    init() async throws {
+        authority = try await CertificateAuthority()
+        server = try await PythonServer(["-c", Self.program, authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = authority.authorityFile
         configuration.compressBodiesOver = nil

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 import Testing
 
 @Suite struct TLSTests {
@@ -23,9 +24,8 @@ import Testing
         """
 
     @Test func trustsTheGivenAuthorityOnly() async throws {
-        let authority = try CertificateAuthority()
-        let server = try PythonServer(
-            Self.program, arguments: [authority.certificateFile, authority.keyFile])
+        let authority = try await CertificateAuthority()
+        let server = try await PythonServer(["-c", Self.program, authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = authority.authorityFile
         let trusting = CurlTransport(configuration)
@@ -41,9 +41,8 @@ import Testing
     }
 
     @Test func saysWhichAuthorityFileItCannotRead() async throws {
-        let authority = try CertificateAuthority()
-        let server = try PythonServer(
-            Self.program, arguments: [authority.certificateFile, authority.keyFile])
+        let authority = try await CertificateAuthority()
+        let server = try await PythonServer(["-c", Self.program, authority.certificateFile, authority.keyFile])
         var configuration = CurlTransport.Configuration()
         configuration.certificateAuthorityFile = "/no/such/file.pem"
 

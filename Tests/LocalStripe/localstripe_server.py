@@ -14,12 +14,9 @@ from localstripe.server import app
 
 
 def end_with(parent):
-    while True:
-        try:
-            os.kill(parent, 0)
-        except ProcessLookupError:
-            os._exit(0)
-        time.sleep(0.5)
+    while os.getppid() == parent:
+        time.sleep(0.25)
+    os._exit(0)
 
 
 async def serve():

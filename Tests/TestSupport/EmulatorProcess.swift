@@ -5,10 +5,6 @@ package import Foundation
 /// It ends with the test process, however that ends. Tests share one; each takes a project id of its own, so that they
 /// see neither each other's datasets nor each other's requests.
 package final class EmulatorProcess: Sendable {
-    package struct NotReady: Error, CustomStringConvertible {
-        package let description = "the emulator ended before it was ready; its messages are above"
-    }
-
     private static let sharedStart = Task { try await EmulatorProcess.start() }
 
     /// The emulator that this test process shares, started by whoever asks first.
@@ -17,32 +13,22 @@ package final class EmulatorProcess: Sendable {
     }
 
     /// `http://127.0.0.1:PORT`, the value for `BIGQUERY_EMULATOR_HOST`.
-    package var url: String { "http://127.0.0.1:\(port)" }
+    package var url: String { "http://127.0.0.1:\(server.port)" }
 
-    private let port: UInt16
-    private let process: Process
+    private var port: UInt16 { server.port }
+    private let server: PythonServer
 
-    private init(port: UInt16, process: Process) {
-        self.port = port
-        self.process = process
+    private init(_ server: PythonServer) {
+        self.server = server
     }
 
     /// Starts another emulator; `delayMilliseconds` makes each of its requests wait.
     package static func start(delayMilliseconds: Int = 0) async throws -> EmulatorProcess {
-        let python = try ProjectPython()
-        return try await onOwnThread {
-            let process = python.process(
-                "Tests/Emulator/emulator.py",
-                arguments: [
-                    "--delay-ms", String(delayMilliseconds), "--exit-with",
-                    String(ProcessInfo.processInfo.processIdentifier),
-                ])
-            let output = Pipe()
-            process.standardOutput = output
-            try process.run()
-            guard let port = readyPort(from: output.fileHandleForReading) else { throw NotReady() }
-            return EmulatorProcess(port: port, process: process)
-        }
+        EmulatorProcess(
+            try await PythonServer([
+                Repository.path("Tests/Emulator/emulator.py"), "--delay-ms", String(delayMilliseconds), "--exit-with",
+                String(ProcessInfo.processInfo.processIdentifier),
+            ]))
     }
 
     /// What was asked of the emulator since it started or since `resetRequestCounts`, by one project or by all.
@@ -67,12 +53,5 @@ package final class EmulatorProcess: Sendable {
     }
 
     /// Ends the emulator and waits for it.
-    package func stop() async throws {
-        let process = process
-        try await onOwnThread {
-            // Not terminate(): a child of a thread that blocks SIGTERM, as Dispatch's do, blocks it too.
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
-    }
+    package func stop() async throws { try await server.stop() }
 }

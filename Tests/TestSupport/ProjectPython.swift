@@ -1,29 +1,29 @@
 import Foundation
 
-/// The project's own Python, which runs the emulator and the analyzer.
+/// The project's own Python, which runs the emulator, the analyzer and servers for tests.
 ///
 /// `scripts/test.sh` makes it; without it tests that need it fail, they are never skipped.
-package struct ProjectPython: Sendable {
-    package struct Missing: Error, CustomStringConvertible {
-        package let description: String
+///
+/// Processes are started by ``Spawn`` and never by Foundation's `Process`, which crashes now and then when several threads start one at
+/// the same time.
+enum ProjectPython {
+    struct Missing: Error, CustomStringConvertible {
+        let description: String
     }
 
-    private let executable: URL
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
-
-    package init() throws {
-        executable = Self.root.appending(path: ".venv/bin/python")
-        guard FileManager.default.isExecutableFile(atPath: executable.path) else {
-            throw Missing(description: "no \(executable.path): run ./scripts/test.sh once")
+    /// - Parameter arguments: Those of `python`: a script of the repository, or `-c` and a program, with what it takes.
+    static func start(_ arguments: [String], reading input: String? = nil) throws -> RunningJob {
+        let python = Repository.path(".venv/bin/python")
+        guard FileManager.default.isExecutableFile(atPath: python) else {
+            throw Missing(description: "no \(python): run ./scripts/test.sh once")
         }
-    }
-
-    /// A process, not yet started, for a script of the repository such as `Tests/Emulator/emulator.py`.
-    func process(_ script: String, arguments: [String] = []) -> Process {
-        let process = Process()
-        process.executableURL = executable
-        process.arguments = [Self.root.appending(path: script).path] + arguments
-        return process
+        let environment = ProcessInfo.processInfo.environment
+        guard let input else {
+            return try RunningJob(python, arguments: arguments, environment: environment, folder: "/")
+        }
+        return try RunningJob(
+            "/bin/sh", arguments: ["-c", "input=$1; shift; exec \"$0\" \"$@\" <\"$input\"", python, input] + arguments,
+            environment: environment, folder: "/")
     }
 }
 

@@ -58,8 +58,7 @@ package struct SQLAnalyzer: Sendable {
                 ["name": $0.name, "sql": $0.sql, "parameters": $0.parameters] as [String: Any]
             },
         ])
-        let python = try ProjectPython()
-        let answer = try await onOwnThread { try Self.run(python, request: request) }
+        let answer = try await Self.answer(to: request)
         let object = try JSONSerialization.jsonObject(with: answer) as? [String: Any]
         guard let results = object?["statements"] as? [[String: Any]], results.count == statements.count else {
             throw CocoaError(.coderReadCorrupt)
@@ -70,18 +69,17 @@ package struct SQLAnalyzer: Sendable {
         }
     }
 
-    private static func run(_ python: ProjectPython, request: Data) throws -> Data {
+    private static func answer(to request: Data) async throws -> Data {
         let file = FileManager.default.temporaryDirectory.appending(path: "analyze-\(UUID().uuidString).json")
         try request.write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        let process = python.process("Tests/Analyzer/analyze.py")
-        let output = Pipe()
-        process.standardInput = try FileHandle(forReadingFrom: file)
-        process.standardOutput = output
-        try process.run()
-        let answer = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CocoaError(.executableRuntimeMismatch) }
-        return answer
+        let script = Repository.path("Tests/Analyzer/analyze.py")
+        let outcome = try await ProjectPython.start([script], reading: file.path).outcome()
+        guard outcome.exitCode == 0 else { throw Failure(description: "the analyzer failed: \(outcome.error)") }
+        return Data(outcome.output.utf8)
+    }
+
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 }

@@ -19,7 +19,7 @@ package final class RunningJob: Sendable {
         let mutex = Mutex(State())
     }
 
-    init(_ path: String, arguments: [String], environment: [String: String], folder: String) throws {
+    package init(_ path: String, arguments: [String], environment: [String: String], folder: String) throws {
         output = try OutputFile()
         error = try OutputFile()
         process = try Spawn(path, arguments, environment, folder, output.descriptor, error.descriptor).run()
@@ -39,6 +39,9 @@ package final class RunningJob: Sendable {
     }
 
     package var isRunning: Bool { state.mutex.withLock { $0.ending == nil } }
+
+    /// What it wrote to standard output so far.
+    package var outputSoFar: String { output.text }
 
     /// What it wrote to standard error so far.
     package var errorSoFar: String { error.text }
