@@ -23,5 +23,7 @@ func spoken(_ count: Int, _ key: String) -> String {
 }
 
 extension Duration {
-    package var wholeMilliseconds: Int { Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000) }
+    package var wholeMilliseconds: Int {
+        Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+    }
 }

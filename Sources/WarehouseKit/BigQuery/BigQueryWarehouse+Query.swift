@@ -80,7 +80,8 @@ extension BigQueryWarehouse {
     private func body(of statement: Statement) throws -> Data {
         var body: [String: JSONValue] = [
             "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(location),
-            "timeoutMs": .integer(Int64(Self.firstWait.wholeMilliseconds)), "requestId": .string(UUID().uuidString.lowercased()),
+            "timeoutMs": .integer(Int64(Self.firstWait.wholeMilliseconds)),
+            "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
         ]
         if !statement.parameters.isEmpty {
