@@ -9,8 +9,9 @@ usage: scripts/build-images.sh <test|stage|prod> [--push | --cloud] [--only JOB]
 
 Builds one image for each job with docker, named and tagged as jobs.yaml says for the environment (images, image_tag).
 A tag is never used for something else: when pushing, images that are already in the repository are left alone, and it is a
-failure if they were built from other sources (their revision label: the last commit that changed what is in an image). To release
-a new version raise image_tag, run generate-jobs, build, and then run create-all-jobs.sh.
+failure if they were built from other sources (their revision label: the last commit that changed what is in an image), or if that
+cannot be told because there are changes that are not committed. To release a new version raise image_tag, run generate-jobs, build,
+and then run create-all-jobs.sh.
 
   --push      push what was built
   --cloud     build and push in Cloud Build instead of here (needs gcloud)
@@ -52,7 +53,8 @@ mapfile -t executables < <(members executable)
 mapfile -t images < <(members image)
 version="$(members image_tag)"
 ((${#jobs[@]} == ${#images[@]} && ${#jobs[@]} == ${#executables[@]})) || fail 1 "$generated cannot be read"
-inside=(Dockerfile Package.swift Sources)
+# The generator of the deployment and the tools of the laptop are in no image.
+inside=(Dockerfile Package.swift Sources ":!Sources/DeploymentKit" ":!Sources/Tools")
 revision="${REVISION:-$(git log -1 --format=%H -- "${inside[@]}" 2>/dev/null || true)}"
 revision="${revision:-unknown}"
 if [[ -z "${REVISION:-}" && -n "$(git status --porcelain -- "${inside[@]}" 2>/dev/null)" ]]; then
@@ -73,6 +75,8 @@ for index in "${!jobs[@]}"; do
     [[ -z "$only" || "$only" == "${jobs[index]}" ]] || continue
     built=$((built + 1))
     if $push && docker manifest inspect "$image" >/dev/null 2>&1; then
+        [[ "$revision" != unknown* && "$revision" != *-changed ]] ||
+            fail 1 "$image is there, and whether it was built from these sources ($revision) cannot be told: commit them, or raise image_tag"
         docker pull --quiet "$image" >/dev/null || fail 1 "$image is there, and cannot be pulled to compare"
         there="$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$image")"
         [[ "$there" == "$revision" ]] ||

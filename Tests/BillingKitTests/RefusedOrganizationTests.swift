@@ -58,6 +58,64 @@ import WarehouseKit
         #expect(warehouse.statements == 2 * 30 - 1 + 2)
     }
 
+    /// After one reading all 30 are refused, 15 are written, the other 15 are refused, and then a reply is lost.
+    @Test func whatWasWrittenBeforeALostReplyIsNotQueued() async throws {
+        let fixture = try await fixture("billing-lost-late")
+        let warehouse = FaultyWarehouse(
+            fixture.warehouse, .replyLost(4), refuses: { $0.changedOrganizations.contains("org_7") })
+
+        let report = try await fixture.reconcile(on: warehouse)
+
+        #expect(report["synced"] == 15 && report["errors"] == 15 && report["queued"] == 15)
+        #expect(report.failures.map(\.subject) == ["15 organizations"])
+        #expect(try await fixture.queue().count == 15)
+        #expect(try await fixture.state("org_1")[.planName] == "STARTER")
+    }
+
+    /// The first is found after five refusals, then a reply is lost.
+    @Test func whatWasRefusedBeforeALostReplyIsNamed() async throws {
+        let fixture = try await fixture("billing-refused-lost")
+        let warehouse = FaultyWarehouse(
+            fixture.warehouse, .replyLost(6), refuses: { $0.changedOrganizations.contains("org_1") })
+
+        let report = try await fixture.reconcile(on: warehouse)
+
+        #expect(report["synced"] == 0 && report["errors"] == 30 && report["queued"] == 30)
+        #expect(report.failures.map(\.subject) == [#""org_1""#, "29 organizations"])
+    }
+
+    /// Its first write is the fifth statement; of 25, 12 are written before a reply is lost.
+    @Test func theQueueCountsWhatWasWrittenBeforeALostReply() async throws {
+        let fixture = try await fixture("billing-queue-lost")
+        try await fixture.reconcile()
+        fixture.stripe.change { account in
+            for index in account.subscriptions.indices { account.subscriptions[index].product = "prod_scale" }
+        }
+        for slug in Self.slugs { try await fixture.enqueue(slug, id: slug) }
+        let warehouse = FaultyWarehouse(
+            fixture.warehouse, .replyLost(7), refuses: { $0.changedOrganizations.contains("org_7") })
+        let report = ReportFixture()
+
+        await #expect(throws: WarehouseError.self) { try await fixture.retry(on: warehouse, report: report) }
+
+        #expect(report["organizations_changed"] == 12)
+        #expect(try await fixture.queue().values.allSatisfy { $0.status == "pending" })
+    }
+
+    /// Only the time of the reading would be written, for whoever is at work on the organization.
+    @Test func oneWithoutADifferenceIsQueuedToo() async throws {
+        let fixture = try await BillingFixture(Backend.allCases[0], "billing-refused-touch")
+        fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        try await fixture.reconcile()
+        try await fixture.enqueue("acme", id: "sync_1")
+        _ = try await fixture.run("UPDATE `scheduler_jobs.billing_sync_queue` SET status = 'processing' WHERE TRUE")
+
+        let report = try await fixture.reconcile(on: refusing(["acme"], fixture))
+
+        #expect(report["mismatches"] == 0 && report["errors"] == 1 && report["queued"] == 1)
+        #expect(try await fixture.queue().count == 2)
+    }
+
     @Test func aLostConnectionIsNotLookedForInHalves() async throws {
         let fixture = try await fixture("billing-lost")
         let warehouse = FaultyWarehouse(fixture.warehouse, .replyLost(1))

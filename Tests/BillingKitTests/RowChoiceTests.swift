@@ -42,6 +42,26 @@ import WarehouseKit
         }
     }
 
+    /// Otherwise the newer dead row would be written, and audited, by the next run.
+    @Test(arguments: Backend.allCases)
+    func aRowThatStopsBeingLiveStillCounts(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-row-ends")
+        try await addRow(fixture, "acme", "newer", "CANCELLED", "2026-01-01T00:00:00Z")
+        fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        try await fixture.reconcile()
+        fixture.stripe.change { $0.subscriptions[0].status = "past_due" }
+
+        let first = try await fixture.reconcile()
+        let second = try await fixture.reconcile()
+
+        #expect(first["synced"] == 1 && first["mismatches_status"] == 1)
+        #expect(second["mismatches"] == 0 && second["synced"] == 0)
+        #expect(try await fixture.audits("acme").count == 2)
+        let rows = try await fixture.run(
+            "SELECT subscription_id FROM `organizations.org_subscriptions` WHERE stripe_read_at IS NOT NULL")
+        #expect(try rows.map { try $0.string("subscription_id") } == ["row_acme"])
+    }
+
     @Test func aVersionOfTheFutureIsSaidToBeOne() async throws {
         let fixture = try await BillingFixture(Backend.allCases[0], "billing-future", ["acme", "globex"])
         fixture.stripe.change { account in

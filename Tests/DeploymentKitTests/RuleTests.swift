@@ -104,6 +104,10 @@ import Testing
         #expect(found.contains(mistake.expected), "found \(found)")
     }
 
+    @Test func aCustomRoleIsJudgedByItsPermissionsAndNotByItsName() {
+        #expect(Fixture.problems(Fixture.yaml.replacing("reader", with: "schema_admin")) == [])
+    }
+
     @Test func findsNamesThatTwoEnvironmentsHaveInOneProject() throws {
         let second = try #require(Fixture.yaml.range(of: "  test:\n"))
         let block = Fixture.yaml[second.lowerBound..<(try #require(Fixture.yaml.range(of: "custom_roles:"))).lowerBound]

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -20,15 +21,29 @@ INDEX = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())
 IMAGES, TAG = INDEX["images"], INDEX["image_tag"]
 
 
+def git(root, *arguments):
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    return subprocess.run(["git", *who, *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit(file, text):
+    """Writes the file and commits it alone. The commit."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    git(file.parent, "add", file.name)
+    git(file.parent, "commit", "--quiet", "--no-gpg-sign", "--message", "x", "--", file.name)
+    return git(file.parent, "rev-parse", "HEAD")
+
+
 class BuildImagesTests(unittest.TestCase):
-    def build(self, *arguments, **environment):
+    def build(self, *arguments, root=ROOT, **environment):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             (folder / "docker").write_text(DOCKER)
             (folder / "docker").chmod(0o755)
             calls = folder / "calls"
             calls.touch()
-            done = subprocess.run([ROOT / "scripts/build-images.sh", *arguments], capture_output=True, text=True, check=False, env={
+            done = subprocess.run([root / "scripts/build-images.sh", *arguments], capture_output=True, text=True, check=False, env={
                 **os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "DOCKER_CALLS": str(calls), "REVISION": "abc", **environment})
             done.calls = calls.read_text().splitlines()
             return done
@@ -51,11 +66,33 @@ class BuildImagesTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"quota-reset-daily:{TAG} is there, built from def and not from abc: raise image_tag", done.stderr)
 
+    def test_a_tag_is_not_used_where_the_sources_cannot_be_told(self):
+        for revision in ("unknown", "unknown-changed", "abc-changed"):
+            done = self.build("test", "--push", THERE="quota", REVISION=revision, BUILT_FROM=revision)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"quota-reset-daily:{TAG} is there, and whether it was built from these sources ({revision})", done.stderr)
+
     def test_the_revision_is_that_of_what_is_in_the_image(self):
-        done = self.build("test", "--only", "bootstrap", REVISION="")
-        log = subprocess.run(["git", "log", "-1", "--format=%H", "--", "Dockerfile", "Package.swift", "Sources"], cwd=ROOT,
-                             capture_output=True, text=True, check=False).stdout.strip()
-        self.assertRegex(done.calls[0], f"REVISION={log or 'unknown'}(-changed)? ")
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name in ("scripts/build-images.sh", "deploy/generated/test/deployment.json"):
+            (root / name).parent.mkdir(parents=True)
+            shutil.copy(ROOT / name, root / name)
+        self.assertEqual(self.revision(root), "unknown")
+        git(root, "init", "--quiet")
+        inside, outside = root / "Sources/Jobs/a.swift", root / "Sources/Tools/b.swift"
+        first = commit(inside, "1")
+        commit(outside, "1")
+        commit(root / "Sources/DeploymentKit/c.swift", "1")
+        outside.write_text("2")
+        self.assertEqual(self.revision(root), first)
+        inside.write_text("2")
+        self.assertEqual(self.revision(root), first + "-changed")
+        second = commit(inside, "3")
+        self.assertEqual(self.revision(root), second)
+
+    def revision(self, root):
+        done = self.build("test", "--only", "bootstrap", root=root, REVISION="")
+        return done.calls[0].partition("REVISION=")[2].partition(" ")[0]
 
     def test_stops_at_an_image_that_cannot_be_built(self):
         done = self.build("test", "--push", BROKEN="BootstrapSyncJob")

@@ -1,4 +1,5 @@
 """create-all-jobs.sh where the project is no longer what jobs.yaml says."""
+import copy
 import unittest
 
 from fake_project import PROJECT, REGION, container, fake, job, mutating, needs_gcloud, trigger
@@ -42,7 +43,7 @@ def drift(state):
     ]
 
 
-# What begins with our letters, or may start our jobs, without being ours.
+# What begins with our letters, or has a role on our jobs, without being ours.
 FOREIGN = ("job cloudact-shop", "trigger cloudact-shop-trigger", "account ca-test-shop", "custom role cloudact_shop",
            "job cloudact-bootstrap: run.invoker for allUsers")
 
@@ -81,6 +82,11 @@ def left_over(state):
     state["datasets"][f"projects/{PROJECT}/datasets/old_data"] = {
         **data, "datasetReference": {"projectId": PROJECT, "datasetId": "old_data"}, "id": f"{PROJECT}:old_data",
         "access": [{"role": "WRITER", "userByEmail": ACCOUNT.format("bootstrap")}]}
+    # A customer's, whose slug cannot be a label.
+    customer = copy.deepcopy(state["datasets"][f"projects/{PROJECT}/datasets/old_data"])
+    customer["datasetReference"]["datasetId"] = "Acme_test"
+    state["datasets"][f"projects/{PROJECT}/datasets/Acme_test"] = {
+        **customer, "id": f"{PROJECT}:Acme_test", "labels": {**data["labels"], "org_slug": ""}}
     return ACCOUNT.format("old")
 
 
@@ -117,6 +123,7 @@ class DriftTests(unittest.TestCase):
                      "dataset access old_data (- bigquery.dataEditor for ca-test-bootstrap)"):
             with self.subTest(text):
                 self.assertIn(text, ours)
+        self.assertNotIn("Acme_test", shown.stdout)
         for text in FOREIGN:
             with self.subTest(text):
                 self.assertIn(text + "\n", foreign)

@@ -1,13 +1,16 @@
 """How run-job.sh follows an execution, with a clock and services of its own."""
 import contextlib
 import io
+import os
+import pathlib
+import tempfile
 import types
 import unittest
 import unittest.mock
 
 from fake_project import PROJECT
 from deployment import executions, run_job
-from deployment.google import GoogleError
+from deployment.google import Google, GoogleError
 
 BEGIN = "2026-01-31T10:00:00.000000Z"
 
@@ -80,6 +83,12 @@ class FollowTests(unittest.TestCase):
         self.assertEqual(self.err.getvalue().count("quota exceeded"), 1)
         self.assertIn("summary: ", self.out.getvalue())
 
+    def test_a_refusal_of_the_log_that_is_over_is_forgotten(self):
+        services = Services([execution()] * 8 + [execution("True")], [(25, ended(1, 12))])
+        services.log_errors = [GoogleError("denied", 403)]
+        self.assertEqual(self.follow(services), 0)
+        self.assertIn("summary: ", self.out.getvalue())
+
     def test_an_execution_that_cannot_be_looked_at_for_a_while_is_looked_at_again(self):
         services = Services([GoogleError("unavailable", 503), execution(), execution("True")], [(0, ended(1, 5))])
         self.assertEqual(self.follow(services), 0)
@@ -101,6 +110,40 @@ class FollowTests(unittest.TestCase):
         for statuses, code in ((("stopped", "failed"), 1), (("failed", "stopped"), 75)):
             log = [(0, ended(n, 10 + n, status, attempt=n)) for n, status in enumerate(statuses)]
             self.assertEqual(self.follow(Services([execution("False", retried=1)], log)), code)
+
+
+# Signs in once, and never again.
+GCLOUD = """#!/bin/sh
+case "$*" in
+    *--force-auth-refresh*) echo "ERROR: sign in again" >&2; exit 1 ;;
+    *) echo '{"configuration": {"properties": {}}, "credential": {"access_token": "old"}}' ;;
+esac
+"""
+
+
+class SignInTests(unittest.TestCase):
+    def setUp(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        gcloud = pathlib.Path(folder, "gcloud")
+        gcloud.write_text(GCLOUD)
+        gcloud.chmod(0o755)
+        self.enterContext(unittest.mock.patch.dict(os.environ, {"PATH": f"{folder}:{os.environ['PATH']}"}))
+        self.google = Google(PROJECT)
+        self.google.sleep = unittest.mock.Mock(side_effect=[None] * 9 + [AssertionError("it would go on forever")])
+
+    def test_a_gcloud_that_cannot_sign_in_again_ends_the_following(self):
+        desired = types.SimpleNamespace(project=PROJECT, region="us-central1")
+        with unittest.mock.patch.object(self.google, "_send", side_effect=GoogleError("token expired", 401)), \
+                self.assertRaisesRegex(GoogleError, "can no longer be looked at: sign in again\ndemo-x goes on"):
+            run_job.follow(self.google, desired, {"name": "demo"}, executions.Execution(execution()))
+
+    def test_only_a_service_that_does_not_answer_may_answer_later(self):
+        with unittest.mock.patch.object(self.google._opener, "open", side_effect=OSError("unreachable")), \
+                self.assertRaises(GoogleError) as raised:
+            self.google.get("run", "v1/x")
+        self.assertTrue(raised.exception.is_passing)
+        self.assertEqual(self.google.calls["requests"], 5)
+        self.assertFalse(GoogleError("gcloud is not installed").is_passing)
 
 
 if __name__ == "__main__":

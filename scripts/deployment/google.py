@@ -10,9 +10,9 @@ import urllib.request
 
 
 class GoogleError(Exception):
-    """A refusal by a service, or by gcloud before it got there."""
+    """A refusal: by a service, with its `status`; by gcloud or by us, with none; or no answer at all, with 0."""
 
-    def __init__(self, message, status=0, reason=""):
+    def __init__(self, message, status=None, reason=""):
         super().__init__(message)
         self.status = status
         self.reason = reason
@@ -121,7 +121,7 @@ class Google:
         except urllib.error.HTTPError as error:
             raise rest_error(error) from None
         except (OSError, ValueError) as error:
-            raise GoogleError(f"{urllib.parse.urlsplit(url).netloc}: {getattr(error, 'reason', error)}") from None
+            raise GoogleError(f"{urllib.parse.urlsplit(url).netloc}: {getattr(error, 'reason', error)}", 0) from None
 
     def _handlers(self):
         """gcloud's own proxy and certificates; without them those of the surroundings."""

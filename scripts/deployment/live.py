@@ -62,7 +62,10 @@ class Live:
         return sorted(set(self.desired.secrets) | {n for n in names if n.endswith(f"-{self.desired.environment}")})
 
     def _left_datasets(self):
-        """Datasets that were made for these jobs, not for a customer, and are no longer in jobs.yaml."""
+        """Datasets that were made for these jobs, not for a customer, and are no longer in jobs.yaml.
+
+        Customers' have the label org_slug; it is empty where the slug cannot be a label.
+        """
         if self.desired.only:
             return []
         found = self.google.pages("bigquery", f"bigquery/v2/projects/{self.desired.project}/datasets", "datasets",

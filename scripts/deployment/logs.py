@@ -39,6 +39,7 @@ class ExecutionLog:
                     self._note(entry)
             token = reply.get("nextPageToken", "")
             if not token:
+                self.is_refused = False
                 return fresh
 
     def _note(self, entry):

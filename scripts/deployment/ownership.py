@@ -45,7 +45,7 @@ def members(desired, live):
 
 
 def foreign(desired, live):
-    """What has our prefix, or may start our jobs, and is not ours: it is shown, and never touched."""
+    """What has our prefix, or a role on our jobs, and is not ours: it is shown, and never touched."""
     lines = [f"job {name}" for name, job in live.jobs.items() if desired.owns(name) and not of_job(desired, job)
              and name not in {j["name"] for j in desired.jobs}]
     lines += [f"trigger {name}" for name, trigger in live.triggers.items() if desired.owns(name)

@@ -94,8 +94,7 @@ def alerts(google, desired, live):
 def with_channels(document, desired, live):
     """Without alert_emails the policy's channels are left to whoever set them."""
     emails = desired.index["alert_emails"]
-    found = [channel for channel in (channel_of(e, live.channels) for e in emails) if channel]
-    return document | ({"notificationChannels": found} if found else {})
+    return document | ({"notificationChannels": [channel_of(e, live.channels) for e in emails]} if emails else {})
 
 
 def patch_alert(google, document, there):

@@ -107,8 +107,8 @@ package struct BillingRetry: Sendable {
         _ items: [QueuedSync], _ reach: OrganizationSynchronisation.Reach, _ token: String
     ) async throws -> [QueuedSync] {
         var synchronisation = OrganizationSynchronisation(self, items, reach, claim: token)
+        defer { report.add(synchronisation.changed, to: "organizations_changed") }
         try await synchronisation.run()
-        report.add(synchronisation.changed, to: "organizations_changed")
         let elsewhere = synchronisation.elsewhere
         try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronisation.problems, token)
         return items.filter { elsewhere.contains($0.slug) }

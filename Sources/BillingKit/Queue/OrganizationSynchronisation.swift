@@ -34,8 +34,9 @@ struct OrganizationSynchronisation {
         for _ in 0..<Self.rounds {
             try Task.checkCancellation()
             let changes = try await changes()
-            let written = try await retry.writer.applyInParts(changes, claim: claim)
-            changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }
+            var written = BillingWriter.Written()
+            defer { changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty } }
+            try await retry.writer.applyInParts(changes, claim: claim, into: &written)
             for (slug, error) in written.refused { problems[slug] = BillingProblem(error.description) }
             waiting = waiting.filter { !written.applied.contains($0.key) && problems[$0.key] == nil }
             if waiting.isEmpty { return }

@@ -92,30 +92,4 @@ package struct BillingReconciliation: Sendable {
         report.add(1, to: "errors")
         report.fail(quoted(slug), reason)
     }
-
-    private func apply(_ changes: [BillingChange], _ overtaken: [String]) async throws {
-        guard !isDryRun else { return }
-        var left = overtaken
-        var rest = changes[...]
-        while !rest.isEmpty {
-            try Task.checkCancellation()
-            let part = rest.prefix(BillingWriter.mostChanges)
-            rest = rest.dropFirst(part.count)
-            do {
-                let written = try await writer.applyInParts(Array(part))
-                for (slug, error) in written.refused.sorted(by: { $0.key < $1.key }) {
-                    fail(slug, "not applied, but queued: \(error)")
-                }
-                left += part.filter { !written.applied.contains($0.slug) && !$0.differences.isEmpty }.map(\.slug)
-                report.add(part.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }, to: "synced")
-            } catch let error as WarehouseError where !error.endsRun {
-                left += part.map(\.slug)
-                report.add(part.count, to: "errors")
-                report.fail("\(part.count) organizations", "not applied, but queued: \(error)")
-            }
-        }
-        guard !left.isEmpty else { return }
-        report.add(try await queue.add(left), to: "queued")
-        logger.notice("queued \(left.count) organizations that were changed meanwhile or could not be written")
-    }
 }

@@ -28,8 +28,10 @@ struct BillingStateStatements: Sendable {
           OR s.stripe_customer_id IN UNNEST(@customers) OR s.stripe_subscription_id IN UNNEST(@subscriptions)
         """
 
-    /// Of several rows of an organization a live one counts, then the newest, as for its quotas. Where a day or a profile is there twice with different values, question marks
-    /// stand for them, which equal nothing.
+    /// Of several rows of an organization a live one counts, then the newest, as for its quotas. Where none is live, the one
+    /// counts that was brought to Stripe last: a row that is written counts in the next run too, whatever its status became.
+    ///
+    /// Where a day or a profile is there twice with different values, question marks stand for them, which equal nothing.
     static func sql(filter: String) -> String {
         """
         SELECT
@@ -64,7 +66,9 @@ struct BillingStateStatements: Sendable {
             stripe_subscription_id, current_period_end, cancel_at_period_end,
             ROW_NUMBER() OVER (
               PARTITION BY org_slug
-              ORDER BY IF(status IN ('ACTIVE', 'TRIAL'), 0, 1), created_at DESC, subscription_id DESC) AS place,
+              ORDER BY
+                IF(status IN ('ACTIVE', 'TRIAL'), 0, 1), IF(status IN ('ACTIVE', 'TRIAL'), NULL, stripe_read_at) DESC,
+                created_at DESC, subscription_id DESC) AS place,
             COUNT(*) OVER (PARTITION BY org_slug) AS row_count
           FROM \(BillingTables.subscriptions.sql)) AS s
         ON s.org_slug = o.org_slug AND s.place = 1

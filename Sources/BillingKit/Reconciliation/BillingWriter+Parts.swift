@@ -17,8 +17,11 @@ extension BillingWriter {
     /// refuses stands alone. Where that is refused too often, the rest is refused together.
     ///
     /// Errors that are not about what is written, such as a lost connection, are thrown: smaller parts would meet them too.
-    func applyInParts(_ changes: [BillingChange], claim: String = "") async throws -> Written {
-        var written = Written()
+    ///
+    /// - Parameter written: Gets what became of the changes, also of those before the one that an error was thrown for.
+    func applyInParts(
+        _ changes: some Collection<BillingChange>, claim: String = "", into written: inout Written
+    ) async throws {
         var parts = [changes[...]]
         var refusals = 0
         while let part = parts.popLast() {
@@ -35,7 +38,6 @@ extension BillingWriter {
                 parts += [part.dropFirst(half), part.prefix(half)]
             }
         }
-        return written
     }
 }
 

@@ -11,8 +11,9 @@ import WarehouseKit
 ///    only while the row still has that version, and the last one gives it the version `read_until`, which is later. So a
 ///    row's versions only grow, each is left at most once, and every write rests on a reading that began after the reading
 ///    before it had ended.
-/// 2. The statements are one transaction, or one statement where only the time of the reading is written. Run again, be it after a lost reply, as a new job or by another execution that found
-///    the same difference, they find another version and change nothing, so nothing is audited either.
+/// 2. The statements are one transaction, or one statement where only the time of the reading is written. Run again, be it
+///    after a lost reply, as a new job or by another execution that found the same difference, they find another version and
+///    change nothing, so nothing is audited either.
 /// 3. Two such transactions at the same time both update `org_subscriptions`, and of two transactions that change rows of one
 ///    table BigQuery lets only one commit; this holds for a new row too, which is inserted and then updated. SQLite runs one
 ///    write transaction at a time.
@@ -52,7 +53,7 @@ struct BillingWriter: Sendable {
         """
 
     /// The changes whose row still has the version that they were compared with.
-    private static let current = """
+    static let current = """
         SELECT
             c.org_slug, c.subscription_id, c.differs, c.version, c.read_until, c.plan_name, c.status, c.daily_limit,
             c.monthly_limit, c.concurrent_limit, c.seat_limit, c.providers_limit, c.trial_end_date,
@@ -105,36 +106,6 @@ struct BillingWriter: Sendable {
         \(update)
 
         COMMIT TRANSACTION;
-
-        \(written)
-        """
-
-    private static let update = """
-        UPDATE \(BillingTables.subscriptions.sql) AS t
-        SET
-          plan_name = n.plan_name, status = n.status, daily_limit = n.daily_limit, monthly_limit = n.monthly_limit,
-          concurrent_limit = n.concurrent_limit, seat_limit = n.seat_limit, providers_limit = n.providers_limit,
-          trial_end_date = n.trial_end_date, subscription_end_date = n.subscription_end_date,
-          stripe_customer_id = n.stripe_customer_id, stripe_subscription_id = n.stripe_subscription_id,
-          current_period_end = n.current_period_end, cancel_at_period_end = n.cancel_at_period_end,
-          stripe_read_at = n.read_until, updated_at = IF(n.differs, @now, t.updated_at)
-        FROM (\(current)) AS n
-        WHERE t.org_slug = n.org_slug AND t.subscription_id = n.subscription_id
-          AND IFNULL(t.stripe_read_at, @never) = n.version;
-        """
-
-    /// Which organizations' rows have the versions of their changes.
-    private static let written = """
-        SELECT DISTINCT c.org_slug AS org_slug
-        FROM UNNEST(@changes) AS c
-        JOIN \(BillingTables.subscriptions.sql) AS s
-        ON s.org_slug = c.org_slug AND s.subscription_id = c.subscription_id AND s.stripe_read_at = c.read_until;
-        """
-
-    /// Where nothing differs only the time of the reading is written, and no other table is touched, since even an UPDATE
-    /// without a row holds up others that write to its table.
-    static let touchScript = """
-        \(update)
 
         \(written)
         """

@@ -6,8 +6,9 @@ extension FileRules {
     /// Roles that only make sense on a dataset: on the project they reach every customer's data.
     private static let onDatasetsOnly: Set<String> = ["roles/bigquery.dataEditor", "roles/bigquery.dataViewer"]
 
+    /// Only predefined roles are judged by their names; a custom one has the permissions that the file lists.
     private static func isTooWide(_ role: String) -> Bool {
-        tooWide.contains(role) || role.lowercased().hasSuffix("admin")
+        tooWide.contains(role) || role.hasPrefix("roles/") && role.lowercased().hasSuffix("admin")
     }
 
     func checkRoles() {

@@ -110,11 +110,13 @@ package struct OrganizationSync: Sendable {
     }
 
     private func dataset(_ id: DatasetID, of slug: String) -> Dataset {
-        var labels = ["environment": environment.rawValue, "managed_by": "scheduler-jobs"]
-        if isLabelValue(slug) { labels["org_slug"] = slug }
-        return Dataset(
+        Dataset(
             id: id, location: warehouse.location,
             description: "Cost data of organization \(slug) (\(environment.rawValue))",
-            labels: labels)
+            labels: [
+                "environment": environment.rawValue, "managed_by": "scheduler-jobs",
+                // The label itself tells a customer's dataset from the service's own, whatever slug it has.
+                "org_slug": isLabelValue(slug) ? slug : "",
+            ])
     }
 }

@@ -30,6 +30,16 @@
             for name in ["acme_test", "gone_test", "lower_test"] { #expect(try await !fixture.hasDataset(name)) }
         }
 
+        /// The label tells customers' datasets from the service's own.
+        @Test func aSlugThatIsNoLabelLeavesTheLabelEmpty() async throws {
+            let fixture = try await fixture([.init("Acme")])
+
+            try await fixture.sync()
+
+            let dataset = try await fixture.warehouse.dataset(#require(DatasetID("Acme_test")))
+            #expect(dataset?.labels["org_slug"] == "")
+        }
+
         @Test func succeedsWithNoActiveOrganization() async throws {
             let report = try await fixture([.init("gone", status: "SUSPENDED")]).sync()
 
