@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Standard output and standard error behind one lock, so that the progress bar never mixes with a line of either.
-final class Console: Sendable {
+package final class Console: Sendable {
     private struct State {
         var bar = ""
         var isClosed = false
@@ -12,7 +12,7 @@ final class Console: Sendable {
     private let writeError: @Sendable (String) -> Void
 
     /// Each text is written by one call of one of these.
-    init(writeOutput: @escaping @Sendable (String) -> Bool, writeError: @escaping @Sendable (String) -> Void) {
+    package init(writeOutput: @escaping @Sendable (String) -> Bool, writeError: @escaping @Sendable (String) -> Void) {
         self.writeOutput = writeOutput
         self.writeError = writeError
     }

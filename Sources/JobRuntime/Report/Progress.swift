@@ -1,9 +1,9 @@
-import Logging
+package import Logging
 import Synchronization
 
 /// How far the work is: a bar on a terminal, a log message every ten seconds elsewhere.
-final class Progress: Sendable {
-    enum Style: Sendable {
+package final class Progress: Sendable {
+    package enum Style: Sendable {
         /// The closure gives the terminal's width.
         case bar(@Sendable () -> Int)
         case log
@@ -24,7 +24,7 @@ final class Progress: Sendable {
     private let elapsed: @Sendable () -> Duration
     private let state = Mutex(State())
 
-    init(
+    package init(
         title: String, style: Style, console: Console, logger: Logger, elapsed: @escaping @Sendable () -> Duration
     ) {
         self.title = title

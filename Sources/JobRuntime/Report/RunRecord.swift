@@ -1,11 +1,11 @@
 /// The facts of a run as they add up.
-struct RunRecord: Sendable {
+package struct RunRecord: Sendable {
     /// Failures or warnings: the first hundred, and how many came after them.
-    struct Findings: Sendable {
+    package struct Findings: Sendable {
         static let limit = 100
         static let reasonLimit = 500
 
-        private(set) var kept: [(subject: String, reason: String)] = []
+        package private(set) var kept: [(subject: String, reason: String)] = []
         private(set) var omitted = 0
 
         var count: Int { kept.count + omitted }
@@ -22,9 +22,9 @@ struct RunRecord: Sendable {
     }
 
     private(set) var counts: [(name: String, value: Int)] = []
-    var failures = Findings()
-    var warnings = Findings()
-    var skipReason: String?
+    package var failures = Findings()
+    package var warnings = Findings()
+    package var skipReason: String?
     var details: [(key: String, value: JSONText)] = []
 
     mutating func add(_ number: Int, to name: String) {

@@ -1,16 +1,16 @@
-import Logging
-import Synchronization
+package import Logging
+package import Synchronization
 
 /// What a run did so far; at any moment ready to become the summary. Safe to use from many tasks at once.
 package final class RunReport: Sendable {
-    let record = Mutex(RunRecord())
+    package let record = Mutex(RunRecord())
     private let console: Console
     private let logger: Logger
     private let progress: Progress
     /// Results are printed where logs are for people; elsewhere they are log messages, and only the summary is printed.
     private let printsResults: Bool
 
-    init(console: Console, logger: Logger, progress: Progress, printsResults: Bool) {
+    package init(console: Console, logger: Logger, progress: Progress, printsResults: Bool) {
         self.console = console
         self.logger = logger
         self.progress = progress

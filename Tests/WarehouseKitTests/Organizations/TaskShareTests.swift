@@ -1,5 +1,6 @@
 #if EmbeddedWarehouse
     import JobRuntime
+    import TestSupport
     import Testing
     import WarehouseKit
 

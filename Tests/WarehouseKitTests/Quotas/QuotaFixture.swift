@@ -1,4 +1,5 @@
 import JobRuntime
+import TestSupport
 import WarehouseKit
 
 /// A warehouse with the service's tables, into which a test puts organizations, runs and rows, and from which it reads.

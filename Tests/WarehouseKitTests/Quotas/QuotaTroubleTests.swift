@@ -66,7 +66,7 @@ import Testing
         #expect(try await fixture.runs().first?.status == (isMarked ? "FAILED" : "RUNNING"))
         #expect(try await fixture.row("acme")?.running == (isMarked ? 3 : 0))
         // Nothing is said to have changed that has not.
-        #expect(lines.messages.count == (isMarked ? 0 : 1))
+        #expect(lines.all.count == (isMarked ? 0 : 1))
         #expect(report["rows_changed"] == (isMarked ? 0 : 1))
     }
 

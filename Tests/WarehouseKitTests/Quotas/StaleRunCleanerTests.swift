@@ -60,7 +60,7 @@ import WarehouseKit
         #expect(try await fixture.row("right") == row("right", "2026-03-02", 0))
         #expect(report["rows_changed"] == 4)
         #expect(
-            lines.messages == [
+            lines.all == [
                 "acme 2026-02-28: concurrent_pipelines_running 4 -> 0",
                 "acme 2026-02-28: pipelines_failed_today 0 -> 1",
                 "acme 2026-03-01: concurrent_pipelines_running 4 -> 0",
@@ -101,7 +101,7 @@ import WarehouseKit
         let report = try await fixture.perform(.stale, at: now, isDryRun: true, logger: lines.logger)
 
         #expect(
-            lines.messages == [
+            lines.all == [
                 "acme 2026-03-02: concurrent_pipelines_running would change 1 -> 0",
                 "acme 2026-03-02: pipelines_failed_today would change 0 -> 1",
             ])
@@ -130,8 +130,8 @@ import WarehouseKit
         #expect(report["rows_changed"] == 2)
         #expect(try await fixture.rows().map(\.running) == [1, 0])
         #expect(try await fixture.rows().map(\.failed) == [0, 0])
-        #expect(lines.messages.contains("acme 2026-03-02: concurrent_pipelines_running NULL -> 1"))
-        #expect(lines.messages.contains("idle 2026-03-01: pipelines_failed_today NULL -> 0"))
+        #expect(lines.all.contains("acme 2026-03-02: concurrent_pipelines_running NULL -> 1"))
+        #expect(lines.all.contains("idle 2026-03-01: pipelines_failed_today NULL -> 0"))
     }
 
     /// Of the day's highest concurrency, what is running now is the least.

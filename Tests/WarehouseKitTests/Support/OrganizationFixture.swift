@@ -1,4 +1,5 @@
 import JobRuntime
+import TestSupport
 import WarehouseKit
 
 /// A warehouse with the service's own datasets, in which a test makes organizations.

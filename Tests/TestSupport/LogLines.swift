@@ -1,16 +1,19 @@
-import Logging
+package import Logging
 import Synchronization
 
-/// The messages that went to a logger.
-final class LogLines: Sendable {
+/// The messages that went to a logger at its level or above.
+package final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
+    private let level: Logger.Level
 
-    var messages: [String] { lines.withLock { $0 } }
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+    package init(_ level: Logger.Level = .trace) { self.level = level }
+
+    package var all: [String] { lines.withLock { $0 } }
+    package var logger: Logger { Logger(label: "test") { _ in Handler(lines: self, logLevel: level) } }
 
     private struct Handler: LogHandler {
         let lines: LogLines
-        var logLevel = Logger.Level.trace
+        var logLevel: Logger.Level
         var metadata: Logger.Metadata = [:]
 
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -1,18 +1,14 @@
-import TestSupport
-import Testing
-import WarehouseKit
+package import WarehouseKit
 
-/// The warehouses on which the quota jobs are tested; each test gets a new one.
-enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
+/// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.
+package enum Backend: String, CaseIterable, Sendable {
     #if EmbeddedWarehouse
         case embedded
     #endif
     case emulator
 
-    var testDescription: String { rawValue }
-
     /// - Parameter project: On the emulator, which all tests share, the test's own project.
-    func warehouse(_ project: String) async throws -> any Warehouse {
+    package func warehouse(_ project: String) async throws -> any Warehouse {
         switch self {
         #if EmbeddedWarehouse
             case .embedded: try EmbeddedWarehouse(path: ":memory:")

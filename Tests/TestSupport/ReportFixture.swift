@@ -1,14 +1,13 @@
+package import JobRuntime
 import Logging
 import Synchronization
 
-@testable import JobRuntime
-
 /// A report of a run whose output and findings a test can read.
-final class ReportFixture: Sendable {
+package final class ReportFixture: Sendable {
     private let console: Console
-    let report: RunReport
+    package let report: RunReport
 
-    init() {
+    package init() {
         let sink = Sink()
         console = Console(writeOutput: { sink.write($0) }, writeError: { _ in })
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -20,11 +19,13 @@ final class ReportFixture: Sendable {
     private let sink: Sink
 
     /// What went to standard output.
-    var output: String { sink.text.withLock { $0 } }
-    var failures: [(subject: String, reason: String)] { report.record.withLock { $0.failures.kept } }
-    var warnings: [(subject: String, reason: String)] { report.record.withLock { $0.warnings.kept } }
+    package var output: String { sink.text.withLock { $0 } }
+    package var failures: [(subject: String, reason: String)] { report.record.withLock { $0.failures.kept } }
+    package var warnings: [(subject: String, reason: String)] { report.record.withLock { $0.warnings.kept } }
 
-    subscript(count: String) -> Int { report.count(of: count) }
+    package var skipReason: String? { report.record.withLock { $0.skipReason } }
+
+    package subscript(count: String) -> Int { report.count(of: count) }
 
     private final class Sink: Sendable {
         let text = Mutex("")
