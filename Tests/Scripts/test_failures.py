@@ -112,8 +112,10 @@ class FailureTests(unittest.TestCase):
             real = self.google.folder / "bin/gcloud"
             gcloud.write_text(f'#!/bin/sh\ncase "$*" in "run jobs replace"*) : >"{mark}"; sleep 2 ;; esac\nexec {real} "$@"\n')
             gcloud.chmod(0o755)
+            # In the background of a shell SIGINT is ignored, and children inherit that.
             process = subprocess.Popen(
                 [ROOT / "scripts/create-all-jobs.sh", "test", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 env={**self.google.environment, "PATH": f"{folder}:{self.google.environment['PATH']}"})
             while not mark.exists() and process.poll() is None:
                 time.sleep(0.05)
