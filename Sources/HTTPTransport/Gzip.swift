@@ -23,8 +23,8 @@ package enum Gzip {
             }
         }
         precondition(isWhole, "deflateBound is an upper bound")
-        output.count -= Int(stream.avail_out)
-        return output
+        // A copy: what is cut off would be kept, and that is as much as was compressed.
+        return Data(Array(output.prefix(output.count - Int(stream.avail_out))))
     }
 
     /// Never produces more than `limit` bytes, however small the input.

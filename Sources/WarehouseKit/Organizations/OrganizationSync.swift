@@ -18,8 +18,8 @@ package struct OrganizationSync: Sendable {
 
     /// Datasets that are worked on at the same time; the requests have budgets of their own.
     private static let atOnce = 64
-    /// The same where tables are created by script: such a script has 100 KB, and the job 512 MiB.
-    private static let scriptsAtOnce = 32
+    /// The same where tables are created by script: one takes 200 KB until it is done, and a job needs no more than 40 MB.
+    private static let scriptsAtOnce = 24
     /// As many tables as `tables.insert` takes in one burst: more are created by one script for each dataset.
     static let mostCreatedByInsert = 30
 
