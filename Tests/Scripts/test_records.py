@@ -6,7 +6,7 @@ import unittest
 import unittest.mock
 
 from fake_project import ROOT
-from deployment import change, executions, output, ownership, page, policies, records, resources
+from deployment import change, executions, output, ownership, page, policies, preflight, records, resources
 from deployment.change import Change
 from deployment.desired import Desired
 from deployment.google import GoogleError, gcloud_message
@@ -205,6 +205,15 @@ class UsageTests(unittest.TestCase):
             done = subprocess.run([ROOT / "scripts" / name, "staging", *job], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 64, name)
             self.assertIn("prod, stage, test", done.stderr)
+
+    def test_resource_manager_may_be_enabled_where_the_caller_pays(self):
+        desired = Desired("test")
+        desired.secrets = []
+        enabled = [{"config": {"name": s}} for s in desired.index["services"] if s != preflight.RESOURCE_MANAGER]
+        google = unittest.mock.Mock(account="somebody", **{"pages.return_value": enabled})
+        self.assertEqual(preflight.missing(google, desired), [])
+        google.request.side_effect = GoogleError("it is disabled", 403)
+        self.assertIn(preflight.RESOURCE_MANAGER, preflight.missing(google, desired)[0][0])
 
     def test_an_option_is_written_in_full(self):
         done = subprocess.run([ROOT / "scripts/create-all-jobs.sh", "test", "--prun"], capture_output=True, text=True, check=False)

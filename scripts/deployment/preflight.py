@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .google import GoogleError
 
+RESOURCE_MANAGER = "cloudresourcemanager.googleapis.com"
+
 
 def missing(google, desired):
     """Everything that is missing, each with what to do about it; empty when deployment can start."""
@@ -15,11 +17,23 @@ def missing(google, desired):
         return [(f"project {project} cannot be reached as {google.account}: {error}",
                  f"gcloud auth login, or ask for access to {project}")]
     disabled = [s for s in desired.index["services"] if s not in enabled]
+    # Who deploys may have it charged to another project, where it is enabled: asking it is the better answer.
+    if RESOURCE_MANAGER in disabled and answers(google, project):
+        disabled.remove(RESOURCE_MANAGER)
     found = []
     if disabled:
         found.append((f"services not enabled: {', '.join(disabled)}",
                       f"gcloud services enable {' '.join(disabled)} --project={project}"))
     return found + missing_secrets(google, desired, "secretmanager.googleapis.com" in enabled)
+
+
+def answers(google, project):
+    """Whether the project's access list can be read."""
+    try:
+        google.request("POST", "cloudresourcemanager", f"v1/projects/{project}:getIamPolicy", body={}, repeatable=True)
+    except GoogleError:
+        return False
+    return True
 
 
 def missing_secrets(google, desired, can_look):
