@@ -1,4 +1,5 @@
 import JobRuntime
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(30))) struct RateLimiterTests {

@@ -1,7 +1,7 @@
+import JobRuntime
 import Logging
+import TestSupport
 import Testing
-
-@testable import JobRuntime
 
 @Suite(.timeLimit(.minutes(30))) struct RetryPolicyTests {
     private struct Failure: Error, Equatable {
@@ -58,21 +58,14 @@ import Testing
     }
 
     @Test func tellsOfEachPauseAndOfTheSecondFailureInTheLog() async throws {
-        let process = FakeProcess()
-        let surroundings = process.surroundings()
-        let console = Console(writeOutput: surroundings.writeOutput, writeError: surroundings.writeError)
-        let logger = Logger(label: "trial") { _ in
-            ConsoleLogHandler(
-                level: .info, console: console, wallClock: surroundings.wallClock,
-                layout: TextLayout(hasColours: false).line(for:))
-        }
+        let lines = LogLines(.notice)
         var noted: [Int] = []
 
         _ = try await policy.run(
             on: clock.time, jitter: { 1 }, decide: { _ in .retry() },
             noting: { error, attempt, delay in
                 noted.append(attempt)
-                logger.tryingAgain(after: error, attempt: attempt, delay: delay)
+                lines.logger.tryingAgain(after: error, attempt: attempt, delay: delay)
             }
         ) { attempt in
             if attempt < 4 { throw Failure(attempt: attempt) }
@@ -80,9 +73,9 @@ import Testing
 
         #expect(noted == [1, 2, 3])
         #expect(
-            process.errorLines == [
-                "00:05:00 NOTICE  trying again in 2.0 s, after 2 attempts: Failure(attempt: 2)",
-                "00:05:00 NOTICE  trying again in 4.0 s, after 3 attempts: Failure(attempt: 3)",
+            lines.all == [
+                "trying again in 2.0 s, after 2 attempts: Failure(attempt: 2)",
+                "trying again in 4.0 s, after 3 attempts: Failure(attempt: 3)",
             ])
     }
 

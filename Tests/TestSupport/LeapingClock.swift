@@ -7,17 +7,23 @@ package final class LeapingClock: Sendable {
 
     package init() {}
 
+    package var now: Duration { state.withLock { $0.now } }
     package var sleeps: [Duration] { state.withLock { $0.sleeps } }
 
     package var time: TimeSource {
         TimeSource(
-            elapsed: { self.state.withLock { $0.now } },
+            elapsed: { self.now },
             sleep: { duration in
                 try Task.checkCancellation()
                 self.state.withLock { state in
                     state.now += duration
                     state.sleeps.append(duration)
                 }
+                await Task.yield()
             })
+    }
+
+    package func pass(_ duration: Duration) {
+        state.withLock { $0.now += duration }
     }
 }
