@@ -6,20 +6,9 @@ import WarehouseKit
 
 /// What becomes of the items that a killed execution of billing-sync-retry had claimed.
 @Suite struct KilledExecutionTests {
-    private func fixture(_ name: String, _ backend: Backend = Backend.allCases[0]) async throws -> BillingFixture {
-        let fixture = try await BillingFixture(backend, name, ["acme", "globex"])
-        fixture.stripe.change {
-            $0.subscriptions = [
-                ReconciliationTests.subscription,
-                .init(id: "sub_2", customer: "cus_2", metadata: ["org_slug": "globex"]),
-            ]
-        }
-        return fixture
-    }
-
     @Test(arguments: Backend.allCases)
     func whatADeadExecutionClaimedComesBackAfterItsLease(_ backend: Backend) async throws {
-        let fixture = try await fixture("billing-lease", backend)
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-lease", backend)
         try await fixture.enqueue("acme", id: "sync_1")
         let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(Self.afterClaim))
         await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
@@ -34,7 +23,7 @@ import WarehouseKit
 
     /// Once among others, which tells nothing, and then alone.
     @Test func anItemThatKillsItsExecutionIsGivenUp() async throws {
-        let fixture = try await fixture("billing-killer")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-killer")
         try await fixture.enqueue("acme", id: "sync_1")
         for _ in 0..<7 {
             #expect(try await fixture.queue()["sync_1"]?.status != "failed")
@@ -50,7 +39,7 @@ import WarehouseKit
     /// Both have no retry left when their execution is killed twice, the second time while it works on the first one only.
     @Test(arguments: Backend.allCases)
     func anItemThatOnlySharedAKilledExecutionIsNotGivenUp(_ backend: Backend) async throws {
-        let fixture = try await fixture("billing-shared", backend)
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-shared", backend)
         try await fixture.enqueue("acme", id: "sync_1")
         try await fixture.enqueue("globex", id: "sync_2")
         _ = try await fixture.run("UPDATE `scheduler_jobs.billing_sync_queue` SET retry_count = 5 WHERE TRUE")
@@ -65,7 +54,7 @@ import WarehouseKit
     }
 
     @Test func whatAKilledExecutionHadClaimedComesAfterAllOthersOneByOne() async throws {
-        let fixture = try await fixture("billing-after")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-after")
         for number in 1...3 { try await fixture.enqueue("acme", id: "sync_\(number)") }
         try await kill(fixture)
         try await fixture.enqueue("globex", id: "sync_4")
@@ -81,7 +70,7 @@ import WarehouseKit
     }
 
     @Test func theyHaveTheirTurnHoweverManyOthersThereAre() async throws {
-        let fixture = try await fixture("billing-turn")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-turn")
         try await fixture.enqueue("acme", id: "sync_1")
         try await kill(fixture)
         for number in 2...4 { try await fixture.enqueue("globex", id: "sync_\(number)") }

@@ -6,20 +6,9 @@ import WarehouseKit
 @testable import BillingKit
 
 @Suite struct QueueTests {
-    private func fixture(_ name: String, _ backend: Backend = Backend.allCases[0]) async throws -> BillingFixture {
-        let fixture = try await BillingFixture(backend, name, ["acme", "globex"])
-        fixture.stripe.change {
-            $0.subscriptions = [
-                ReconciliationTests.subscription,
-                .init(id: "sub_2", customer: "cus_2", metadata: ["org_slug": "globex"]),
-            ]
-        }
-        return fixture
-    }
-
     @Test(arguments: Backend.allCases)
     func bringsTheOrganizationToStripeAndCompletes(_ backend: Backend) async throws {
-        let fixture = try await fixture("billing-queue", backend)
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-queue", backend)
         try await fixture.enqueue(
             "acme", "checkout", id: "sync_1", payload: #"{"customer_id": "cus_1", "plan": "FREE"}"#)
 
@@ -35,7 +24,7 @@ import WarehouseKit
     }
 
     @Test func emptyQueueIsOneStatement() async throws {
-        let fixture = try await fixture("billing-empty")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-empty")
         let counting = FaultyWarehouse(fixture.warehouse)
 
         let report = try await fixture.retry(on: counting)
@@ -46,7 +35,7 @@ import WarehouseKit
     }
 
     @Test func severalItemsOfOneOrganizationAreOneLookUp() async throws {
-        let fixture = try await fixture("billing-several")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-several")
         for number in 1...4 {
             try await fixture.enqueue("acme", id: "sync_\(number)", payload: #"{"customer": "cus_1"}"#)
         }
@@ -62,7 +51,7 @@ import WarehouseKit
 
     @Test(arguments: Backend.allCases)
     func triesAgainAfterOneToSixteenMinutesAndThenGivesUpOnce(_ backend: Backend) async throws {
-        let fixture = try await fixture("billing-backoff", backend)
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-backoff", backend)
         try await fixture.enqueue("acme", id: "sync_1")
         fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
 
@@ -105,7 +94,7 @@ import WarehouseKit
     }
 
     @Test func aRunThatFailsGivesItsItemsBackAtOnce() async throws {
-        let fixture = try await fixture("billing-release")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-release")
         try await fixture.enqueue("acme", id: "sync_1")
         fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 403) } }
 
@@ -116,7 +105,7 @@ import WarehouseKit
     }
 
     @Test func aRunThatIsCancelledGivesItsItemsBackAtOnce() async throws {
-        let fixture = try await fixture("billing-cancel")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-cancel")
         try await fixture.enqueue("acme", id: "sync_1")
         let (hasRead, mayGoOn) = (Gate(), Gate())
         // Before the state is read: Stripe was not asked yet, and nothing is written.
@@ -139,7 +128,7 @@ import WarehouseKit
     }
 
     @Test func onlySoManyAreClaimedTheOldestFirst() async throws {
-        let fixture = try await fixture("billing-most")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-most")
         for number in 1...5 { try await fixture.enqueue("acme", id: "sync_\(number)") }
 
         #expect(try await fixture.retry(limit: 2)["claimed"] == 2)
@@ -149,7 +138,7 @@ import WarehouseKit
     }
 
     @Test func badItemsAreGivenUpAtOnceAndTheOthersGoOn() async throws {
-        let fixture = try await fixture("billing-hostile")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-hostile")
         try await fixture.enqueue("acme'; DROP TABLE x; --", id: "a")
         try await fixture.enqueue("acme", "refund", id: "b")
         try await fixture.enqueue("acme", id: "c", payload: #""{\"customer_id\": 1""#)
@@ -171,7 +160,7 @@ import WarehouseKit
     }
 
     @Test func statisticsCountWhatThereIs() async throws {
-        let fixture = try await fixture("billing-statistics")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-statistics")
         try await fixture.enqueue("acme", id: "done")
         try await fixture.retry()
         try await fixture.enqueue("acme", "refund", id: "bad")
@@ -186,7 +175,7 @@ import WarehouseKit
     }
 
     @Test func dryRunClaimsNothing() async throws {
-        let fixture = try await fixture("billing-queue-dry")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-queue-dry")
         try await fixture.enqueue("acme", id: "sync_1")
 
         let report = try await fixture.retry(isDryRun: true)
@@ -197,7 +186,7 @@ import WarehouseKit
     }
 
     @Test func aSubscriptionElsewhereIsFoundInTheWholeListing() async throws {
-        let fixture = try await fixture("billing-elsewhere")
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-elsewhere")
         try await fixture.reconcile()
         fixture.stripe.change {
             $0.subscriptions[0].status = "canceled"

@@ -1,4 +1,5 @@
 import JobRuntime
+import TestSupport
 import WarehouseKit
 
 @testable import BillingKit
@@ -98,4 +99,18 @@ struct QueueRow: Hashable {
     var nextRetry: Timestamp?
     var isClaimed: Bool
     var error: String?
+}
+
+extension BillingFixture {
+    /// Two organizations with a subscription each, on SQLite where nothing else is said.
+    static func acmeAndGlobex(_ name: String, _ backend: Backend = Backend.allCases[0]) async throws -> BillingFixture {
+        let fixture = try await BillingFixture(backend, name, ["acme", "globex"])
+        fixture.stripe.change {
+            $0.subscriptions = [
+                ReconciliationTests.subscription,
+                .init(id: "sub_2", customer: "cus_2", metadata: ["org_slug": "globex"]),
+            ]
+        }
+        return fixture
+    }
 }
