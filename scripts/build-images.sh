@@ -67,8 +67,8 @@ version="$(members image_tag)"
 ((${#jobs[@]} == ${#images[@]} && ${#jobs[@]} == ${#executables[@]})) || fail "$generated is not in the form that generate-jobs writes"
 [[ -z "$only" || " ${jobs[*]} " == *" $only "* ]] || bad_usage "jobs.yaml has no job $only; it has: ${jobs[*]}"
 
-# The generator of the deployment and the tools of the laptop are in no image.
-inside=(Dockerfile Package.swift Sources ":!Sources/DeploymentKit" ":!Sources/Tools")
+# The embedded warehouse, the generator of the deployment and the tools for the laptop are in no image.
+inside=(Dockerfile Package.swift Sources ":!Sources/DeploymentKit" ":!Sources/EmbeddedWarehouse" ":!Sources/Tools")
 revision="${REVISION:-$(git log -1 --format=%H -- "${inside[@]}" 2>/dev/null || true)}"
 revision="${revision:-unknown}"
 if [[ -z "${REVISION:-}" && -n "$(git status --porcelain -- "${inside[@]}" 2>/dev/null)" ]]; then

@@ -83,6 +83,7 @@ class BuildImagesTests(unittest.TestCase):
         first = commit(inside, "1")
         commit(outside, "1")
         commit(root / "Sources/DeploymentKit/c.swift", "1")
+        commit(root / "Sources/EmbeddedWarehouse/d.swift", "1")
         outside.write_text("2")
         self.assertEqual(self.revision(root), first)
         inside.write_text("2")

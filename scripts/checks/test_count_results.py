@@ -1,4 +1,4 @@
-"""What the last line says of a run."""
+"""The last lines of a run."""
 import json
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The shell scripts: what they say of a toolchain that does not work, their arguments, and what test.sh runs and counts."""
+"""The shell scripts: a toolchain that does not start, arguments, and the tests that test.sh runs and counts."""
 import os
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = "error while loading shared libraries: libxml2.so.2: cannot open shared object file"
 
-# A toolchain with the two tests A.ATests/one() and A.ATests/two(). `swift test --filter` knows plain names only.
+# A toolchain with the two tests A.ATests/one() and A.ATests/two(). Its `swift test --filter` takes plain names.
 SWIFT = r"""#!/usr/bin/env bash
 case "$1" in
     --version) echo "Swift version 6.3.1 (swift-6.3.1-RELEASE)" ;;
