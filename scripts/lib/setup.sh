@@ -80,8 +80,8 @@ need_swift() {
     for command in "swift build --version" "swift --version"; do
         # shellcheck disable=SC2086
         output="$($command 2>&1)" || status=$?
-        ((status == 0)) || fail "\"$command\" failed with exit code $status: \"${output%%$'\n'*}\"; $(command -v swift) cannot start:" \
-            "install the packages that $install names for this system"
+        ((status == 0)) || fail "$(command -v swift) cannot start: \"$command\" failed with exit code $status: ${output%%$'\n'*}
+Install the packages that $install names for this system."
     done
     swift_version="$(sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' <<<"$output")"
     [[ -n "$swift_version" ]] || fail "\"swift --version\" shows no version: \"${output%%$'\n'*}\"; $needed: $install"
