@@ -160,6 +160,14 @@ class EmulatorTests(unittest.TestCase):
         self.assertIn("at most one source row", answer["error"]["message"])
 
 
+def swallow(work, *arguments):
+    """Runs work whose connection ends with the emulator."""
+    try:
+        work(*arguments)
+    except OSError:
+        pass
+
+
 class EmulatorProcessTests(unittest.TestCase):
     def test_delays_requests_side_by_side(self):
         emulator = Emulator("--delay-ms", "300")
@@ -173,6 +181,21 @@ class EmulatorProcessTests(unittest.TestCase):
         self.assertGreaterEqual(time.monotonic() - start, 0.3)
         self.assertEqual(emulator.call("GET", "/_requests")[1]["total"], 3)
         self.assertGreaterEqual(emulator.call("GET", "/_requests")[1]["peakInFlight"], 2)
+
+    def test_delays_the_requests_of_one_project(self):
+        emulator = Emulator()
+        self.addCleanup(emulator.stop)
+        self.addCleanup(emulator.process.kill)      # it would wait for the slow request
+        emulator.call("PUT", "/_delay?project=slow&ms=30000")
+        slow = threading.Thread(target=swallow, args=(emulator.call, "GET", "/projects/slow/datasets"), daemon=True)
+        slow.start()
+        while emulator.call("GET", "/_requests?project=slow")[1]["total"] == 0:
+            pass
+        self.assertEqual(emulator.call("GET", "/projects/other/datasets")[0], 200)
+        self.assertTrue(slow.is_alive())
+        emulator.call("PUT", "/_delay?project=slow&ms=0")
+        self.assertEqual(emulator.call("GET", "/projects/slow/datasets")[0], 200)
+        self.assertTrue(slow.is_alive())
 
     def test_ends_with_its_parent(self):
         script = ("import os, subprocess, sys, time; "

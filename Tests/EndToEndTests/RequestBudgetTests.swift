@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import WarehouseKit
 
-/// What a run asks of BigQuery with a hundred organizations. They are filled once, which takes the emulator a while.
+/// The requests of a run with a hundred organizations. The tests share them, because creating them is slow.
 @Suite(.serialized, .timeLimit(.minutes(30))) struct RequestBudgetTests {
     private static let filling = Task {
         let stage = try await EmulatorStage.shared
