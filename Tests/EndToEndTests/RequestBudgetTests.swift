@@ -1,5 +1,8 @@
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// The requests of a run with a hundred organizations. The tests share them, because creating them is slow.

@@ -1,8 +1,11 @@
+package import BigQueryWarehouse
+import EmbeddedWarehouse
 package import Foundation
 import HTTPTransport
 import Logging
 import Synchronization
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// BigQuery's client in front of the emulator, in a project of its own.
 package struct EmulatedBigQuery {

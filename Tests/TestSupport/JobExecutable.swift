@@ -1,6 +1,6 @@
 import Foundation
+package import JobRuntime
 import Synchronization
-package import WarehouseKit
 
 /// An executable of the package, from the folder that these tests were built into.
 package struct JobExecutable: Sendable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 package import Foundation
+import Warehouse
 
 /// GoogleSQL's analyzer (`Tests/Analyzer`). It finds the statements that BigQuery would refuse, given these tables.
 package struct SQLAnalyzer: Sendable {
