@@ -85,7 +85,7 @@ import WarehouseKit
 
     @Test func aDatasetThatRefusesDoesNotStopTheOthers() async throws {
         let table = try String(
-            contentsOfFile: Repository.path("Sources/WarehouseKit/Catalog/Tables/organization/subscription_plans.json"),
+            contentsOfFile: Repository.path("Sources/SchemaKit/Catalog/Tables/organization/subscription_plans.json"),
             encoding: .utf8)
         let warehouse = try ScriptedWarehouse { request in
             if request.path.contains("/globex_test/") {
