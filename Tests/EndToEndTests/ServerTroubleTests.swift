@@ -109,7 +109,7 @@ import WarehouseKit
         }
     }
 
-    /// So that what a killed run left behind is over when the next one may begin.
+    /// A statement that a killed run left behind must have ended when the next run may start.
     @Test(
         arguments: [
             ("OrgSyncAllJob", [:], nil), ("OrgSyncAllJob", ["DEADLINE_SECONDS": "600"], 600),
