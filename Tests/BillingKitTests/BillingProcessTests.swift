@@ -69,7 +69,7 @@ import WarehouseKit
             let last = try again.summary()
             #expect(last.status == "succeeded" && last.counts["checked"] == 2 && last.counts["mismatches"] == 0)
             for slug in ["acme", "globex"] {
-                #expect(try await stage.fixture.state(slug)[.planName] == "STARTER")
+                #expect(try await stage.fixture.state(slug)["plan_name"] == "STARTER")
                 #expect(try await stage.fixture.audits(slug).count == 1)
             }
         }
@@ -111,7 +111,7 @@ import WarehouseKit
 
             _ = try await stop(stage, "BillingSyncReconcileJob")
 
-            #expect(try await stage.fixture.state("acme")[.planName] == "OLD")
+            #expect(try await stage.fixture.state("acme")["plan_name"] == "OLD")
             #expect(try await stage.reconcile().summary().counts["synced"] == 1)
         }
 

@@ -8,15 +8,16 @@ import WarehouseKit
 
 /// The script that writes the billing state, by itself.
 @Suite struct BillingWriterTests {
+    private static let scale = BillingValues(
+        plan: "SCALE", status: "ACTIVE", limits: BillingLimits(daily: 7, monthly: 210, concurrent: 2))
+
     private func stored(_ fixture: BillingFixture, _ slug: String = "acme") async throws -> StoredBilling {
-        let rows = try await fixture.warehouse.query(BillingStateStatements(today: fixture.today).all).rows
-        return try #require(try BillingState(rows).organizations[slug])
+        try #require(try await BillingState.read(fixture.metered, today: fixture.today).organizations[slug])
     }
 
     private func change(_ fixture: BillingFixture) async throws -> BillingChange {
-        let values = BillingValues(plan: "SCALE", status: "ACTIVE", daily: 7, monthly: 210, concurrent: 2)
         let time = ReadTime(from: fixture.clock.now(), until: fixture.clock.now())
-        return try #require(try BillingChange(values, try await stored(fixture), read: time, reason: "test"))
+        return try #require(try BillingChange(Self.scale, try await stored(fixture), read: time, reason: "test"))
     }
 
     private func writer(_ fixture: BillingFixture) -> BillingWriter {
@@ -49,7 +50,7 @@ import WarehouseKit
         #expect(try await fixture.audits("acme").isEmpty)
         // It was the last statement that failed.
         #expect(try await writer(fixture).apply([change]) == ["acme"])
-        #expect(try await fixture.state("acme")[.quotaDailyLimit] == "7")
+        #expect(try await fixture.state("acme")["quota.daily_limit"] == "7")
         #expect(try await fixture.audits("acme").count == 1)
     }
 
@@ -58,7 +59,7 @@ import WarehouseKit
         let fixture = try await BillingFixture(Backend.allCases[0], "billing-equal")
         _ = try await writer(fixture).apply([try await change(fixture)])
         let stored = try await stored(fixture)
-        let values = try #require(stored.values)
+        let values = stored.values
         let at = { (from: Timestamp) in ReadTime(from: from, until: from.adding(.seconds(1))) }
 
         #expect(try BillingChange(values, stored, read: at(stored.version), reason: "test") == nil)
@@ -76,11 +77,11 @@ import WarehouseKit
         change.time = ReadTime(from: change.version, until: newer.until)
 
         #expect(try await writer(fixture).apply([change]) == [])
-        #expect(try await fixture.state("acme")[.planName] == "SCALE")
+        #expect(try await fixture.state("acme")["plan_name"] == "SCALE")
 
         change.time.from = change.version.adding(.microseconds(1))
         #expect(try await writer(fixture).apply([change]) == ["acme"])
-        #expect(try await fixture.state("acme")[.planName] == "OTHER")
+        #expect(try await fixture.state("acme")["plan_name"] == "OTHER")
     }
 
     /// Two organizations, written one after the other, whose rows have the same name and the same version.
@@ -91,11 +92,62 @@ import WarehouseKit
         let time = try await change(fixture).time
 
         for slug in ["acme", "globex"] {
-            let values = BillingValues(plan: "SCALE", status: "ACTIVE", daily: 7, monthly: 210, concurrent: 2)
-            let change = try BillingChange(values, try await stored(fixture, slug), read: time, reason: "test")
+            let change = try BillingChange(Self.scale, try await stored(fixture, slug), read: time, reason: "test")
             #expect(try await writer(fixture).apply([try #require(change)]) == [slug])
         }
 
         for slug in ["acme", "globex"] { #expect(try await fixture.audits(slug).count == 1) }
     }
+}
+
+@Suite struct BillingStatementTests {
+    @Test func googleSQLAcceptsEveryStatement() async throws {
+        let catalog = try Catalog.embedded([.organizations, .operations])
+        let tables = try [
+            (Catalog.organizationsDataset, Catalog.Group.organizations), (Catalog.operationsDataset, .operations),
+        ].flatMap { dataset, group in
+            try catalog.tables(group).map {
+                try SQLAnalyzer.Table(
+                    dataset: dataset.name, name: $0.name, resource: try JSONEncoder().encode($0.table))
+            }
+        }
+        let stored = try StoredBilling(Row(Self.emptyState))
+        let time = ReadTime(from: SteadyClock.start, until: SteadyClock.start)
+        let change = try #require(try BillingChange(BillingValues(), stored, read: time, reason: "test")).parameter
+        let outcome = SyncOutcome(id: "a", ending: .failed, retries: 1).parameter
+        let types = [
+            "changes": "ARRAY<\(change.type.text)>", "outcomes": "ARRAY<\(outcome.type.text)>",
+            "items": "ARRAY<STRUCT<sync_id STRING, org_slug STRING>>", "slugs": "ARRAY<STRING>",
+            "customers": "ARRAY<STRING>", "subscriptions": "ARRAY<STRING>", "limit": "INT64",
+            "today": "DATE", "claim": "STRING", "token": "STRING", "sync_id": "STRING",
+            "never": "TIMESTAMP", "now": "TIMESTAMP", "audits_since": "TIMESTAMP", "expires_at": "TIMESTAMP",
+            "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
+        ]
+        let single = [
+            "all": BillingState.allSQL, "some": BillingState.someSQL,
+            "claim": SyncQueue.claimPendingSQL, "claim alone": SyncQueue.claimAbandonedSQL,
+            "due count": SyncQueue.countDueSQL,
+            "claimed": SyncQueue.claimedSQL, "due": SyncQueue.dueSQL, "finish": SyncQueue.finishSQL,
+            "release": SyncQueue.releaseSQL, "add": SyncQueue.addSQL, "count": SyncQueue.countFailedSQL,
+            "requeue": SyncQueue.requeueSQL, "statistics": SyncQueue.statisticsSQL,
+        ]
+        let script = (BillingWriter.script + BillingWriter.touchScript).split(separator: ";").map(String.init)
+            .filter { text in !text.allSatisfy(\.isWhitespace) && !text.contains("TRANSACTION") }
+        let named =
+            single.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+            + script.enumerated().map { ("script \($0)", $1) }
+
+        let problems = try await SQLAnalyzer(tables: tables).problems(
+            in: named.map { SQLAnalyzer.Statement(name: $0.0, sql: $0.1, parameters: types) })
+
+        #expect(problems == [])
+        #expect(script.count == 8)
+    }
+
+    /// The row of an organization of which nothing is stored.
+    private static let emptyState: [SQLValue.Field] =
+        [.init("org_slug", .string("acme")), .init("is_in_progress", .bool(false))]
+        + ["subscription_id", "stripe_read_at", "row_count", "profile_variants", "quota_variants"].map {
+            .init($0, .null(.string))
+        } + BillingField.all.map { .init($0.name, .null($0.type)) }
 }
