@@ -5,7 +5,7 @@ import JobRuntime
 /// Decoding never throws. `null` and a missing field are absent and read as `nil`. A value of another type is malformed: it also
 /// reads as `nil`, but the object names it in `malformed`, and nothing may be written that rests on such an object. So a page
 /// with one malformed object still has all the others.
-protocol StripeObject: Decodable, Sendable {
+protocol StripeObject: Decodable, Hashable, Sendable {
     /// Empty where the object has none; that is malformed.
     var id: String { get }
     var malformed: [MalformedField] { get }
@@ -33,7 +33,7 @@ extension [MalformedField] {
 }
 
 /// A part of an object that can be malformed itself.
-protocol StripePart: Decodable, Sendable {
+protocol StripePart: Decodable, Hashable, Sendable {
     var malformed: [MalformedField] { get }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import JobRuntime
 import TestSupport
 import Testing
 import WarehouseKit
@@ -23,15 +24,17 @@ import WarehouseKit
                 }
             }
 
-            /// With no variables but these.
-            func start(_ product: String, _ arguments: String...) throws -> RunningJob {
+            /// With no variables but these and `more`.
+            func start(
+                _ product: String, _ arguments: String..., more: [String: String] = [:]
+            ) throws -> RunningJob {
                 let job = try #require(JobExecutable.jobs.first { $0.product == product })
                 return try job.start(
                     arguments,
                     environment: [
                         "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
                         "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
-                    ])
+                    ].merging(more) { $1 })
             }
 
             func reconcile() async throws -> JobOutcome {
@@ -104,6 +107,33 @@ import WarehouseKit
             #expect(
                 try await stage.fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
             #expect(try await stage.retry().summary().counts["completed"] == 1)
+        }
+
+        /// The execution is killed while it waits for Stripe; its item comes back at the very end of its lease.
+        @Test(arguments: [([:], 900), (["ITEM_LEASE_SECONDS": "10"], 10), (["ITEM_LEASE_SECONDS": "7200"], 7200)])
+        func aKilledQueueGivesItsItemsBackAfterItemLeaseSeconds(
+            _ variables: [String: String], _ seconds: Int
+        ) async throws {
+            let stage = try await Stage(["acme"])
+            try await stage.fixture.enqueue("acme", id: "sync_1")
+            stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
+            let job = try stage.start("BillingSyncRetryJob", more: variables)
+            while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            job.send(SIGKILL)
+            _ = try await job.outcome()
+            stage.fixture.stripe.change { $0.onRequest = nil }
+            let row = try #require(
+                try await stage.fixture.run(
+                    "SELECT updated_at, lease_expires_at FROM `scheduler_jobs.billing_sync_queue`"
+                ).first)
+            let (claimed, expires) = (try row.timestamp("updated_at"), try row.timestamp("lease_expires_at"))
+
+            let before = try await stage.fixture.retry(at: expires.adding(.microseconds(-1)))
+            let after = try await stage.fixture.retry(at: expires)
+
+            #expect(expires == claimed.adding(.seconds(seconds)))
+            #expect(before["claimed"] == 0)
+            #expect(after["claimed"] == 1 && after["completed"] == 1)
         }
 
         @Test func aReconciliationThatIsStoppedChangesNothingAndRunsAgain() async throws {

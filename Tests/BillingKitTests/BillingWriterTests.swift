@@ -54,6 +54,58 @@ import WarehouseKit
         #expect(try await fixture.audits("acme").count == 1)
     }
 
+    /// Every field has a value of its own, so that no two of them can be exchanged; then NULL where the table allows it.
+    @Test(arguments: Backend.allCases)
+    func everyFieldIsWrittenToItsColumnAndReadFromIt(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-fields")
+        let full = BillingValues(
+            plan: "P1", status: "SUSPENDED",
+            limits: BillingLimits(daily: 11, monthly: 12, concurrent: 13, seats: 14, providers: 15),
+            trialEnd: CivilDate("2026-01-16"), end: CivilDate("2026-01-17"), customer: "cus_18",
+            subscription: "sub_19", currentPeriodEnd: Timestamp("2026-01-20T00:00:00.000021Z"), cancelsAtPeriodEnd: true
+        )
+        let empty = BillingValues(
+            plan: "P2", status: "ACTIVE", limits: BillingLimits(daily: 21, monthly: 22, concurrent: 23))
+        let columns: [(BillingValues, [SQLValue])] = [
+            (
+                full,
+                [
+                    .string("P1"), .string("SUSPENDED"), .int64(11), .int64(12), .int64(13), .int64(14), .int64(15),
+                    .date(CivilDate("2026-01-16")!), .date(CivilDate("2026-01-17")!), .string("cus_18"),
+                    .string("sub_19"), .timestamp(Timestamp("2026-01-20T00:00:00.000021Z")!), .bool(true),
+                ]
+            ),
+            (
+                empty,
+                [
+                    .string("P2"), .string("ACTIVE"), .int64(21), .int64(22), .int64(23), .null(.int64), .null(.int64),
+                    .null(.date), .null(.date), .null(.string), .null(.string), .null(.timestamp), .null(.bool),
+                ]
+            ),
+        ]
+
+        for (values, expected) in columns {
+            let time = ReadTime(from: fixture.clock.now(), until: fixture.clock.now())
+            let change = try BillingChange(values, try await stored(fixture), read: time, reason: "test")
+            #expect(try await writer(fixture).apply([try #require(change)]) == ["acme"])
+
+            let row = try #require(
+                try await fixture.run(
+                    """
+                    SELECT
+                      plan_name, status, daily_limit, monthly_limit, concurrent_limit, seat_limit, providers_limit,
+                      trial_end_date, subscription_end_date, stripe_customer_id, stripe_subscription_id,
+                      current_period_end, cancel_at_period_end
+                    FROM `organizations.org_subscriptions`
+                    """
+                ).first)
+            #expect(row.fields.map(\.value) == expected)
+            let after = try await stored(fixture)
+            #expect(after.values == values && after.version == time.until && after.row == "row_acme")
+            #expect(after.quota == .one(values.limits) && after.profilePlan == .one(values.plan))
+        }
+    }
+
     /// Of two instants that are equal nobody can tell which was first.
     @Test func aReadingThatBeganWithTheVersionIsNotNewer() async throws {
         let fixture = try await BillingFixture(Backend.allCases[0], "billing-equal")

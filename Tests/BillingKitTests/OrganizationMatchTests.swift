@@ -243,6 +243,55 @@ import WarehouseKit
         #expect(try await version(fixture) > before)
     }
 
+    @Test(arguments: Backend.allCases)
+    func aStoredValueWithControlCharactersIsReadLikeAnyOther(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-control")
+        _ = try await fixture.run(
+            "UPDATE `organizations.org_subscriptions` SET plan_name = @plan WHERE TRUE",
+            ["plan": .string("PL\u{1F}AN\n")])
+
+        #expect(try await fixture.state("acme")["plan_name"] == "PL\u{1F}AN\n")
+        #expect(try await fixture.state("acme")["status"] == "TRIAL")
+    }
+
+    /// Two rows of one day, and two profiles, whose values disagree, and then agree.
+    @Test(arguments: Backend.allCases)
+    func rowsThatDisagreeEqualNothing(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture(backend, "billing-disagree")
+        fixture.stripe.change { $0.subscriptions = [ReconciliationTests.subscription] }
+        try await fixture.reconcile()
+        for table in ["org_profiles", "org_usage_quotas"] {
+            _ = try await fixture.run(
+                "INSERT INTO `organizations.\(table)` SELECT * FROM `organizations.\(table)` WHERE org_slug = 'acme'")
+        }
+        #expect(try await fixture.reconcile()["mismatches"] == 0)
+        _ = try await fixture.run(
+            "UPDATE `organizations.org_usage_quotas` SET seat_limit = NULL, usage_id = 'other' WHERE TRUE")
+        _ = try await fixture.run(
+            """
+            INSERT INTO `organizations.org_usage_quotas` (
+              usage_id, org_slug, usage_date, current_daily_pipelines, pipelines_succeeded_today,
+              pipelines_failed_today, current_monthly_pipelines, concurrent_pipelines_running, daily_limit,
+              last_updated, created_at)
+            VALUES ('third', 'acme', @today, 0, 0, 0, 0, 0, 6, @now, @now)
+            """, ["today": .date(fixture.today), "now": .timestamp(BillingFixture.longAgo)])
+        _ = try await fixture.run(
+            """
+            INSERT INTO `organizations.org_profiles` (
+              org_slug, company_name, admin_email, org_dataset_id, status, created_at)
+            VALUES ('acme', 'Company', 'admin@acme.example', '', 'ACTIVE', @now)
+            """, ["now": .timestamp(BillingFixture.longAgo)])
+
+        let state = try await fixture.state("acme")
+        let report = try await fixture.reconcile()
+
+        #expect(state["quota.daily_limit"] == "?" && state["profile.subscription_plan"] == "?")
+        #expect(report["mismatches"] == 6 && report["synced"] == 1)
+        #expect(try await fixture.reconcile()["mismatches"] == 0)
+        #expect(try await fixture.state("acme")["quota.seat_limit"] == "2")
+        #expect(try await fixture.state("acme")["profile.subscription_plan"] == "STARTER")
+    }
+
     private func version(_ fixture: BillingFixture) async throws -> Timestamp {
         let rows = try await fixture.run("SELECT stripe_read_at FROM `organizations.org_subscriptions`")
         return try #require(try rows.first?.optionalTimestamp("stripe_read_at"))

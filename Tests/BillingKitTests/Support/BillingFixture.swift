@@ -56,12 +56,13 @@ struct BillingFixture: Sendable {
     @discardableResult
     func retry(
         on other: (any Warehouse)? = nil, limit: Int = 100, lease: Duration = .seconds(900), isDryRun: Bool = false,
-        jitter: Double = 0,
+        jitter: Double = 0, at now: Timestamp? = nil,
         report: ReportFixture = ReportFixture()
     ) async throws -> ReportFixture {
+        let clock = clock
         try await BillingRetry(
             stripe: client(), warehouse: other ?? warehouse, today: today, report: report.report,
-            isDryRun: isDryRun, now: clock.now, jitter: { jitter }
+            isDryRun: isDryRun, now: { now ?? clock.now() }, jitter: { jitter }
         ).run(limit: limit, lease: lease)
         return report
     }
