@@ -1,6 +1,7 @@
 import FoundationEssentials
 package import JobRuntime
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// Works off the queue: reads each organization's subscription from Stripe as it is now, and writes it into the warehouse.
 ///

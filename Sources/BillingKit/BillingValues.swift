@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// The billing state of one organization: what its row of `org_subscriptions` has, or what it should have after Stripe.

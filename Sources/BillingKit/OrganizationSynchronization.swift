@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// Corrects the organizations of some claimed items after Stripe, and says for which of them that failed, and why.

@@ -37,7 +37,7 @@ package struct Plan: Hashable, Sendable {
 
     private static func name(_ product: StripeProduct) throws(BillingProblem) -> String {
         guard let id = product.metadata[.planID] else { throw missing(.planID, product) }
-        let isName = id.utf8.count <= 64 && id.utf8.allSatisfy { isWordCharacter($0) || $0 == UInt8(ascii: "-") }
+        let isName = id.utf8.count <= 64 && id.utf8.allSatisfy { $0.isWordCharacter || $0 == UInt8(ascii: "-") }
         guard isName else {
             throw BillingProblem(
                 "product \(printable(product.id)): metadata plan_id \(quoted(id)) is not 1 to 64 letters, digits, _ and -"
@@ -168,14 +168,5 @@ package enum SubscriptionStatus: String, Sendable, CaseIterable {
         case .pastDue: 2
         default: 3
         }
-    }
-}
-
-func isWordCharacter(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-        true
-    default: false
     }
 }

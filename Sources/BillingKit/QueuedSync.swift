@@ -1,5 +1,6 @@
 import FoundationEssentials
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// An item of the queue: an organization whose subscription is to be read from Stripe.
@@ -66,7 +67,7 @@ struct StripeHints: Hashable, Sendable {
         for key in ["stripe_\(name)_id", "\(name)_id", name] {
             guard let value = members[key], value != .null else { continue }
             guard case .string(let id) = value, id.hasPrefix(prefix), id.utf8.count <= 255,
-                id.utf8.allSatisfy(isWordCharacter)
+                id.utf8.allSatisfy(\.isWordCharacter)
             else {
                 throw BillingProblem(
                     "its payload's \(key) is no identifier that begins with \(prefix)", isPermanent: true)

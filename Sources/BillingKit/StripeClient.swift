@@ -262,17 +262,3 @@ extension StripeReply where Value == [StripeSubscription] {
         value.map { StripeReply<StripeSubscription>(value: $0, time: time, requestID: requestID) }
     }
 }
-
-/// Everything but RFC 3986's unreserved characters as `%XX`.
-private func percentEncoded(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var bytes: [UInt8] = []
-    for byte in text.utf8 {
-        if isWordCharacter(byte) || "-.~".utf8.contains(byte) {
-            bytes.append(byte)
-        } else {
-            bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-    }
-    return String(decoding: bytes, as: UTF8.self)
-}

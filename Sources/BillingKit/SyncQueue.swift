@@ -1,6 +1,7 @@
 import FoundationEssentials
 package import JobRuntime
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// The queue of organizations to look up, `scheduler_jobs.billing_sync_queue`.
 ///

@@ -1,7 +1,10 @@
+import EmbeddedWarehouse
 import JobRuntime
+import SchemaKit
 import Synchronization
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,8 +1,11 @@
+import EmbeddedWarehouse
 import Foundation
 import HTTPTransport
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,6 +1,9 @@
+import EmbeddedWarehouse
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,9 +1,12 @@
+import EmbeddedWarehouse
 import Foundation
 import HTTPTransport
 import JobRuntime
 import Logging
+import SchemaKit
 import Synchronization
 import TestSupport
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit
