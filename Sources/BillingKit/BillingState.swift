@@ -73,6 +73,9 @@ struct BillingState: Sendable {
     private(set) var bySubscription: [String: [String]] = [:]
     private(set) var byCustomer: [String: [String]] = [:]
 
+    /// A page of this size takes about 10 MB while it is read.
+    private static let rowsPerPage = 2000
+
     init(_ rows: [Row] = []) throws {
         for row in rows { add(try StoredBilling(row)) }
     }
@@ -105,7 +108,13 @@ struct BillingState: Sendable {
     }
 
     private static func read(_ warehouse: MeteredWarehouse, _ statement: Statement) async throws -> BillingState {
-        try BillingState(try await warehouse.query(statement).rows)
+        var statement = statement
+        statement.rowsPerPage = rowsPerPage
+        var state = try BillingState()
+        try await warehouse.query(statement) { rows in
+            for row in rows { state.add(try StoredBilling(row)) }
+        }
+        return state
     }
 }
 

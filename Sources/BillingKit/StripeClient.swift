@@ -210,9 +210,10 @@ package struct StripeClient: Sendable {
         }
         let time = ReadTime(from: from, until: now())
         guard (200..<300).contains(response.status) else {
-            throw StripeError(response, operation: operation, resource: resource, key: key)
+            let arrival = Date(timeIntervalSince1970: Double(time.until.microseconds) / 1_000_000)
+            throw StripeError(response, operation: operation, resource: resource, key: key, now: arrival)
         }
-        let requestID = StripeError.requestID(of: response)
+        let requestID = response.requestID
         guard let value = try? JSONDecoder().decode(type, from: response.body) else {
             // Something in between may have cut the reply off; the next one may be whole.
             var failure = unexpected("the reply is not what it should be", operation, requestID)

@@ -21,6 +21,7 @@ package struct StripeError: Error, Sendable, CustomStringConvertible {
     /// Stripe's `request-id`, under which its dashboard has the request.
     package var requestID: String?
     package var isRetryable = false
+    /// How long Stripe asks to wait. A wait that does not fit into the budget of the retries ends them.
     package var retryAfter: Duration?
 
     package init(_ code: Code, operation: String, message: String) {
@@ -52,7 +53,7 @@ enum StripeResource: String, Sendable {
 
 extension StripeError {
     /// The error of a response that is not 2xx: https://docs.stripe.com/api/errors. The body may be anything, or nothing.
-    init(_ response: HTTPResponse, operation: String, resource: StripeResource, key: Secret) {
+    init(_ response: HTTPResponse, operation: String, resource: StripeResource, key: Secret, now: Date) {
         let body = try? JSONDecoder().decode(Envelope.self, from: response.body)
         let message = body?.error?.message.map { Self.withoutKeys($0, key) } ?? "HTTP status \(response.status)"
         let code = Self.code(of: response.status)
@@ -63,19 +64,9 @@ extension StripeError {
             default: message
             }
         self.init(code, operation: operation, message: text)
-        requestID = Self.requestID(of: response)
+        requestID = response.requestID
         isRetryable = Self.isRetryable(response)
-        retryAfter = Self.retryAfter(response)
-    }
-
-    static func requestID(of response: HTTPResponse) -> String? {
-        response.headers["request-id"].map { printable($0.prefix(100)) }
-    }
-
-    /// How long Stripe asks to wait. A delay longer than the budget of all retries ends them.
-    private static func retryAfter(_ response: HTTPResponse) -> Duration? {
-        guard let seconds = response.headers["Retry-After"].flatMap({ Int64($0) }), seconds >= 0 else { return nil }
-        return .seconds(min(seconds, 1_000_000_000))
+        retryAfter = response.retryAfter(now: now)
     }
 
     private static func code(of status: Int) -> Code {
