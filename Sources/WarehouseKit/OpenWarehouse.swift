@@ -148,6 +148,12 @@ package struct MeteredWarehouse: Sendable {
         return result
     }
 
+    /// Hands the rows over page by page; see ``SQLWarehouse/query(_:eachPage:)``.
+    package func query(_ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void) async throws {
+        let result = try await advising { try await warehouse.query(statement, eachPage: handle) }
+        report.add(Int(result.bytesBilled), to: "bytes_billed")
+    }
+
     package func merge(_ statement: MergeStatement) async throws -> MergeResult {
         let result = try await advising { try await warehouse.merge(statement) }
         report.add(Int(result.bytesBilled), to: "bytes_billed")
@@ -179,6 +185,12 @@ final class WatchedWarehouse: SQLWarehouse {
 
     func query(_ statement: Statement) async throws -> QueryResult {
         try await watching { try await warehouse.query(statement) }
+    }
+
+    func query(
+        _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        try await watching { try await warehouse.query(statement, eachPage: handle) }
     }
 
     func merge(_ merge: MergeStatement) async throws -> MergeResult {
