@@ -218,6 +218,7 @@ import Testing
     private static func problems(_ variables: [String: String]) -> [String] {
         var reader = EnvironmentReader(["WAREHOUSE_URL": "bigquery://acme-test-1"].merging(variables) { $1 })
         _ = StripeSettings(reading: &reader)
+        _ = NotificationSettings(reading: &reader)
         return reader.problems
     }
 
