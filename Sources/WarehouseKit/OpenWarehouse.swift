@@ -80,10 +80,10 @@ extension JobContext where Job.Settings: WarehouseUser {
 ///
 /// A dataset or table that is missing ends in the advice to run bootstrap, which makes all that these statements read.
 package struct MeteredWarehouse: Sendable {
-    private let warehouse: any Warehouse
+    private let warehouse: any SQLWarehouse
     private let report: RunReport
 
-    package init(_ warehouse: any Warehouse, _ report: RunReport) {
+    package init(_ warehouse: any SQLWarehouse, _ report: RunReport) {
         self.warehouse = warehouse
         self.report = report
     }

@@ -1,7 +1,7 @@
 import EmbeddedWarehouse
 import JobRuntime
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Warehouse
 @testable import WarehouseKit
@@ -10,8 +10,7 @@ import Testing
     private static let start = Timestamp("2026-01-31T23:59:59.5Z")!
 
     @Test func keepsARowWithOutcomeCountsAndFailures() async throws {
-        let warehouse = try EmbeddedWarehouse(path: ":memory:")
-        _ = try await OrganizationFixture(warehouse)
+        let warehouse = try await EmbeddedWarehouse(path: ":memory:").bootstrapped()
         let fixture = ReportFixture()
         fixture.report.add(3, to: "organizations")
         fixture.report.fail("acme", "dataset \"acme\" is gone")
@@ -22,7 +21,7 @@ import Testing
             history.statement(
                 fixture.report.outcome(isStopped: false), finishedAt: Self.start.adding(.milliseconds(1500))))
 
-        let rows = try await warehouse.query(Statement("read", "SELECT * FROM `scheduler_jobs.job_runs`")).rows
+        let rows = try await warehouse.rows(of: "scheduler_jobs.job_runs")
         let row = try #require(rows.first)
         #expect(rows.count == 1)
         #expect(try row.string("job") == "org-sync-all")
