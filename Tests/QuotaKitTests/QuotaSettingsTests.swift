@@ -1,4 +1,5 @@
 import JobRuntime
+import TestSupport
 import Testing
 
 @testable import QuotaKit

@@ -107,7 +107,7 @@ import Testing
         let retention = AgingTable.all.flatMap { table in
             [table.countStatement(before: now.date), table.deleteStatement(before: now.date)].map { ($0.purpose, $0) }
         }
-        return (all + retention).map { SQLAnalyzer.Statement($1, name: $0) }
+        return (all + retention).map { $1.forAnalysis(named: $0) }
     }
 
     private static func merge(_ merge: MergeStatement) -> Statement {

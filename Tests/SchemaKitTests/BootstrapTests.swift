@@ -119,7 +119,7 @@ import WarehouseKit
 
         #expect(report["datasets_created"] == 2)
         #expect(report["tables_created"] == 24)
-        #expect(report.output.contains("+ organizations: create dataset in US"))
+        #expect(report.output.contains("+ organizations: would create dataset in US"))
         #expect(try await warehouse.dataset(DatasetID.organizations) == nil)
     }
 }

@@ -146,7 +146,7 @@ import TestSupport
         #expect(report.failures.map(\.subject) == ["org_3"])
         #expect(report.failures.first?.reason == "could not read table org_3_test.job_runs: not yours (accessDenied)")
         #expect(report["tables_updated"] == 4)
-        #expect(report.output.contains("org_3  org_3_test  failed\n"))
+        #expect(report.output.contains("org_3         org_3_test  failed\n"))
     }
 
     @Test(arguments: ["quotaExceeded", "billingNotEnabled"])

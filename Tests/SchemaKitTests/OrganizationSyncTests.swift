@@ -161,7 +161,7 @@ import WarehouseKit
 
         #expect(dry["columns_added"] == 1)
         #expect(dry["tables_created"] == 17)
-        #expect(dry.output.contains("+ acme_test.\(short.name): add \(missing.name)"))
+        #expect(dry.output.contains("+ acme_test.\(short.name): would add \(missing.name)"))
         #expect(report["columns_added"] == 1)
         #expect(report["tables_created"] == 17)
         #expect(report["conflicts"] == report.failures.count)

@@ -48,12 +48,12 @@ package struct LeaseContract: Sendable {
                     return state.isWorking && !state.hasTried
                 }
                 guard tries else { return }
-                let isDone = try await lease(on: warehouse, "second/0/0", second).withLease {
+                let isDone = try await makeLease(on: warehouse, "second/0/0", second).withLease {
                     state.withLock { $0.hasOverlapped = true }
                 }
                 state.withLock { $0.isDone = isDone }
             })
-        let lease = lease(on: watched, "first/0/0", first)
+        let lease = makeLease(on: watched, "first/0/0", first)
         try await lease.withLease {
             state.withLock { $0.isWorking = true }
             try await work(lease.workplace, lease.fence, first.report)
@@ -86,7 +86,8 @@ package struct LeaseContract: Sendable {
 
     /// After its first statement failed, the job gives its lease back, or keeps it for the grace and not as a worker.
     private func end(of fault: Fault, isKept: Bool, on warehouse: any Warehouse) async throws -> [String] {
-        let (isWorking, report) = (Mutex(false), ReportFixture())
+        let isWorking = Mutex(false)
+        let report = ReportFixture()
         let broken = FaultyWarehouse(
             warehouse,
             beforeEach: { _ in
@@ -96,7 +97,7 @@ package struct LeaseContract: Sendable {
                 }
                 if isHit { throw fault.error }
             })
-        let lease = lease(on: broken, "broken/0/0", report)
+        let lease = makeLease(on: broken, "broken/0/0", report)
         let isDone = try? await lease.withLease {
             isWorking.withLock { $0 = true }
             // The lease itself goes through the broken warehouse again when the work has ended.
@@ -114,7 +115,7 @@ package struct LeaseContract: Sendable {
         return violations
     }
 
-    private func lease(on warehouse: any Warehouse, _ holder: String, _ report: ReportFixture) -> JobLease {
+    private func makeLease(on warehouse: any Warehouse, _ holder: String, _ report: ReportFixture) -> JobLease {
         JobLease(
             warehouse: warehouse, job: job, excluding: others, holder: holder, validity: .seconds(600),
             report: report.report, sleep: { _ in throw CancellationError() })

@@ -155,7 +155,7 @@ extension SQLAnalyzer {
     ///
     /// ```swift
     /// let problems = try await SQLAnalyzer.ofServiceTables().problems(in: [
-    ///     SQLAnalyzer.Statement(Statement("count the rows", "SELECT COUNT(*) AS n FROM `organizations.org_profiles`"))
+    ///     Statement("count the rows", "SELECT COUNT(*) AS n FROM `organizations.org_profiles`").forAnalysis()
     /// ])
     /// #expect(problems == [])
     /// ```
@@ -179,14 +179,14 @@ extension SQLAnalyzer {
     }
 }
 
-extension SQLAnalyzer.Statement {
-    /// A statement as a job sends it, with the types of its own parameters.
+extension Statement {
+    /// The statement for the analyzer, with the types of its own parameters.
     /// - Parameter name: The name in a problem; the statement's purpose by default.
-    package init(_ statement: Warehouse.Statement, name: String? = nil) {
-        self.init(
-            name: name ?? statement.purpose, sql: statement.sql,
+    package func forAnalysis(named name: String? = nil) -> SQLAnalyzer.Statement {
+        SQLAnalyzer.Statement(
+            name: name ?? purpose, sql: sql,
             parameters: Dictionary(
-                statement.parameters.map { ($0.name, $0.value.type.text) }, uniquingKeysWith: { first, _ in first }))
+                parameters.map { ($0.name, $0.value.type.text) }, uniquingKeysWith: { first, _ in first }))
     }
 }
 

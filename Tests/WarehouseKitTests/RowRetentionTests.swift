@@ -108,7 +108,9 @@ import Testing
             try await RowRetention(of: .runHistory, warehouse: warehouse, report: report).deleteRows(before: Self.day)
         }
 
-        #expect(try await contract.violations(on: warehouse) == [])
+        let violations = try await contract.violations(on: warehouse)
+
+        #expect(violations == [])
     }
 
     private func prepared(
@@ -122,8 +124,8 @@ import Testing
         _ = try await warehouse.createTable(
             reference,
             Table(
-                fields: [FieldSchema("id", "STRING"), FieldSchema("at", type)],
-                timePartitioning: .init(type: "DAY", field: "at")))
+                fields: [FieldSchema("id", "STRING"), FieldSchema("day", type)],
+                timePartitioning: .init(type: "DAY", field: "day")))
         let times = [
             ("oldest", "2025-01-01T12:00:00Z"), ("last", "2026-01-30T23:59:59.999999Z"),
             ("first", "2026-01-31T00:00:00Z"), ("later", "2026-02-01T00:00:00Z"),
@@ -131,10 +133,10 @@ import Testing
         for (id, time) in times {
             let value: SQLValue = kind == .date ? .date(instant(time).date) : .timestamp(instant(time))
             try await warehouse.run(
-                "INSERT INTO \(reference.sql) (id, at) VALUES (@id, @at)", ["id": .string(id), "at": value])
+                "INSERT INTO \(reference.sql) (id, day) VALUES (@id, @day)", ["id": .string(id), "day": value])
         }
         try await warehouse.run("INSERT INTO \(reference.sql) (id) VALUES ('never')")
-        return (warehouse, AgingTable(reference, by: kind == .date ? .date("at") : .timestamp("at")))
+        return (warehouse, AgingTable(reference, by: kind == .date ? .date("day") : .timestamp("day")))
     }
 
     private func ids(_ warehouse: any Warehouse) async throws -> [String] {
