@@ -109,10 +109,10 @@ let package = Package(
         tests("WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
-            "JobRuntime", logging),
+            "JobRuntime", "BootstrapJob", "OrgSyncAllJob", argumentParser, logging),
         tests(
-            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime",
-            logging),
+            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
+            "EmbeddedWarehouse", "JobRuntime", "QuotaResetDailyJob", "StaleCleanupJob", "QuotaCleanupJob", logging),
         tests(
             "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
             "JobRuntime",

@@ -19,9 +19,6 @@ package import WarehouseKit
 /// try await reset.openDay(at: run.now)
 /// ```
 package struct QuotaReset: Sendable {
-    package static let dailyJob = "quota-reset-daily"
-    package static let monthlyJob = "quota-reset-monthly"
-
     private let warehouse: MeteredWarehouse
     private let columns: QuotaColumns
     private let staleAfter: Duration
@@ -73,8 +70,8 @@ package struct QuotaReset: Sendable {
         report.line(
             "\(statements.day.date): "
                 + (isDryRun
-                    ? "would create \(created) rows, would change \(changed)"
-                    : "\(created) rows created, \(changed) changed"))
+                    ? "would create \(spoken(Int(created), "rows")), would change \(changed)"
+                    : "\(spoken(Int(created), "rows")) created, \(changed) changed"))
         try Task.checkCancellation()
         // After the MERGE, so that the run that creates a second row reports it.
         try await takeCensus(statements)

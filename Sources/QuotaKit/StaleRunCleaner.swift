@@ -55,7 +55,7 @@ package struct StaleRunCleaner: Sendable {
         guard !isDryRun else {
             let runs = Int(try stale.reduce(0) { try $0 + $1.int64("runs") })
             report.add(runs, to: "runs_marked_failed")
-            return report.line("would mark \(runs) runs as failed")
+            return report.line("would mark \(spoken(runs, "runs")) as failed")
         }
         guard !stale.isEmpty else { return }
         try Task.checkCancellation()
@@ -67,7 +67,7 @@ package struct StaleRunCleaner: Sendable {
         guard !isDryRun else {
             try wrong.forEach(note)
             report.add(wrong.count, to: "rows_changed")
-            return report.line("would change \(wrong.count) rows")
+            return report.line("would change \(spoken(wrong.count, "rows"))")
         }
         guard !wrong.isEmpty else { return }
         try Task.checkCancellation()

@@ -1,3 +1,4 @@
+import JobRuntime
 package import Warehouse
 
 /// The changes that give one dataset the tables of the catalog. A plan is a value: a dry run prints it, and applying it twice
@@ -32,7 +33,7 @@ package struct SchemaPlan: Hashable, Sendable {
     package var lines: [String] {
         var lines: [String] = createsDataset ? ["+ \(dataset.id): would create dataset in \(dataset.location)"] : []
         lines += newTables.map {
-            "+ \(dataset.id).\($0.name): would create table, \(counted($0.table.schema.fields.count, "column"))"
+            "+ \(dataset.id).\($0.name): would create table, \(spoken($0.table.schema.fields.count, "columns"))"
         }
         for addition in additions {
             lines.append(
@@ -153,17 +154,14 @@ package struct SchemaChanges: Hashable, Sendable {
         }
         var parts: [String] = []
         if datasetsCreated > 0 { parts.append(part("dataset", "create", "created")) }
-        if tablesCreated > 0 { parts.append(part(counted(tablesCreated, "table"), "create", "created")) }
+        if tablesCreated > 0 { parts.append(part(spoken(tablesCreated, "tables"), "create", "created")) }
         if columnsAdded > 0 {
-            let tables = counted(tablesUpdated, "table")
-            parts.append(part(counted(columnsAdded, "column"), "add", "added") + " in \(tables)")
+            let tables = spoken(tablesUpdated, "tables")
+            parts.append(part(spoken(columnsAdded, "columns"), "add", "added") + " in \(tables)")
         }
         let missing = leftOut.reduce(0) { $0 + $1.diff.additions.count }
-        if missing > 0 { parts.append("\(counted(missing, "column")) missing") }
-        if !conflicts.isEmpty { parts.append(counted(conflicts.count, "conflict")) }
+        if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
+        if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
 }
-
-/// `1 column`, `2 columns`.
-private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

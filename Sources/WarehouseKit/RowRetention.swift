@@ -3,8 +3,11 @@ package import Warehouse
 
 /// Deletes the rows of a table that are older than a given day. The day itself is kept, and so are rows whose column is NULL.
 ///
-/// A second run deletes nothing. A dry run only counts. The rows are counted as `rows_deleted`, for all tables of a run
-/// together.
+/// A second run deletes nothing. A dry run only counts. `rows_deleted` adds up the rows of all tables of a run.
+///
+/// quota-cleanup is its user: it deletes old usage counters, and the old rows of the run history along with them. The run
+/// history has no job of its own, because it grows by a few hundred small rows a day, and quota-cleanup already runs daily under
+/// a lease and may already write in both datasets.
 ///
 /// ```swift
 /// let retention = RowRetention(of: .runHistory, warehouse: warehouse, report: report)
@@ -32,7 +35,7 @@ package struct RowRetention: Sendable {
         report.declare(counts: "rows_deleted", "bytes_billed")
         let number = try await isDryRun ? count(before: firstKept) : delete(before: firstKept)
         report.add(Int(number), to: "rows_deleted")
-        let rows = "\(number) \(number == 1 ? "row" : "rows") from before \(firstKept)"
+        let rows = "\(spoken(Int(number), "rows")) from before \(firstKept)"
         report.line("\(aging.table): \(isDryRun ? "would delete \(rows)" : "\(rows) deleted")")
     }
 

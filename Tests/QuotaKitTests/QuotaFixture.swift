@@ -113,11 +113,11 @@ struct QuotaFixture: Sendable {
 
     @discardableResult
     func perform(
-        _ job: Job, at now: Timestamp, on other: (any Warehouse)? = nil, columns: QuotaColumns = .standard,
+        _ job: Job, at now: Timestamp, on other: (any SQLWarehouse)? = nil, columns: QuotaColumns = .standard,
         staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil, isDryRun: Bool = false,
         logger: Logger? = nil, report fixture: ReportFixture = ReportFixture(), clock: Timestamp? = nil
     ) async throws -> ReportFixture {
-        let target = other ?? warehouse
+        let target: any SQLWarehouse = other ?? warehouse
         let reset = QuotaReset(
             warehouse: target, columns: columns, staleAfter: .seconds(60 * staleAfterMinutes), fence: fence,
             report: fixture.report, isDryRun: isDryRun, clock: { clock ?? now })
@@ -131,9 +131,9 @@ struct QuotaFixture: Sendable {
                 isDryRun: isDryRun
             ).clean(at: now)
         case .retention(let days):
-            try await QuotaRetention(
-                warehouse: target, daysToKeep: days, report: fixture.report, isDryRun: isDryRun
-            ).deleteOldRows(at: now)
+            try await RowRetention(
+                of: .usageQuotas, warehouse: target, report: fixture.report, isDryRun: isDryRun
+            ).deleteRows(before: now.date.adding(days: -days))
         }
         return fixture
     }
@@ -141,20 +141,21 @@ struct QuotaFixture: Sendable {
     /// As a process does it: under the job's lease. Waiting for another job's takes no time.
     @discardableResult
     func performLeased(
-        _ job: Job, at now: Timestamp, on other: (any Warehouse)? = nil, holder: String, clock: Timestamp,
+        _ job: Job, at now: Timestamp, on other: (any SQLWarehouse)? = nil, holder: String, clock: Timestamp,
         report: ReportFixture = ReportFixture()
     ) async throws -> Bool {
         let (name, others) = Self.leases(job)
         let lease = JobLease(
             warehouse: other ?? warehouse, job: name, excluding: others, holder: holder, validity: .seconds(3600),
             report: report.report, now: { clock }, sleep: { _ in try await Task.sleep(for: .milliseconds(10)) })
-        return try await lease.withLease { try await perform(job, at: now, on: lease.workplace, fence: lease.fence) }
+        return try await lease.withLease { try await perform(job, at: now, on: lease.sql, fence: lease.fence) }
     }
 
-    private static func leases(_ job: Job) -> (String, [String]) {
+    /// The name of the job, and the jobs whose leases it takes, too.
+    static func leases(_ job: Job) -> (String, [String]) {
         switch job {
-        case .daily: (QuotaReset.dailyJob, [])
-        case .monthly: (QuotaReset.monthlyJob, [QuotaReset.dailyJob])
+        case .daily: ("quota-reset-daily", [])
+        case .monthly: ("quota-reset-monthly", ["quota-reset-daily"])
         case .stale: ("stale-cleanup", [])
         case .retention: ("quota-cleanup", [])
         }

@@ -140,10 +140,12 @@ import WarehouseKit
 
         #expect(report["rows_created"] == 2)
         #expect(report["rows_changed"] == 1)
+        #expect(report.output == "2026-01-31: would create 2 rows, would change 1\n")
         #expect(try await fixture.rows() == rows)
         let done = try await fixture.perform(.daily, at: now)
         #expect(done["rows_created"] == 2)
         #expect(done["rows_changed"] == 1)
+        #expect(done.output == "2026-01-31: 2 rows created, 1 changed\n")
     }
 
     @Test(arguments: Backend.allCases)
@@ -266,6 +268,16 @@ import WarehouseKit
 }
 
 @Suite struct QuotaResetMonthlyTests {
+    @Test func aDryRunOfTheMonthSaysWhatItWouldDo() async throws {
+        let fixture = try await QuotaFixture(Backend.embedded.warehouse("reset-monthly-dry"))
+        try await fixture.add(active: ["acme"])
+
+        let report = try await fixture.perform(.monthly, at: instant("2026-02-01T00:05:00Z"), isDryRun: true)
+
+        #expect(report.output == "2026-02-01: would create 1 row, would change 0\n")
+        #expect(try await fixture.rows().isEmpty)
+    }
+
     @Test(arguments: Backend.allCases)
     func theMonthlyResetTouchesTheMonthlyCounterOnly(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("reset-monthly"))

@@ -2,8 +2,10 @@ import JobRuntime
 import TestSupport
 import Testing
 
+@testable import QuotaCleanupJob
 @testable import QuotaKit
-@testable import SchemaKit
+@testable import QuotaResetDailyJob
+@testable import StaleCleanupJob
 @testable import Warehouse
 @testable import WarehouseKit
 
@@ -11,7 +13,7 @@ import Testing
     @Test(arguments: ["0", "-1", "ninety", "1.5", "90 ", "36501", "٩٠"])
     func daysToKeepAreAWholeNumberFromOne(_ value: String) {
         var reader = reader(["DAYS_TO_KEEP": value])
-        _ = QuotaRetentionSettings(reading: &reader)
+        _ = QuotaCleanupJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 1)
         #expect(reader.problems.first?.hasPrefix("DAYS_TO_KEEP is ") == true)
@@ -20,9 +22,9 @@ import Testing
     @Test(arguments: [(nil, 90), ("1", 1), ("31", 31), ("120", 120)])
     func daysToKeepAreRead(_ value: String?, days: Int) {
         var reader = reader(["DAYS_TO_KEEP": value ?? ""])
-        let settings = QuotaRetentionSettings(reading: &reader)
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
 
-        #expect(settings.daysToKeep == days)
+        #expect(settings.daysToKeep.days == days)
         #expect(reader.problems.isEmpty)
     }
 
@@ -33,10 +35,10 @@ import Testing
     ])
     func deletingDaysOfTheLast31NeedsForce(daysToKeep: Int, day: String, isRefused: Bool) throws {
         var reader = reader(["DAYS_TO_KEEP": "\(daysToKeep)"])
-        let settings = QuotaRetentionSettings(reading: &reader)
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
         let date = try #require(CivilDate(day))
 
-        let objection = settings.objection(
+        let objection = settings.daysToKeep.objection(
             at: Timestamp(startOf: date), wallClock: instant("2026-01-31T23:59:59Z"))
 
         #expect((objection != nil) == isRefused, "\(objection ?? "")")
@@ -48,7 +50,7 @@ import Testing
     ])
     func aCounterIsAColumnOfItsOwn(_ name: String) {
         var reader = reader(["QUOTA_DAILY_COLUMN": name])
-        let settings = QuotaResetSettings(reading: &reader)
+        let settings = QuotaResetDailyJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == (name.isEmpty ? 0 : 1))
         if name.isEmpty { #expect(settings.columns == .standard) }
@@ -56,7 +58,7 @@ import Testing
 
     @Test func countersMayHaveOtherNames() {
         var reader = reader(["QUOTA_DAILY_COLUMN": "runs_today", "QUOTA_MONTHLY_COLUMN": "runs_this_month"])
-        let settings = QuotaResetSettings(reading: &reader)
+        let settings = QuotaResetDailyJob.Settings(reading: &reader)
 
         #expect(reader.problems.isEmpty)
         #expect(settings.columns.daily == "runs_today")
@@ -65,9 +67,9 @@ import Testing
 
     @Test func aLookbackShorterThanTheThresholdIsRefused() {
         var short = reader(["STALE_AFTER_MINUTES": "1441", "STALE_LOOKBACK_DAYS": "1"])
-        _ = StaleCleanupSettings(reading: &short)
+        _ = StaleCleanupJob.Settings(reading: &short)
         var enough = reader(["STALE_AFTER_MINUTES": "1440", "STALE_LOOKBACK_DAYS": "1"])
-        let settings = StaleCleanupSettings(reading: &enough)
+        let settings = StaleCleanupJob.Settings(reading: &enough)
 
         #expect(short.problems.count == 1)
         #expect(enough.problems.isEmpty)
@@ -78,7 +80,7 @@ import Testing
         var reader = reader([
             "STALE_AFTER_MINUTES": "soon", "STALE_LOOKBACK_DAYS": "0", "LEASE_SECONDS": "forever", "WAREHOUSE_URL": "",
         ])
-        _ = StaleCleanupSettings(reading: &reader)
+        _ = StaleCleanupJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 4)
     }

@@ -109,7 +109,24 @@ import WarehouseKit
             ])
         #expect(report.failures.allSatisfy { $0.reason.hasSuffix("run bootstrap first") })
         #expect(report["columns_added"] == 1)
+        #expect(report.output.contains("organizations   failed\n"))
+        #expect(!report.output.contains("nothing to do"))
         #expect(try await warehouse.dataset(DatasetID.organizations) == nil)
+    }
+
+    /// A short table in a dry run: what would be added, and what is left to bootstrap-sync.
+    @Test func aDryRunSaysWhatItWouldAdd() async throws {
+        let missing = try await makeShortTable()
+        let (create, createReport) = bootstrap(isDryRun: true)
+        let (add, addReport) = bootstrap(isDryRun: true)
+
+        try await create.create()
+        try await add.addColumns()
+
+        #expect(createReport.output.contains("would create 2 tables, 1 column missing"))
+        #expect(addReport.output.contains("+ scheduler_jobs.job_leases: would add \(missing.name)"))
+        #expect(addReport.output.contains("failed; would add 1 column in 1 table"))
+        #expect(!(createReport.output + addReport.output).contains("added"))
     }
 
     @Test func writesNothingInADryRun() async throws {
@@ -120,6 +137,8 @@ import WarehouseKit
         #expect(report["datasets_created"] == 2)
         #expect(report["tables_created"] == 24)
         #expect(report.output.contains("+ organizations: would create dataset in US"))
+        #expect(report.output.contains("would create dataset, would create 21 tables"))
+        #expect(!report.output.contains("created"))
         #expect(try await warehouse.dataset(DatasetID.organizations) == nil)
     }
 }

@@ -177,6 +177,8 @@ import WarehouseKit
 
         #expect(report["datasets_created"] == 1)
         #expect(report["tables_created"] == 19)
+        #expect(report.output.contains("would create dataset, would create 19 tables"))
+        #expect(!report.output.contains("created"))
         #expect(try await !fixture.hasDataset("acme_test"))
     }
 
@@ -195,7 +197,7 @@ import WarehouseKit
         let warehouse = try EmbeddedWarehouse(path: ":memory:")
 
         let error = await #expect(throws: WarehouseError.self) {
-            try await OrganizationDirectory(warehouse: warehouse).active()
+            try await OrganizationDirectory(warehouse: warehouse, location: warehouse.location).active()
         }
 
         #expect(error?.code == .notFound)
@@ -280,11 +282,12 @@ struct OrganizationFixture {
 
     @discardableResult
     func sync(
-        only slugs: [String] = [], task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
+        only slugs: [String] = [], catalog: Catalog? = nil, task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
     ) async throws -> ReportFixture {
         let fixture = ReportFixture()
         try await OrganizationSync(
-            warehouse: warehouse, catalog: try Catalog.embedded([.organization]), environment: .test,
+            sql: warehouse, schema: warehouse, catalog: try catalog ?? Catalog.embedded([.organization]),
+            environment: .test,
             report: fixture.report, task: task, isDryRun: isDryRun
         ).run(only: slugs)
         return fixture

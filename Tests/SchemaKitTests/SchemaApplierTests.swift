@@ -1,4 +1,3 @@
-import BigQueryWarehouse
 import Foundation
 import HTTPTransport
 import JobRuntime
@@ -6,6 +5,7 @@ import Synchronization
 import Testing
 import TestSupport
 
+@testable import BigQueryWarehouse
 @testable import SchemaKit
 @testable import Warehouse
 @testable import WarehouseKit
@@ -238,6 +238,31 @@ import TestSupport
 
         let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
         #expect(scripts.map { $0.components(separatedBy: "CREATE TABLE").count - 1 } == [2, 2, 1])
+    }
+
+    /// Two tables whose statements have just as many characters as a script may have, or one more; and one that has more alone.
+    @Test(arguments: [
+        ([250_000, 250_000], [2]), ([250_000, 250_001], [1, 1]), ([250_001, 250_000, 250_000], [1, 2]),
+        ([600_000, 1_000], [1, 1]), ([1_000, 600_000, 1_000], [1, 1, 1]),
+    ])
+    func aScriptIsCutWhereTheNextTableWouldBeTooMuch(sizes: [Int], tablesPerScript: [Int]) async throws {
+        let fixture = try BigQueryFixture { _ in .json(#"{"jobComplete": true, "schema": {}}"#) }
+        let tables = try sizes.enumerated().map { index, size in
+            var table = NamedTable("t\(index)", Table(description: "x", fields: Self.wanted.table.schema.fields))
+            let reference = try #require(TableReference(Self.dataset.id, table.name))
+            let shortest = TableDDL.statement(reference, table.table).utf8.count
+            table.table.description = String(repeating: "x", count: size - shortest + 1)
+            #expect(TableDDL.statement(reference, table.table).utf8.count == size)
+            return table
+        }
+
+        try await fixture.warehouse.createTables(tables, in: Self.dataset.id)
+
+        let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
+        #expect(BigQueryWarehouse.charactersPerScript == 500_000)
+        #expect(scripts.map { $0.components(separatedBy: "CREATE TABLE").count - 1 } == tablesPerScript)
+        let created = scripts.joined().matches(of: /`acme_test\.(t\d)`/).map { String($0.1) }
+        #expect(created == tables.map(\.name))
     }
 
     // Replies that are lost, and missing permissions.

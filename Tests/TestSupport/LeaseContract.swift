@@ -56,7 +56,7 @@ package struct LeaseContract: Sendable {
         let lease = makeLease(on: watched, "first/0/0", first)
         try await lease.withLease {
             state.withLock { $0.isWorking = true }
-            try await work(lease.workplace, lease.fence, first.report)
+            try await work(lease.sql, lease.fence, first.report)
             state.withLock { $0.isWorking = false }
         }
         let (_, hasTried, isDone, hasOverlapped) = state.withLock { $0 }
@@ -102,7 +102,7 @@ package struct LeaseContract: Sendable {
             isWorking.withLock { $0 = true }
             // The lease itself goes through the broken warehouse again when the work has ended.
             defer { isWorking.withLock { $0 = false } }
-            try await work(lease.workplace, lease.fence, report.report)
+            try await work(lease.sql, lease.fence, report.report)
         }
         var violations: [String] = []
         if isDone == false { violations.append("the lease was not free at the start") }
@@ -128,5 +128,31 @@ package struct LeaseContract: Sendable {
     private func rows(_ warehouse: any Warehouse) async throws -> [Row] {
         let names = Set([job] + others)
         return try await warehouse.rows(of: "scheduler_jobs.job_leases").filter { names.contains(try $0.string("job")) }
+    }
+}
+
+extension JobLease {
+    /// Does the work under the lease, as a run does: takes the lease, works, and gives the lease up however the work ended.
+    ///
+    /// - Returns: `false` if the work was not begun. The report then says why: skipped, or failed after a wait in vain.
+    @discardableResult
+    package func withLease(_ work: () async throws -> Void) async throws -> Bool {
+        do {
+            try await acquire()
+        } catch let skipped as RunSkipped {
+            report.skip(skipped.reason)
+            return false
+        } catch let failure as RunFailure {
+            report.fail(failure.operation, failure.reason)
+            return false
+        }
+        do {
+            try await work()
+        } catch {
+            await release()
+            throw error
+        }
+        await release()
+        return true
     }
 }
