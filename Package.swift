@@ -109,10 +109,10 @@ let package = Package(
         tests("WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
-            "JobRuntime", "BootstrapJob", "OrgSyncAllJob", argumentParser, logging),
+            "JobRuntime", logging),
         tests(
             "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
-            "EmbeddedWarehouse", "JobRuntime", "QuotaResetDailyJob", "StaleCleanupJob", "QuotaCleanupJob", logging),
+            "EmbeddedWarehouse", "JobRuntime", logging),
         tests(
             "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
             "JobRuntime",

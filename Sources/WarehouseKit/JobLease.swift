@@ -110,7 +110,8 @@ package struct JobLease: Sendable {
             }
             guard result.affectedRows == 0 else { return }
             report.fail(
-                subject, "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
+                subject,
+                "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
         } catch {
             report.warn(subject, "not released; it is held for \(validity.components.seconds) s: \(error)")
         }

@@ -130,29 +130,3 @@ package struct LeaseContract: Sendable {
         return try await warehouse.rows(of: "scheduler_jobs.job_leases").filter { names.contains(try $0.string("job")) }
     }
 }
-
-extension JobLease {
-    /// Does the work under the lease, as a run does: takes the lease, works, and gives the lease up however the work ended.
-    ///
-    /// - Returns: `false` if the work was not begun. The report then says why: skipped, or failed after a wait in vain.
-    @discardableResult
-    package func withLease(_ work: () async throws -> Void) async throws -> Bool {
-        do {
-            try await acquire()
-        } catch let skipped as RunSkipped {
-            report.skip(skipped.reason)
-            return false
-        } catch let failure as RunFailure {
-            report.fail(failure.operation, failure.reason)
-            return false
-        }
-        do {
-            try await work()
-        } catch {
-            await release()
-            throw error
-        }
-        await release()
-        return true
-    }
-}

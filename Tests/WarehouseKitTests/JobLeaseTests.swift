@@ -197,7 +197,7 @@ import TestSupport
     }
 
     private func lease(
-        _ warehouse: any Warehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
+        _ warehouse: any SQLWarehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
         at instant: Timestamp? = nil, on other: (any Warehouse)? = nil, excluding others: [String] = []
     ) -> JobLease {
         JobLease(
@@ -211,7 +211,7 @@ import TestSupport
 extension JobLease {
     /// A lease of ten minutes on a clock that begins at that moment, and leaps where it would wait.
     init(
-        _ warehouse: any Warehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
+        _ warehouse: any SQLWarehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
         clock: LeapingClock, from start: Timestamp, excluding others: [String] = [],
         validity: Duration = .seconds(600)
     ) {

@@ -1,10 +1,11 @@
-import JobRuntime
 import TestSupport
 import Testing
 
+@testable import JobRuntime
 @testable import QuotaCleanupJob
 @testable import QuotaKit
 @testable import QuotaResetDailyJob
+@testable import SchemaKit
 @testable import StaleCleanupJob
 @testable import Warehouse
 @testable import WarehouseKit
@@ -25,6 +26,15 @@ import Testing
         let settings = QuotaCleanupJob.Settings(reading: &reader)
 
         #expect(settings.daysToKeep.days == days)
+        #expect(reader.problems.isEmpty)
+    }
+
+    @Test(arguments: [(nil, 400), ("1", 1), ("36500", 36_500)])
+    func daysOfTheRunHistoryAreRead(_ value: String?, days: Int) {
+        var reader = reader(["HISTORY_DAYS_TO_KEEP": value ?? ""])
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
+
+        #expect(settings.historyDaysToKeep == days)
         #expect(reader.problems.isEmpty)
     }
 
@@ -80,6 +90,7 @@ import Testing
         var reader = reader([
             "STALE_AFTER_MINUTES": "soon", "STALE_LOOKBACK_DAYS": "0", "LEASE_SECONDS": "forever", "WAREHOUSE_URL": "",
         ])
+        _ = RuntimeSettings(reading: &reader, isExclusive: StaleCleanupJob.isExclusive)
         _ = StaleCleanupJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 4)
