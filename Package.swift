@@ -111,8 +111,8 @@ let package = Package(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
             "JobRuntime", logging),
         tests(
-            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime",
-            logging),
+            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
+            "EmbeddedWarehouse", "JobRuntime", logging),
         tests(
             "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
             "JobRuntime",

@@ -5,7 +5,12 @@ package import WarehouseKit
 /// Creates and evolves the service's own datasets: `organizations` with its meta tables and `scheduler_jobs` with the state
 /// of these jobs.
 ///
-/// Two executions at once both succeed: what the other one created in the meantime counts as there.
+/// Two executions at the same time both succeed, because a resource that exists is not an error. A second run changes nothing.
+///
+/// ```swift
+/// let bootstrap = Bootstrap(warehouse: warehouse, catalog: catalog, environment: .test, report: report)
+/// try await bootstrap.create()
+/// ```
 package struct Bootstrap: Sendable {
     package var warehouse: any SchemaWarehouse
     package var catalog: Catalog
@@ -24,10 +29,10 @@ package struct Bootstrap: Sendable {
         self.isDryRun = isDryRun
     }
 
-    /// Creates the datasets and tables that are missing; columns that are missing are reported.
+    /// Creates missing datasets and tables. Reports missing columns.
     package func create() async throws { try await run(.create) }
 
-    /// Adds the columns that are missing; a dataset or table that is missing is a failure.
+    /// Adds missing columns. A missing dataset or table is a failure.
     package func addColumns() async throws { try await run(.addColumns) }
 
     private static let groups: [(id: DatasetID, group: Catalog.Group, description: String)] = [
@@ -45,12 +50,12 @@ package struct Bootstrap: Sendable {
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
         try await eachConcurrently(Self.groups, atOnce: Self.groups.count) { id, group, description in
-            try await bringUp(dataset(id, description), to: catalog.tables(group), sync)
+            try await survey(dataset(id, description), with: catalog.tables(group), then: sync)
             report.advance(id.name)
         }
     }
 
-    private func bringUp(_ dataset: Dataset, to tables: [NamedTable], _ sync: SchemaSync) async throws {
+    private func survey(_ dataset: Dataset, with tables: [NamedTable], then sync: SchemaSync) async throws {
         report.add(tables.count, to: "tables")
         let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
         report.add(Int(survey.bytesBilled), to: "bytes_billed")
@@ -60,7 +65,7 @@ package struct Bootstrap: Sendable {
         }
         let affected = finding.datasetExists ? finding.absent.union(finding.differing).count : tables.count
         report.add(tables.count - affected, to: "in_sync")
-        try await sync.bringUp(dataset, to: tables, finding, subject: dataset.id.name)
+        try await sync.sync(dataset: dataset, with: tables, finding: finding, subject: dataset.id.name)
     }
 
     private func dataset(_ id: DatasetID, _ description: String) -> Dataset {

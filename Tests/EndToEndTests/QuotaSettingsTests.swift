@@ -25,7 +25,16 @@ import Testing
         var reader = reader(["DAYS_TO_KEEP": value ?? ""])
         let settings = QuotaCleanupJob.Settings(reading: &reader)
 
-        #expect(settings.daysToKeep == days)
+        #expect(settings.daysToKeep.days == days)
+        #expect(reader.problems.isEmpty)
+    }
+
+    @Test(arguments: [(nil, 400), ("1", 1), ("36500", 36_500)])
+    func daysOfTheRunHistoryAreRead(_ value: String?, days: Int) {
+        var reader = reader(["HISTORY_DAYS_TO_KEEP": value ?? ""])
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
+
+        #expect(settings.historyDaysToKeep == days)
         #expect(reader.problems.isEmpty)
     }
 
@@ -39,9 +48,8 @@ import Testing
         let settings = QuotaCleanupJob.Settings(reading: &reader)
         let date = try #require(CivilDate(day))
 
-        let objection = QuotaRetention.objection(
-            toKeepingDays: settings.daysToKeep, at: Timestamp(startOf: date),
-            wallClock: Timestamp("2026-01-31T23:59:59Z")!)
+        let objection = settings.daysToKeep.objection(
+            at: Timestamp(startOf: date), wallClock: instant("2026-01-31T23:59:59Z"))
 
         #expect((objection != nil) == isRefused, "\(objection ?? "")")
     }

@@ -12,7 +12,7 @@ func spoken(_ duration: Duration) -> String {
 }
 
 /// `3 columns added`, `1 column added`: a count by its key, which is a plural noun, `_` for spaces.
-func spoken(_ count: Int, _ key: String) -> String {
+package func spoken(_ count: Int, _ key: String) -> String {
     var words = key.split(separator: "_").map(String.init)
     if count == 1, let noun = words.first {
         words[0] =

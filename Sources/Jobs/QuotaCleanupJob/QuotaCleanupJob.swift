@@ -4,16 +4,17 @@ import QuotaKit
 import Warehouse
 import WarehouseKit
 
-/// Deletes quota rows that are older than DAYS_TO_KEEP days.
+/// Deletes old rows of the quota counters and of the run history.
 @main
 struct QuotaCleanupJob: ScheduledJob {
     static let name = "quota-cleanup"
-    static let purpose = "Deletes old rows of the quota counters."
+    static let purpose = "Deletes old rows of the quota counters and of the run history."
     static let isExclusive = true
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        Deletes the rows of organizations.org_usage_quotas that are older than DAYS_TO_KEEP days, whole partitions at once. \
-        The day exactly that long ago is kept. --dry-run counts the rows.
+        Deletes the rows of organizations.org_usage_quotas that are older than DAYS_TO_KEEP days, and the rows of \
+        scheduler_jobs.job_runs that are older than HISTORY_DAYS_TO_KEEP days, whole partitions at once. The day exactly that \
+        long ago is kept. --dry-run counts the rows.
 
         Safe to run again: a second run finds nothing.
 
@@ -28,13 +29,15 @@ struct QuotaCleanupJob: ScheduledJob {
 
     struct Settings: JobSettings {
         let warehouse: WarehouseSettings
-        let daysToKeep: Int
+        let daysToKeep: QuotaDaysToKeep
+        let historyDaysToKeep: Int
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment)
-            daysToKeep = environment.integer(
-                "DAYS_TO_KEEP", default: 90, in: 1...36_500,
-                help: "The job deletes rows that are older than that many days. Fewer than 31 need --force.")
+            daysToKeep = QuotaDaysToKeep(reading: &environment)
+            historyDaysToKeep = environment.integer(
+                "HISTORY_DAYS_TO_KEEP", default: 400, in: 1...36_500,
+                help: "The job deletes rows of the run history that are older than that many days.")
         }
     }
 
@@ -42,15 +45,14 @@ struct QuotaCleanupJob: ScheduledJob {
     let settings: Settings
 
     func run(_ run: Run) async throws {
-        if !options.force,
-            let objection = QuotaRetention.objection(
-                toKeepingDays: settings.daysToKeep, at: run.now, wallClock: Timestamp.wallClock())
-        {
-            throw ConfigurationError(objection)
-        }
+        let objection = settings.daysToKeep.objection(at: run.now, wallClock: Timestamp.wallClock())
+        if let objection, !options.force { throw ConfigurationError(objection) }
         let warehouse = try await run.openWarehouse(settings.warehouse)
-        let retention = QuotaRetention(
-            warehouse: warehouse.sql, daysToKeep: settings.daysToKeep, report: run.report, isDryRun: run.isDryRun)
-        try await retention.deleteOldRows(at: run.now)
+        let periods = [(AgingTable.usageQuotas, settings.daysToKeep.days), (.runHistory, settings.historyDaysToKeep)]
+        for (table, days) in periods {
+            let retention = RowRetention(
+                of: table, warehouse: warehouse.sql, report: run.report, isDryRun: run.isDryRun)
+            try await retention.deleteRows(before: run.now.date.adding(days: -days))
+        }
     }
 }

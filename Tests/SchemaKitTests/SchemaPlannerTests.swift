@@ -1,5 +1,5 @@
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import SchemaKit
 @testable import Warehouse
@@ -20,8 +20,8 @@ import Testing
         #expect(plan.newTables == tables)
         #expect(
             plan.lines == [
-                "+ acme_test: create dataset in EU", "+ acme_test.a: create table, 1 columns",
-                "+ acme_test.b: create table, 1 columns", "+ acme_test.c: create table, 1 columns",
+                "+ acme_test: would create dataset in EU", "+ acme_test.a: would create table, 1 column",
+                "+ acme_test.b: would create table, 1 column", "+ acme_test.c: would create table, 1 column",
             ])
         #expect(plan.changes == SchemaChanges(datasetsCreated: 1, tablesCreated: 3))
         #expect(fixture.server.requests.isEmpty)
@@ -43,8 +43,8 @@ import Testing
         #expect(plan.additions.map(\.etag) == ["e1"])
         #expect(
             plan.lines == [
-                "+ acme_test.a: create table, 1 columns", "+ acme_test.c: create table, 1 columns",
-                "+ acme_test.b: add x", "! acme_test.b: clustering is y, the catalog says none",
+                "+ acme_test.a: would create table, 1 column", "+ acme_test.c: would create table, 1 column",
+                "+ acme_test.b: would add x", "! acme_test.b: clustering is y, the catalog says none",
             ])
         #expect(fixture.server.requests.map(\.path).allSatisfy { $0.hasPrefix("\(BigQueryFixture.path)/datasets/") })
         #expect(fixture.server.unexpected == [])

@@ -1,7 +1,7 @@
 import JobRuntime
 import SchemaKit
-import TestSupport
 import Testing
+import TestSupport
 import Warehouse
 import WarehouseKit
 

@@ -30,15 +30,13 @@ import Testing
         #expect(settings.maximumBytesBilled == 10_737_418_240)
     }
 
-    #if EmbeddedWarehouse
-        @Test(arguments: ["sqlite:demo.db", "sqlite:/tmp/a b.db", "sqlite::memory:"])
-        func choosesAFile(_ url: String) {
-            let (settings, problems) = read(["WAREHOUSE_URL": url])
+    @Test(arguments: ["sqlite:demo.db", "sqlite:/tmp/a b.db", "sqlite::memory:"])
+    func choosesAFile(_ url: String) {
+        let (settings, problems) = read(["WAREHOUSE_URL": url])
 
-            #expect(settings.choice == .embedded(path: String(url.dropFirst(7))))
-            #expect(problems.isEmpty)
-        }
-    #endif
+        #expect(settings.choice == .embedded(path: String(url.dropFirst(7))))
+        #expect(problems.isEmpty)
+    }
 
     @Test(
         arguments: [
