@@ -86,9 +86,9 @@ import Testing
                 jobs.yaml:40: job sweep: roles/owner is wider than any job needs
                 jobs.yaml:41: job sweep: roles are given on project, organizations, not on customers
                 jobs.yaml:42: job setup lacks purpose
-                jobs.yaml:42: job setup: an exclusive job has one task, not 2
                 jobs.yaml:43: job setup: executable must be the name of a target, such as OrgSyncAllJob, not setup
                 jobs.yaml:44: job setup has the unknown key purpos; did you mean purpose?
+                jobs.yaml:47: job setup has the unknown key exclusive
                 jobs.yaml:48: job setup: Mars/Olympus is no time zone of the tz database, such as Europe/Berlin
                 jobs.yaml:49: job sweep is there twice, first in line 29
                 jobs.yaml:50: job sweep: Package.swift has no line job("GoneJob")

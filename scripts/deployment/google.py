@@ -23,6 +23,10 @@ class GoogleError(Exception):
         return self.status in (0, 429, 500, 502, 503, 504)
 
 
+class GcloudMissing(GoogleError):
+    """There is no gcloud on this machine."""
+
+
 class Google:
     """Reads and gives access over REST, deploys through gcloud. `calls` counts gcloud's processes and our own requests."""
 
@@ -57,7 +61,7 @@ class Google:
     def gcloud(self, *arguments, local=False):
         """Runs gcloud and returns what it prints."""
         if not shutil.which("gcloud"):
-            raise GoogleError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
+            raise GcloudMissing("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
         command = ["gcloud", *arguments] + ([] if local else [f"--project={self.project}", "--quiet"])
         with self._lock:
             self.calls["gcloud"] += 1

@@ -30,7 +30,7 @@ class Live:
         triggers = pool.submit(google.pages, "cloudscheduler", f"v1/projects/{project}/locations/{region}/jobs", "jobs", pageSize=500)
         alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
         channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
-                               "notificationChannels") if self.desired.index["alert_emails"] else None
+                               "notificationChannels") if self.desired.channels else None
         self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
         self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
         self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
@@ -68,11 +68,12 @@ class Live:
         """
         if self.desired.only:
             return []
+        mark = self.desired.ownership["dataset_labels"]["managed_by"]
         found = self.google.pages("bigquery", f"bigquery/v2/projects/{self.desired.project}/datasets", "datasets",
-                                  filter=f"labels.managed_by:{ownership.MARK}", maxResults=1000)
+                                  filter=f"labels.managed_by:{mark}", maxResults=1000)
         known = {d["name"] for d in self.desired.datasets}
         ours = [d["datasetReference"]["datasetId"] for d in found
-                if d.get("labels", {}).get("managed_by") == ownership.MARK and "org_slug" not in d["labels"]]
+                if d.get("labels", {}).get("managed_by") == mark and "org_slug" not in d["labels"]]
         return [name for name in ours if name not in known]
 
     def place(self, kind, name):

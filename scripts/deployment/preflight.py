@@ -75,6 +75,6 @@ def missing_images(google, desired):
                               f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
                               "dockerImages", pageSize=1000)
     except GoogleError as error:
-        return [job["deployed"]["image"] for job in desired.jobs] if error.status == 404 else []
+        return [job["image"] for job in desired.jobs] if error.status == 404 else []
     there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
-    return [job["deployed"]["image"] for job in desired.jobs if job["deployed"]["image"] not in there]
+    return [job["image"] for job in desired.jobs if job["image"] not in there]
