@@ -69,7 +69,7 @@ package enum GeneratedFiles {
     private static func jobs(of file: JobsFile) -> [[String]] {
         [["Job", "Binary", "Purpose", "Schedule"], ["---", "---", "---", "---"]]
             + file.jobs.map { job in
-                let schedule = job.schedule.map { "\($0.spoken), \(job.timeZone)" } ?? "by hand"
+                let schedule = job.schedule?.spoken(in: job.timeZone) ?? "by hand"
                 return ["`\(job.name)`", "`\(job.executable)`", job.purpose, schedule]
             }
     }

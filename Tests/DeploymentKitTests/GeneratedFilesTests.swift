@@ -177,7 +177,7 @@ import Yams
                 <!-- generated: jobs -->
                 | Job | Binary | Purpose | Schedule |
                 | --- | --- | --- | --- |
-                | `sweep` | `SweepJob` | Sweeps. | daily at 01:00, Etc/UTC |
+                | `sweep` | `SweepJob` | Sweeps. | daily at 01:00 UTC |
                 | `setup` | `SetupJob` | Sets up. | by hand |
                 <!-- /generated -->
                 <!-- generated: roles -->

@@ -74,7 +74,7 @@ import Testing
                 jobs.yaml:10: environments test: confirm must be true or false, not perhaps
                 jobs.yaml:11: environments test: ops is not an e-mail address
                 jobs.yaml:12: environments test: paused names setup, which has no schedule
-                jobs.yaml:14: custom_roles reader: bigquery.tables is no permission, such as bigquery.tables.get
+                jobs.yaml:16: custom_roles reader: bigquery.tables is not a permission, such as bigquery.tables.get
                 jobs.yaml:21: defaults: timeout must be a number and a unit, such as 90s, 10m or 2h, not 10
                 jobs.yaml:22: defaults: retries must be a whole number from 0 to 10, not 11
                 jobs.yaml:22: the key retries is there twice

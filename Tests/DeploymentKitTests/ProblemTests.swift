@@ -20,12 +20,18 @@ import Testing
 
     static let shapes = [
         Mistake(
-            "    purpose: Sets up.", "    purpos: Sets up.",
+            "    purpose: Sets up.", "    purpos: Sets up.", "40: job setup lacks purpose",
             "42: job setup has the unknown key purpos; did you mean purpose?"),
-        Mistake("defaults:", "default:", "18: the file has the unknown key default; did you mean defaults?"),
+        Mistake(
+            "defaults:", "default:", "18: the file has the unknown key default; did you mean defaults?",
+            "27: job sweep lacks cpu", "27: job sweep lacks parallelism", "27: job sweep lacks retries",
+            "27: job sweep lacks tasks", "27: job sweep lacks time_zone", "27: job sweep lacks timeout",
+            "40: job setup lacks cpu", "40: job setup lacks memory", "40: job setup lacks parallelism",
+            "40: job setup lacks retries", "40: job setup lacks tasks", "40: job setup lacks time_zone",
+            "40: job setup lacks timeout"),
         Mistake("    region: us-central1\n", "", "2: environments test lacks region"),
         Mistake("    executable: SetupJob\n", "", "40: job setup lacks executable"),
-        Mistake("  timeout: 10m\n", "", "26: job sweep lacks timeout"),
+        Mistake("  timeout: 10m\n", "", "26: job sweep lacks timeout", "39: job setup lacks timeout"),
         Mistake(
             "    confirm: false", "    confirm: no", "10: environments test: confirm must be true or false, not no"),
         Mistake("arguments: [--region, \"{region}\"]", "arguments: --all", "36: job sweep: arguments must be a list"),
@@ -106,7 +112,8 @@ import Testing
         Mistake("- name: setup", "- name: sweep", "40: job sweep is there twice, first in line 27"),
         Mistake(
             "- name: setup", "- name: \(String(repeating: "s", count: 60))",
-            "40: job \(String(repeating: "s", count: 60)): demo-\(String(repeating: "s", count: 60)) in test has more than 63 characters"
+            "40: job \(String(repeating: "s", count: 60)): demo-\(String(repeating: "s", count: 60)) in test has more than 63 characters",
+            "40: job \(String(repeating: "s", count: 60)): its account dm-\(String(repeating: "s", count: 60)) in test must be 6 to 30 lowercase letters, digits and dashes"
         ),
         Mistake(
             "- name: setup", "- name: reconcile-all-the-subscriptions",
@@ -121,7 +128,8 @@ import Testing
             "11: environments test: paused names setup, which has no schedule"),
         Mistake(
             "organizations: The organizations", "my-data: The organizations",
-            "17: datasets: my-data cannot be the name of a dataset here"),
+            "17: datasets: my-data cannot be the name of a dataset here",
+            "39: job sweep: roles are given on project, my-data, not on organizations"),
     ]
 
     static let roles = [
@@ -144,7 +152,7 @@ import Testing
             "[roles/bigquery.dataEditor]", "[reader]", "39: job sweep: the custom role reader is given on the project"),
         Mistake(
             "bigquery.tables.get", "bigquery.tables",
-            "13: custom_roles reader: bigquery.tables is no permission, such as bigquery.tables.get"),
+            "15: custom_roles reader: bigquery.tables is not a permission, such as bigquery.tables.get"),
         Mistake(
             "bigquery.tables.get", "bigquery.datasets.setIamPolicy",
             "13: custom_roles reader: with bigquery.datasets.setIamPolicy a job could give itself every access"),
@@ -154,7 +162,14 @@ import Testing
         Mistake(
             "[roles/bigquery.dataEditor]", "[roles/bigquery.dataOwner]",
             "39: job sweep: roles/bigquery.dataOwner is wider than any job needs"),
-        Mistake("  reader:\n", "  r:\n", "13: custom_roles: r must be 3 to 40 letters, digits and underscores"),
+        Mistake(
+            "  reader:\n", "  r:\n", "13: custom_roles r is not used by any job",
+            "13: custom_roles: r must be 3 to 40 letters, digits and underscores",
+            "38: job sweep: reader is neither roles/... nor one of custom_roles"),
+        Mistake(
+            "[roles/bigquery.jobUser, reader]", "[roles/bigquery.jobuser, reader]",
+            "38: job sweep: the table of roles in AccessRules.swift does not have roles/bigquery.jobuser; did you mean roles/bigquery.jobUser?"
+        ),
     ]
 
     static let variables = [
@@ -174,6 +189,7 @@ import Testing
             "33: job sweep: {zone} has a placeholder other than {environment}, {project}, {region}"),
         Mistake(
             "DAYS_TO_KEEP: 90", "STRIPE_SECRET_KEY: x",
+            "33: job sweep: STRIPE_SECRET_KEY looks like a secret; put it into secrets, not into environment",
             "35: job sweep: STRIPE_SECRET_KEY is both in environment and in secrets"),
         Mistake(
             "stripe-{environment}", "sk_live_abc",

@@ -111,4 +111,6 @@ def _block(lines, margin):
 
 
 def _scalar(text):
-    return json.loads(text) if re.match(r"[\"\[{\d-]|(true|false|null)$", text) else text
+    if re.fullmatch(r"[A-Za-z][\w./-]*", text or "") and text not in ("true", "false", "null"):
+        return text
+    return json.loads(text or "")
