@@ -2,23 +2,23 @@
 #
 #   docker build --build-arg JOB=OrgSyncAllJob --tag org-sync-all .
 #
-# scripts/build-images.sh builds them all (BuildKit, for the cache). Everything up to the choice of the job is common, so nine images
+# scripts/build-images.sh builds all images with BuildKit. Every step before the choice of the job is common and cached, so all images
 # take one build.
 ARG SWIFT_VERSION=6.3
 
 FROM swift:${SWIFT_VERSION}-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# Newer patches are wanted, so versions are not pinned.
+# Versions are not pinned, so that every build gets the newest patches.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libcurl4-openssl-dev libssl-dev zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /package
-# Package.resolved is taken where there is one.
+# Package.resolved is optional.
 COPY Package.swift Package.resolve[d] ./
 COPY Sources Sources
-# The manifest names the tests, which are not here; empty folders are enough to leave them out. Dependencies, and what did not
-# change, stay compiled in the cache.
+# The manifest names the tests, and the image has none: an empty folder for each is enough. The cache keeps compiled dependencies
+# and unchanged files.
 RUN --mount=type=cache,id=scheduler-jobs,target=/package/.build,sharing=locked \
     sed -n 's/.*name: "\([A-Za-z]*Tests\|TestSupport\)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
     && mkdir /jobs \
@@ -35,7 +35,7 @@ RUN test -n "$JOB" || { echo "give --build-arg JOB=, one of:" && ls /jobs && exi
 RUN cp "/jobs/$JOB" /job
 
 FROM debian:bookworm-slim
-# What the binaries are linked to, and the certificates of those that they talk to.
+# The libraries that the binaries link, and the certificate authorities.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libssl3 libstdc++6 zlib1g \

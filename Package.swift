@@ -24,31 +24,38 @@ let linking: [LinkerSetting] = [
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let grdb = Target.Dependency.product(
-    name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["EmbeddedWarehouse"]))
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-/// One executable for each job, named after it.
-func job(_ name: String, _ more: Target.Dependency...) -> Target {
-    .executableTarget(
-        name: name, dependencies: ["JobRuntime", "WarehouseKit"] + more, path: "Sources/Jobs/\(name)",
-        swiftSettings: settings,
-        linkerSettings: linking)
+/// A library, or the tests of one: `Sources/<name>` and `Tests/<name>`.
+func library(_ name: String, _ dependencies: Target.Dependency..., resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
-/// A new job is one more line here.
+func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+    .testTarget(name: name, dependencies: ["TestSupport"] + dependencies, swiftSettings: settings)
+}
+
+/// A job, named after its executable: `Sources/Jobs/<name>/<name>.swift`.
+func job(_ name: String, _ kit: Target.Dependency) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", kit, argumentParser],
+        path: "Sources/Jobs/\(name)", swiftSettings: settings, linkerSettings: linking)
+}
+
 let jobs = [
-    job("BootstrapJob"),
-    job("BootstrapSyncJob"),
-    job("OrgSyncAllJob"),
-    job("QuotaResetDailyJob"),
-    job("QuotaResetMonthlyJob"),
-    job("StaleCleanupJob"),
-    job("QuotaCleanupJob"),
+    job("BootstrapJob", "SchemaKit"),
+    job("BootstrapSyncJob", "SchemaKit"),
+    job("OrgSyncAllJob", "SchemaKit"),
+    job("QuotaResetDailyJob", "QuotaKit"),
+    job("QuotaResetMonthlyJob", "QuotaKit"),
+    job("StaleCleanupJob", "QuotaKit"),
+    job("QuotaCleanupJob", "QuotaKit"),
     job("BillingSyncRetryJob", "BillingKit"),
     job("BillingSyncReconcileJob", "BillingKit"),
 ]
 
-/// Other targets run the jobs' executables, which are built before them.
+/// What a program depends on that starts the built jobs.
 let builtJobs = jobs.map { Target.Dependency.target(name: $0.name) }
 
 let package = Package(
@@ -67,53 +74,62 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: settings),
-        .target(
-            name: "JobRuntime", dependencies: ["HTTPTransport", argumentParser, logging], swiftSettings: settings),
-        .target(
-            name: "WarehouseKit",
-            dependencies: ["JobRuntime", "HTTPTransport", "COpenSSL", argumentParser, logging, grdb],
-            resources: [.embedInCode("Catalog/Tables")], swiftSettings: settings),
-        .target(
-            name: "BillingKit",
-            dependencies: ["JobRuntime", "WarehouseKit", "HTTPTransport", argumentParser, logging],
-            swiftSettings: settings),
+        library("HTTPTransport", "CCurl", "CZlib"),
+        library("JobRuntime", "HTTPTransport", argumentParser, logging),
+        library("GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
+        library("Warehouse", "JobRuntime"),
+        library("BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport", logging),
+        library("EmbeddedWarehouse", "Warehouse", "JobRuntime", grdb),
+        library(
+            "WarehouseKit", "Warehouse", "BigQueryWarehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport",
+            logging,
+            .target(name: "EmbeddedWarehouse", condition: .when(traits: ["EmbeddedWarehouse"]))),
+        library(
+            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging,
+            resources: [.embedInCode("Catalog/Tables")]),
+        library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
+        library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
+        library("DeploymentKit", yams),
         .executableTarget(
-            name: "demo-data", dependencies: ["JobRuntime", "WarehouseKit", argumentParser],
-            path: "Sources/Tools/DemoData",
-            swiftSettings: settings),
-        .target(
-            name: "DeploymentKit", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: settings),
+            name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
+            path: "Sources/Tools/DemoData", swiftSettings: settings),
         .executableTarget(
             name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
-            path: "Sources/Tools/GenerateJobs",
-            swiftSettings: settings),
+            path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["HTTPTransport", "JobRuntime", "WarehouseKit", logging],
-            path: "Tests/TestSupport",
-            swiftSettings: settings),
-        .testTarget(
-            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "JobRuntimeTests", dependencies: ["JobRuntime", "TestSupport"], swiftSettings: settings),
-        .testTarget(
-            name: "WarehouseKitTests", dependencies: ["WarehouseKit", "TestSupport", "COpenSSL"],
-            swiftSettings: settings),
-        .testTarget(
-            name: "DeploymentKitTests",
-            dependencies: ["DeploymentKit", "generate-jobs", .product(name: "Yams", package: "Yams")],
-            exclude: ["Descriptions", "Golden"], swiftSettings: settings),
-        .testTarget(
-            name: "EndToEndTests",
+            name: "TestSupport",
             dependencies: [
-                "TestSupport", "JobRuntime", "WarehouseKit", "HTTPTransport", logging, grdb, "BootstrapJob",
-                "BootstrapSyncJob",
-                "OrgSyncAllJob", "QuotaResetDailyJob", "QuotaResetMonthlyJob", "StaleCleanupJob", "QuotaCleanupJob",
-                "demo-data",
+                "HTTPTransport", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse",
+                "GoogleCredentials",
+                "WarehouseKit", "SchemaKit", logging,
             ],
-            swiftSettings: settings),
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests("HTTPTransportTests", "HTTPTransport"),
+        tests("JobRuntimeTests", "JobRuntime", "HTTPTransport", argumentParser, logging),
+        tests("GoogleCredentialsTests", "GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
+        tests("WarehouseTests", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "JobRuntime"),
+        tests(
+            "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
+            "HTTPTransport", logging),
+        tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
+        tests("WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", logging),
+        tests(
+            "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
+            "JobRuntime", logging),
+        tests(
+            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime",
+            logging),
+        tests(
+            "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
+            "JobRuntime",
+            "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging),
         .testTarget(
-            name: "BillingKitTests",
-            dependencies: ["BillingKit", "TestSupport", "BillingSyncRetryJob", "BillingSyncReconcileJob"],
-            swiftSettings: settings),
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
+            exclude: ["Descriptions", "Golden"], swiftSettings: settings),
+        tests(
+            "EndToEndTests", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "WarehouseKit",
+            "SchemaKit", "QuotaKit", "HTTPTransport", logging, grdb,
+            "BootstrapJob", "BootstrapSyncJob", "OrgSyncAllJob", "QuotaResetDailyJob", "QuotaResetMonthlyJob",
+            "StaleCleanupJob", "QuotaCleanupJob", "demo-data"),
     ]
 )

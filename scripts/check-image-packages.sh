@@ -1,44 +1,56 @@
 #!/usr/bin/env bash
-# Shows that the packages of the Dockerfile's last stage are enough for the jobs, without a container engine.
+# Checks that the packages of the Dockerfile's last stage are enough for the jobs, without a container engine.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source-path=SCRIPTDIR source=lib/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 
-if [[ $# -eq 0 || "$1" == --help || "$1" == -h ]]; then
+usage() {
     cat <<'HELP'
 usage: scripts/check-image-packages.sh <folder with release binaries> [mirror]
 
-Makes a minimal Debian (debootstrap, needs root and the network) with exactly the packages that the Dockerfile's last stage
-installs, puts the stripped binary of every job of Sources/Jobs that is in the folder into it, and runs each there as the
-image's user: --version must succeed, a run without configuration must end with 78, and one that finds its warehouse's
-port closed must stop at its deadline with 75.
+Creates a minimal Debian (with debootstrap, as root, from the network) that has exactly the packages of the Dockerfile's last
+stage. Copies the stripped binary of every job in the folder into it and runs each binary there as the image's user:
 
+  --version                                            must end with 0
+  without configuration                                must end with 78
+  with a warehouse that refuses connections            must stop at its deadline with 75
+
+To build the binary of one job and check it:
   swift build -c release --static-swift-stdlib --disable-default-traits --product OrgSyncAllJob
   scripts/check-image-packages.sh .build/release
 
-Exit codes: 0 every binary runs, 1 one does not, 64 wrong usage.
-HELP
-    [[ $# -gt 0 ]] && exit 0
-    exit 64
-fi
+The mirror is the first one of this machine's apt if none is given.
 
-binaries="$1"
-# As apt has it here, where nothing else is said. What looks like an expansion is apt's own.
+Exit codes: 0 every binary runs, 1 a binary does not run or none was found, 64 wrong usage.
+HELP
+}
+
+answer_help "$@"
+need_argument "$@"
+(($# <= 2)) || bad_usage "the script takes a folder and a mirror"
+[[ -d "$1" ]] || bad_usage "there is no folder $1"
+binaries="$(cd "$1" && pwd)" mirror="${2:-}"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+command -v debootstrap >/dev/null || fail "debootstrap is not installed; it is a Debian package"
+((EUID == 0)) || fail "debootstrap and chroot need root"
+# apt itself expands what looks like an expansion of the shell.
 # shellcheck disable=SC2016
-mirror="${2:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | head -n 1)}"
+mirror="${mirror:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | head -n 1)}"
 stage="$(awk '/^FROM /{text = ""} {text = text "\n" $0} END {print text}' Dockerfile)"
 release="$(sed -n 's/^FROM debian:\([a-z]*\)-slim.*/\1/p' <<<"$stage")"
 packages="$(sed -n 's/.*--no-install-recommends \(.*\) \\$/\1/p' <<<"$stage" | tr ' ' ,)"
 user="$(sed -n 's/^USER //p' <<<"$stage")"
-[[ -n "$release" && -n "$packages" && -n "$user" ]] || { echo "the Dockerfile's last stage cannot be read" >&2; exit 1; }
+[[ -n "$release" && -n "$packages" && -n "$user" ]] || fail "the Dockerfile's last stage is not in the form that this script reads"
 
 root="$(mktemp -d)"
-# rm must not walk into what is mounted.
+# rm must not enter a mounted file system.
 trap '{ umount "$root/proc" 2>/dev/null || true; } && rm -rf --one-file-system "$root" "$root.log"' EXIT
 echo "Debian $release with $packages"
 debootstrap --variant=minbase --include="$packages" "$release" "$root" "$mirror" >"$root.log" 2>&1 ||
     { tail -n 5 "$root.log" >&2; exit 1; }
 chmod 755 "$root"
-# Every container has it, and Swift reads its arguments there.
+# Every container has /proc, and Swift reads a program's arguments there.
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 
 failures=0 checked=0
@@ -54,7 +66,7 @@ expect() {
 }
 for folder in Sources/Jobs/*/; do
     name="$(basename "$folder")"
-    [[ -f "$binaries/$name" ]] || { echo "$name: no binary in $binaries"; continue; }
+    [[ -f "$binaries/$name" ]] || { echo "$name: $binaries has no binary"; continue; }
     strip --strip-all -o "$root/usr/local/bin/job" "$binaries/$name"
     echo "$name, $(stat -c %s "$root/usr/local/bin/job") bytes"
     checked=$((checked + 1))
@@ -64,5 +76,5 @@ for folder in Sources/Jobs/*/; do
         STRIPE_SECRET_KEY=sk_test_none CA_ROOT_API_KEY=none STRIPE_API_BASE=http://127.0.0.1:9 \
         /usr/local/bin/job --date 2026-01-01
 done
-echo "$checked checked, $failures failures"
+echo "$checked binaries checked, $failures failures"
 ((checked > 0 && failures == 0))

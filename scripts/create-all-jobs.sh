@@ -1,27 +1,32 @@
 #!/usr/bin/env bash
-# Brings a project to what jobs.yaml says: jobs, triggers, service accounts with their roles, alert policies.
+# Deploys what jobs.yaml describes: jobs, triggers, service accounts with their roles, alert policies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source-path=SCRIPTDIR source=lib/setup.sh
+source scripts/lib/setup.sh
 
-if [[ $# -eq 0 || " $* " == *" --help "* || " $* " == *" -h "* ]]; then
+usage() {
     cat <<'HELP'
 usage: scripts/create-all-jobs.sh <test|stage|prod> [--dry-run] [--only JOB] [--prune] [--yes]
 
-Compares deploy/generated/<environment>/ with the project and makes the differences. A second run finds nothing to do; after
-a failure the same command does what is left. Needs gcloud, signed in, and python3.
+Compares deploy/generated/<environment>/ with the project and changes what differs. A second run changes nothing. After a
+failure, the same command does the rest. The script needs python3 and gcloud, signed in.
 
-  --dry-run   show what would change, and change nothing
-  --only JOB  look only at this job: its account, roles, job, trigger and alert
-  --prune     also delete what was made for this environment and is no longer in jobs.yaml
-  --yes       do not ask (prod asks, and so does --prune)
+  --dry-run   show what would change and change nothing
+  --only JOB  compare and change only this job: its account, roles, job, trigger and alert
+  --prune     also delete what this script created for the environment and jobs.yaml no longer has
+  --yes       do not ask for confirmation (prod asks, and so does --prune)
 
-Exit codes: 0 done or nothing to do, 1 something failed (a job without its image among them), 2 services or secrets are missing and
-nothing was changed, 3 not confirmed, 64 wrong usage, 130 interrupted.
+Exit codes:
+  0    done, or nothing to do
+  1    a change failed, or a job has no image
+  2    python3, gcloud, a service or a secret is missing; nothing was changed
+  3    the change was not confirmed
+  64   wrong usage
+  130  interrupted
 HELP
-    [[ $# -gt 0 ]] && exit 0
-    exit 64
-fi
+}
 
-command -v python3 >/dev/null || { echo "create-all-jobs.sh: python3 is not installed" >&2; exit 2; }
-command -v gcloud >/dev/null || { echo "create-all-jobs.sh: gcloud is not installed: https://cloud.google.com/sdk/docs/install" >&2; exit 2; }
-PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 exec python3 -m deployment.create_all_jobs "$@"
+answer_help "$@"
+need_argument "$@"
+run_deployment create_all_jobs "$@"

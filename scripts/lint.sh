@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
-# Format, style and script checks; prints file:line and the reason for everything that is wrong.
+# Checks format, style and scripts; prints file:line and the reason of every finding.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source-path=SCRIPTDIR source=lib/setup.sh
 source scripts/lib/setup.sh
 
-if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+usage() {
     cat <<'HELP'
 usage: scripts/lint.sh
 
-Runs swift-format (lint --strict) over the Swift files, the checks of the house style (scripts/checks/check_style.py),
-shellcheck over the scripts and pyflakes over the Python files. Exit code 0 if nothing was found.
-To format: swift-format format -i -r Package.swift Sources Tests
+Runs swift-format (lint --strict) on the Swift files, the checks of the house style (scripts/checks/check_style.py),
+shellcheck on the shell scripts and pyflakes on the Python files.
+
+To format the Swift files: swift format format -i -r Package.swift Sources Tests
+
+Exit codes: 0 no findings, 1 findings, 64 wrong usage.
 HELP
-    exit 0
-fi
+}
+
+answer_help "$@"
+(($# == 0)) || bad_usage "the script takes no arguments"
 
 need_swift
 need_python

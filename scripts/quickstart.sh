@@ -1,29 +1,36 @@
 #!/usr/bin/env bash
-# Builds the service and shows its main job at work on an embedded warehouse. May be run again at any time.
+# Builds the service and runs its main job on an embedded warehouse.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source-path=SCRIPTDIR source=lib/setup.sh
 source scripts/lib/setup.sh
 
-if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+usage() {
     cat <<'HELP'
 usage: scripts/quickstart.sh
 
-Installs the system packages that are missing, builds, and runs on a new SQLite file (.demo/warehouse.db):
-bootstrap, five demo organizations, org-sync-all, and org-sync-all once more to show that nothing is left to do.
-Nothing but this folder is touched; no cloud account is needed.
+Shows the service at work in five minutes. It needs Swift 6.2 or newer and no cloud account. The script:
+
+  1. installs the missing system libraries with apt-get, as root or with sudo
+  2. builds three jobs
+  3. creates the SQLite file .demo/warehouse.db, runs bootstrap, adds five demo organizations and runs org-sync-all
+  4. runs org-sync-all again to show that nothing is left to do
+
+Apart from the system libraries and Swift's own caches, the script changes only .build and .demo in this folder.
+A second run starts again with a new SQLite file.
+
+Exit codes: 0 done, 1 a step failed, 64 wrong usage.
 HELP
-    exit 0
-fi
-if (($# > 0)); then
-    fail "quickstart.sh takes no arguments; see --help"
-fi
+}
+
+answer_help "$@"
+(($# == 0)) || bad_usage "the script takes no arguments"
 
 need_swift
 need_libraries
 
 jobs=(BootstrapJob BootstrapSyncJob OrgSyncAllJob)
-say "building (the first time takes a few minutes)"
+say "building (the first build takes a few minutes)"
 for product in "${jobs[@]}" demo-data; do
     swift build --product "$product" >&2
 done
@@ -45,17 +52,17 @@ show BootstrapJob
 show demo-data --organizations 5
 show OrgSyncAllJob --dry-run --org demo_10001
 show OrgSyncAllJob
-say "once more: nothing is left to do"
+say "a second run: nothing is left to do"
 show OrgSyncAllJob
 
 cat <<'NEXT'
 
-What happened: bootstrap made the central dataset "organizations" and the jobs' own dataset; org-sync-all then gave each of
-the five organizations its dataset with 19 tables. The second run compared all of them and changed nothing.
+What happened: bootstrap created the central dataset "organizations" and the jobs' own dataset. The first run of org-sync-all
+gave each of the five organizations its dataset with 19 tables. The second run compared all of them and changed nothing.
 
-Try it yourself:
+Next steps:
   export WAREHOUSE_URL=sqlite:.demo/warehouse.db ENVIRONMENT=test
   swift run OrgSyncAllJob --help
   swift run OrgSyncAllJob --dry-run --json
-Point it at a real project: see "On a real project" in README.md.
+README.md, "On a real project", shows how to run the jobs on BigQuery.
 NEXT

@@ -2,24 +2,32 @@
 # Runs a job now and follows it to its end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source-path=SCRIPTDIR source=lib/setup.sh
+source scripts/lib/setup.sh
 
-if [[ $# -eq 0 || "$1" == --help || "$1" == -h || "${2:-}" == --help || "${3:-}" == --help ]]; then
+usage() {
     cat <<'HELP'
-usage: scripts/run-job.sh <test|stage|prod> <job> [--wait|--async] [--yes] [-- argument ...]
+usage: scripts/run-job.sh <test|stage|prod> <job> [--wait | --async] [--yes] [-- argument ...]
 
-Starts an execution of the job (org-sync-all or cloudact-org-sync-all), prints its log and its summary, and exits with its
-outcome. Arguments after -- go to the job, for instance: scripts/run-job.sh test org-sync-all -- --dry-run
+Starts an execution of the job (org-sync-all or cloudact-org-sync-all), prints its log and its summary, and ends with its
+outcome. The script needs python3 and gcloud, signed in. It passes the arguments after -- to the job:
+scripts/run-job.sh test org-sync-all -- --dry-run
 
-  --wait    follow it to the end (default)
-  --async   start it and leave
-  --yes     do not ask (prod asks)
+  --wait    follow the execution to its end (default)
+  --async   start the execution and return
+  --yes     do not ask for confirmation (prod asks)
 
-Exit codes: 0 the execution succeeded (or --async started it), 1 it failed or could not be started, 75 it was stopped early,
-3 not confirmed, 64 wrong usage, 130 interrupted while it goes on.
+Exit codes:
+  0    the execution succeeded; with --async, it was started
+  1    the execution failed or could not be started
+  2    python3 or gcloud is missing
+  3    the run was not confirmed
+  64   wrong usage
+  75   the execution was stopped early
+  130  interrupted; the execution continues
 HELP
-    [[ $# -gt 0 ]] && exit 0
-    exit 64
-fi
+}
 
-command -v python3 >/dev/null || { echo "run-job.sh: python3 is not installed" >&2; exit 1; }
-PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 exec python3 -m deployment.run_job "$@"
+answer_help "$@"
+need_argument "$@"
+run_deployment run_job "$@"

@@ -1,12 +1,13 @@
 import JobRuntime
 import Logging
+import Warehouse
 
 /// Keeps one row for each finished run in `scheduler_jobs.job_runs`, so that operators can ask with SQL what ran and how it ended.
 ///
 /// The history is not the job's work: what cannot be written is a warning in the log and changes no outcome. A run that was
 /// killed leaves no row.
 struct RunHistory: Sendable {
-    static let table = TableReference(Catalog.operationsDataset, "job_runs")!
+    static let table = TableReference(DatasetID.schedulerJobs, "job_runs")!
 
     /// A stopped run has seven seconds for everything, two of which may go into cancelling a job.
     static let patience = Duration.seconds(5)

@@ -1,4 +1,5 @@
 package import JobRuntime
+package import Warehouse
 
 /// Which warehouse the job works on. It must be said: a missing choice is an error, and so are two.
 package struct WarehouseSettings: JobSettings {

@@ -1,6 +1,9 @@
+import EmbeddedWarehouse
 import Glibc
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,5 +1,8 @@
+import EmbeddedWarehouse
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

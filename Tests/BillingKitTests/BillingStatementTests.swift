@@ -1,7 +1,9 @@
 import Foundation
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit
@@ -10,7 +12,7 @@ import WarehouseKit
     @Test func googleSQLAcceptsEveryStatement() async throws {
         let catalog = try Catalog.embedded([.organizations, .operations])
         let tables = try [
-            (Catalog.organizationsDataset, Catalog.Group.organizations), (Catalog.operationsDataset, .operations),
+            (DatasetID.organizations, Catalog.Group.organizations), (DatasetID.schedulerJobs, .operations),
         ].flatMap { dataset, group in
             try catalog.tables(group).map {
                 try SQLAnalyzer.Table(

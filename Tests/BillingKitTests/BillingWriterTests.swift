@@ -1,7 +1,9 @@
 import Foundation
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,8 +1,10 @@
 import Foundation
 import HTTPTransport
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

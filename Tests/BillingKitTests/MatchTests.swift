@@ -1,6 +1,8 @@
 import Foundation
 import JobRuntime
+import SchemaKit
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,5 +1,7 @@
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

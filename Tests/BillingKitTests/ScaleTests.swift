@@ -1,7 +1,10 @@
+import EmbeddedWarehouse
 import HTTPTransport
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

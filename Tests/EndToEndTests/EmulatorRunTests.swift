@@ -1,5 +1,8 @@
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct EmulatorRunTests {

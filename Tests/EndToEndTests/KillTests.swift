@@ -1,6 +1,10 @@
+import EmbeddedWarehouse
 import Glibc
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// `org-sync-all` is killed half-way, again and again, and the next run puts everything right.

@@ -1,3 +1,6 @@
+import EmbeddedWarehouse
+import Warehouse
+
 #if EmbeddedWarehouse
     import TestSupport
     import Testing

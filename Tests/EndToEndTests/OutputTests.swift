@@ -1,6 +1,9 @@
+import EmbeddedWarehouse
+
 #if EmbeddedWarehouse
     import Foundation
     import TestSupport
+    import JobRuntime
     import Testing
     import WarehouseKit
 

@@ -1,5 +1,9 @@
+import EmbeddedWarehouse
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// Two executions of a job at the same time: both succeed, and the state is that of one.

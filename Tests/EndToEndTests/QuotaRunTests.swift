@@ -1,3 +1,7 @@
+import EmbeddedWarehouse
+import JobRuntime
+import Warehouse
+
 #if EmbeddedWarehouse
     import Foundation
     import GRDB

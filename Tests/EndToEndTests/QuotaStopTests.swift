@@ -1,6 +1,9 @@
 import Glibc
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct QuotaStopTests {

@@ -1,5 +1,8 @@
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// What a run asks of BigQuery with a hundred organizations. They are filled once, which takes the emulator a while.

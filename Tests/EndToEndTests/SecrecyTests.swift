@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import Foundation
 import TestSupport
 import Testing

@@ -1,7 +1,11 @@
 import Foundation
 import HTTPTransport
+import JobRuntime
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct ServerTroubleTests {

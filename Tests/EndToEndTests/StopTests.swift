@@ -1,6 +1,9 @@
 import Glibc
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// A run on a slow warehouse that is told to stop half-way.

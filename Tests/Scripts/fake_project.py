@@ -136,7 +136,7 @@ def fake():
     return _fake[0]
 
 
-needs_gcloud = unittest.skipUnless(shutil.which("gcloud"), "gcloud is not installed")
+needs_gcloud = unittest.skipUnless(shutil.which("gcloud"), "gcloud is not installed: https://cloud.google.com/sdk/docs/install")
 
 
 def mutating(requests):

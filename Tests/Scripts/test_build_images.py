@@ -61,18 +61,18 @@ class BuildImagesTests(unittest.TestCase):
     def test_a_tag_is_not_used_for_other_sources(self):
         done = self.build("test", "--push", THERE="quota", BUILT_FROM="def")
         self.assertEqual(done.returncode, 1)
-        self.assertIn(f"quota-reset-daily:{TAG} is there, built from def and not from abc: raise image_tag", done.stderr)
+        self.assertIn(f"quota-reset-daily:{TAG} exists and was built from def, not from abc: raise image_tag", done.stderr)
 
     def test_a_tag_is_not_used_where_the_sources_cannot_be_told(self):
         for revision in ("unknown", "unknown-changed", "abc-changed"):
             done = self.build("test", "--push", THERE="quota", REVISION=revision, BUILT_FROM=revision)
             self.assertEqual(done.returncode, 1)
-            self.assertIn(f"quota-reset-daily:{TAG} is there, and whether it was built from these sources ({revision})", done.stderr)
+            self.assertIn(f"quota-reset-daily:{TAG} exists, and its sources cannot be compared with these ({revision})", done.stderr)
 
     def test_the_revision_is_that_of_what_is_in_the_image(self):
         root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        for name in ("scripts/build-images.sh", "deploy/generated/test/deployment.json"):
-            (root / name).parent.mkdir(parents=True)
+        for name in ("scripts/build-images.sh", "scripts/lib/setup.sh", "deploy/generated/test/deployment.json"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
         self.assertEqual(self.revision(root), "unknown")
         git(root, "init", "--quiet")
@@ -80,6 +80,7 @@ class BuildImagesTests(unittest.TestCase):
         first = commit(inside, "1")
         commit(outside, "1")
         commit(root / "Sources/DeploymentKit/c.swift", "1")
+        commit(root / "Sources/EmbeddedWarehouse/d.swift", "1")
         outside.write_text("2")
         self.assertEqual(self.revision(root), first)
         inside.write_text("2")

@@ -1,4 +1,5 @@
-package import WarehouseKit
+import EmbeddedWarehouse
+package import Warehouse
 
 /// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.
 package enum Backend: String, CaseIterable, Sendable {

@@ -1,6 +1,7 @@
+package import BigQueryWarehouse
 import HTTPTransport
 import Logging
-package import WarehouseKit
+import Warehouse
 
 /// BigQuery's client in front of the emulator, in a project of its own.
 package struct EmulatedBigQuery {

@@ -1,5 +1,5 @@
 import Synchronization
-package import WarehouseKit
+package import Warehouse
 
 /// A warehouse that fails at one of the statements that go through it.
 package final class FaultyWarehouse: Warehouse {

@@ -1,4 +1,5 @@
 package import Foundation
+import Warehouse
 
 /// GoogleSQL's analyzer (`Tests/Analyzer`): which statements would BigQuery refuse, given these tables?
 package struct SQLAnalyzer: Sendable {

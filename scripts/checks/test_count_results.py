@@ -1,4 +1,4 @@
-"""What the last line says of a run."""
+"""The last lines of a run."""
 import json
 import subprocess
 import sys
@@ -22,14 +22,14 @@ def whole(name):
 
 
 class CountTests(unittest.TestCase):
-    def run_with(self, records, exit_code=0, python=()):
+    def run_with(self, records, exit_code=0, python=(), options=()):
         with tempfile.TemporaryDirectory() as folder:
             events = Path(folder, "swift.jsonl")
             if records is not None:
                 events.write_text("\n".join(json.dumps(r) for r in records) + '\n{"kind": "ev')
             for number, result in enumerate(python):
-                Path(folder, f"{number}.json").write_text(json.dumps(result))
-            run = subprocess.run([sys.executable, SCRIPT, "--swift", str(exit_code), events, folder],
+                Path(folder, f"{number}.json").write_text(json.dumps({"skipped": {}, **result}))
+            run = subprocess.run([sys.executable, SCRIPT, "--swift", str(exit_code), events, "--python", folder, *options],
                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         *self.named, last = run.stdout.splitlines()
         return last, run.returncode
@@ -57,6 +57,25 @@ class CountTests(unittest.TestCase):
     def test_nothing_ran(self):
         self.assertEqual(self.run_with([], python=[{"passed": 3, "failed": {}}]), ("3 passed, 1 failed", 1))
         self.assertEqual(self.run_with(None, 1), ("0 passed, 1 failed", 1))
+
+    def test_filter_may_choose_python_tests_only(self):
+        chosen = {"options": ["--filter", "c"]}
+        self.assertEqual(self.run_with([], python=[{"passed": 3, "failed": {}}], **chosen), ("3 passed, 0 failed", 0))
+        self.assertEqual(self.run_with([], python=[{"passed": 0, "failed": {}}], **chosen), ("0 passed, 1 failed", 1))
+        self.assertEqual(self.named, ["failed: filter: no test matches c"])
+
+    def test_skipped_tests_are_one_line_for_each_reason(self):
+        skip = event("testSkipped", "b", messages=[{"text": 'Test b() skipped: "no network"'}])
+        python = [{"passed": 1, "failed": {}, "skipped": {name: "no tool" for name in ("c", "d", "e", "f")}}]
+        lines = ["skipped: 1 test (b): no network", "skipped: 4 tests (c, d, e, ...): no tool"]
+        self.assertEqual(self.run_with(whole("a") + [test("b"), skip], python=python), ("2 passed, 0 failed", 0))
+        self.assertEqual(self.named, lines)
+        self.assertEqual(self.run_with(whole("a") + [test("b"), skip], python=python, options=["--no-skip"]), ("2 passed, 5 failed", 1))
+        self.assertEqual(self.named, [line + "; counted as failed (--no-skip)" for line in lines])
+
+    def test_only_skipped_tests_are_no_success(self):
+        self.assertEqual(self.run_with(whole("a")[:0], python=[{"passed": 0, "failed": {}, "skipped": {"c": "no tool"}}],
+                                       options=["--filter", "c"]), ("0 passed, 0 failed", 1))
 
     def test_python_failure_fails_the_run(self):
         self.assertEqual(self.run_with(whole("a"), python=[{"passed": 0, "failed": {"c": "1 != 2", "d": "no"}}]), ("1 passed, 2 failed", 1))

@@ -1,7 +1,8 @@
 import FoundationEssentials
 package import JobRuntime
 package import Logging
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// Works off the queue: reads each organization's subscription from Stripe as it is now, and brings the warehouse to it.
 ///

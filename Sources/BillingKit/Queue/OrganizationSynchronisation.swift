@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// Brings the organizations of some claimed items to Stripe, and says for which of them that failed.

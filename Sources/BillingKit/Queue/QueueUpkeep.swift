@@ -1,5 +1,6 @@
 package import JobRuntime
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// What an operator asks of the queue: how it stands, and to try again what was given up.
 package struct QueueUpkeep: Sendable {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// An item of the queue that was claimed: an organization that Stripe has to be asked about.

@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// What becomes of a claimed item.

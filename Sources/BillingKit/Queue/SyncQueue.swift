@@ -1,5 +1,6 @@
 import FoundationEssentials
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// The queue of organizations to look up, `scheduler_jobs.billing_sync_queue`.

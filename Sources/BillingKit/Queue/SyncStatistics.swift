@@ -1,4 +1,5 @@
 package import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// How the queue stands.

@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// What has to be written for one organization, and on which condition.

@@ -1,5 +1,6 @@
 import JobRuntime
 import Logging
+import Warehouse
 import WarehouseKit
 
 extension BillingReconciliation {

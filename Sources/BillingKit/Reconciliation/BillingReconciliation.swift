@@ -1,6 +1,7 @@
 package import JobRuntime
 package import Logging
-package import WarehouseKit
+package import Warehouse
+import WarehouseKit
 
 /// Compares every subscription of the Stripe account with the warehouse and brings the warehouse to Stripe.
 ///

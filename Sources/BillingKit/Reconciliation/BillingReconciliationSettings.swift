@@ -1,4 +1,5 @@
 package import JobRuntime
+import Warehouse
 package import WarehouseKit
 
 /// What `billing-sync-reconcile` reads from the environment.

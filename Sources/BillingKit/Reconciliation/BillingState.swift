@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// The organizations of the warehouse with their billing state, at one instant.

@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// Reads the billing state of organizations, each as one text: a tenth of the memory that rows of 25 columns would take.

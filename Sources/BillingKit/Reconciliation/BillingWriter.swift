@@ -1,4 +1,5 @@
 import JobRuntime
+import Warehouse
 import WarehouseKit
 
 /// Writes changes: the subscription's row, today's limits, the plan in the profile and the audit, for each organization all of

@@ -1,4 +1,5 @@
 package import JobRuntime
+import Warehouse
 package import WarehouseKit
 
 /// The settings of a job that brings Stripe's state into the warehouse.

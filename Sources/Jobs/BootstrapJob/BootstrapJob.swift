@@ -1,4 +1,5 @@
 import JobRuntime
+import SchemaKit
 import WarehouseKit
 
 /// Creates the datasets `organizations` and `scheduler_jobs` with their tables. Running it again changes nothing.

@@ -1,4 +1,5 @@
 import JobRuntime
+import SchemaKit
 import WarehouseKit
 
 /// Adds the columns that existing meta tables lack. Running it again changes nothing.

@@ -1,4 +1,5 @@
 import JobRuntime
+import SchemaKit
 import WarehouseKit
 
 /// Creates and evolves the dataset of every active organization. Running it again changes nothing.

@@ -1,4 +1,5 @@
 import JobRuntime
+import QuotaKit
 import WarehouseKit
 
 /// Deletes quota rows that are older than DAYS_TO_KEEP days.

@@ -1,4 +1,5 @@
 import JobRuntime
+import QuotaKit
 import WarehouseKit
 
 /// Opens the quota counters of the UTC day for every active organization. Running it again loses no count.

@@ -1,4 +1,5 @@
 import JobRuntime
+import QuotaKit
 import WarehouseKit
 
 /// Recounts the monthly quota counter on the first of a month. Running it again loses no count.

@@ -1,4 +1,5 @@
 import JobRuntime
+import QuotaKit
 import WarehouseKit
 
 /// Ends crashed pipeline runs and repairs the counters that they left behind. With nothing to repair it only reads.

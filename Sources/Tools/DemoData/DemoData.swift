@@ -1,5 +1,7 @@
 import ArgumentParser
 import JobRuntime
+import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Puts demo organizations into `organizations.org_profiles` of an embedded warehouse or an emulator. Those that are there

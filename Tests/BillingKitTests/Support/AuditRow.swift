@@ -1,4 +1,6 @@
 import Foundation
+import SchemaKit
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,5 +1,7 @@
 import JobRuntime
+import SchemaKit
 import TestSupport
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,7 +1,9 @@
 import HTTPTransport
 import JobRuntime
 import Logging
+import SchemaKit
 import TestSupport
+import Warehouse
 import WarehouseKit
 
 @testable import BillingKit

@@ -1,4 +1,5 @@
 import Foundation
+import SchemaKit
 import TestSupport
 
 /// A folder for `CATALOG_DIR` with tables of the repository's catalog, to be changed.

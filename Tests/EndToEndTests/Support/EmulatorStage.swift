@@ -1,8 +1,12 @@
+import BigQueryWarehouse
 import Foundation
 import HTTPTransport
 import JobRuntime
 import Logging
+import QuotaKit
+import SchemaKit
 import TestSupport
+import Warehouse
 import WarehouseKit
 
 /// A project of its own on a BigQuery emulator.

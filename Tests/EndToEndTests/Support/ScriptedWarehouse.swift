@@ -1,5 +1,9 @@
 import Foundation
+import JobRuntime
+import QuotaKit
+import SchemaKit
 import TestSupport
+import Warehouse
 import WarehouseKit
 
 /// A server that answers as BigQuery does, for a job that is to meet trouble.

@@ -1,6 +1,9 @@
 import JobRuntime
+import QuotaKit
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 /// A warehouse of one test, on which built jobs run.

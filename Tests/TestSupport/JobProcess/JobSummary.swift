@@ -1,4 +1,5 @@
-package import WarehouseKit
+package import JobRuntime
+import WarehouseKit
 
 /// The summary line of a run, as far as tests look at it.
 package struct JobSummary: Decodable, Sendable {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import JobRuntime
+import SchemaKit
 import TestSupport
 import Testing
+import Warehouse
 import WarehouseKit
 
 @Suite struct JobSettingsTests {

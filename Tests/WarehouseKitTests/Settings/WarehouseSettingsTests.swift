@@ -1,6 +1,8 @@
+import EmbeddedWarehouse
 import JobRuntime
 import Testing
 
+@testable import Warehouse
 @testable import WarehouseKit
 
 @Suite struct WarehouseSettingsTests {

@@ -1,0 +1,147 @@
+import FoundationEssentials
+import GRDB
+import Glibc
+import Warehouse
+
+/// Opens the SQLite file of an embedded warehouse, or makes a new one.
+///
+/// Other processes may use the file at the same time: it is in WAL mode, and whoever finds it locked waits up to ten seconds.
+/// A database that is not a warehouse is refused and left as it is.
+enum EmbeddedDatabase {
+    private static let operation = "open the embedded warehouse"
+    private static let busyTimeout: Duration = .seconds(10)
+    /// The layout of `_datasets` and `_tables`, in SQLite's `user_version`.
+    private static let layout = 1
+
+    static func open(_ path: String, isDryRun: Bool = false) throws -> DatabaseQueue {
+        try validate(path)
+        let path = isDryRun && !hasContent(path) ? ":memory:" : path
+        let deadline = ContinuousClock.now + busyTimeout
+        while true {
+            do {
+                return try attempt(path)
+            } catch let error as DatabaseError {
+                // Turning to WAL mode does not wait for the lock: https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
+                guard error.resultCode == .SQLITE_BUSY, ContinuousClock.now < deadline else {
+                    throw WarehouseError(error, operation: "\(operation) \(path)")
+                }
+                usleep(20_000)
+            }
+        }
+    }
+
+    private static func attempt(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(Double(busyTimeout.components.seconds))
+        configuration.prepareDatabase { database in
+            SQLFunctions.install(in: database)
+            try database.execute(sql: "PRAGMA case_sensitive_like = ON; PRAGMA cache_size = -32000")
+        }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try queue.inDatabase { database in
+            let isNew = try checkedIsNew(database)
+            try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            // Whoever only reads leaves the file as it is.
+            if isNew {
+                try database.inTransaction {
+                    try createMetadata(in: database)
+                    return .commit
+                }
+            }
+        }
+        return queue
+    }
+
+    /// SQLite would make a temporary database of an empty path, and read one that begins with `file:` as a URI.
+    private static func validate(_ path: String) throws {
+        if path == ":memory:" { return }
+        var isFolder = false
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let folderPath = path.hasPrefix("/") && folder.isEmpty ? "/" : folder.isEmpty ? "." : folder
+        if path.isEmpty || path.hasPrefix("file:") || path.hasPrefix(":") || path.utf8.contains(0) {
+            throw problem(.invalid, "\"\(path)\" is no path of a file")
+        }
+        guard FileManager.default.fileExists(atPath: folderPath, isDirectory: &isFolder), isFolder else {
+            throw problem(.notFound, "there is no folder \(folderPath)")
+        }
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder {
+            throw problem(.invalid, "\(path) is a folder")
+        }
+    }
+
+    private static func hasContent(_ path: String) -> Bool {
+        (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0 > 0
+    }
+
+    /// Whether there is nothing in it yet; throws for what is no warehouse.
+    private static func checkedIsNew(_ database: Database) throws -> Bool {
+        // One statement, so that what another process creates meanwhile is seen as a whole or not at all.
+        let state = try GRDB.Row.fetchOne(
+            database, sql: "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
+        let version: Int = state?[0] ?? 0
+        let isEmpty = state?[1] == 0
+        guard version == layout || (version == 0 && isEmpty) else {
+            throw problem(.invalid, "the file is a SQLite database, but not a warehouse of this version")
+        }
+        return version != layout
+    }
+
+    private static func createMetadata(in database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE IF NOT EXISTS _datasets (
+                    id TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, location TEXT NOT NULL, description TEXT,
+                    labels TEXT NOT NULL);
+                CREATE TABLE IF NOT EXISTS _tables (
+                    dataset TEXT NOT NULL COLLATE NOCASE REFERENCES _datasets (id), name TEXT NOT NULL COLLATE NOCASE,
+                    resource TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (dataset, name));
+                PRAGMA user_version = \(layout)
+                """)
+    }
+
+    private static func problem(_ code: WarehouseError.Code, _ message: String) -> WarehouseError {
+        WarehouseError(code, operation: operation, message: message, endsRun: true)
+    }
+}
+
+extension WarehouseError {
+    /// What SQLite refused, in the terms of BigQuery. Neither the statement nor its arguments are part of it.
+    init(_ error: DatabaseError, operation: String) {
+        let message = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
+        switch error.resultCode {
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            self.init(.rateLimited, operation: operation, message: "the database file is busy", retry: .same)
+        case .SQLITE_CONSTRAINT:
+            self.init(.invalid, operation: operation, message: Self.constraintText(error, message))
+        case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH:
+            self.init(.accessDenied, operation: operation, message: message, endsRun: true)
+        case .SQLITE_CANTOPEN:
+            self.init(.notFound, operation: operation, message: message, endsRun: true)
+        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_NOMEM:
+            self.init(.backendError, operation: operation, message: message, endsRun: true)
+        case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+            self.init(.invalid, operation: operation, message: message, endsRun: true)
+        default:
+            if let table = Self.suffix(of: message, after: "no such table: ") {
+                self.init(.notFound, operation: operation, message: "Not found: Table \(table)")
+            } else {
+                self.init(.invalid, operation: operation, message: message)
+            }
+        }
+    }
+
+    // SQLite tells a missing table and the column of a failed constraint in its text only:
+    // https://www.sqlite.org/rescode.html
+    private static func constraintText(_ error: DatabaseError, _ message: String) -> String {
+        if let column = suffix(of: message, after: "NOT NULL constraint failed: ") {
+            return "Required field \(column.split(separator: ".").last.map(String.init) ?? column) cannot be null"
+        }
+        return suffix(of: message, after: "CHECK constraint failed: ").map {
+            "A value is not of its column's type: \($0)"
+        } ?? message
+    }
+
+    private static func suffix(of text: String, after prefix: String) -> String? {
+        text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
+    }
+}

@@ -1,0 +1,213 @@
+import FoundationEssentials
+import GRDB
+import JobRuntime
+import Warehouse
+
+import struct Warehouse.Statement
+import struct Warehouse.Table
+
+/// Creates and widens tables within one transaction, their columns and what is known of them together.
+struct EmbeddedSchema {
+    private let database: Database
+    private let metadata: EmbeddedMetadata
+
+    init(_ database: Database) {
+        self.database = database
+        metadata = EmbeddedMetadata(database)
+    }
+
+    /// - Returns: `false` if it was there.
+    func create(_ reference: TableReference, _ table: Table) throws -> Bool {
+        let names = try metadata.tables(in: reference.dataset)
+        if names.contains(reference.table) { return false }
+        if let other = names.first(where: { $0.lowercased() == reference.table.lowercased() }) {
+            throw EmbeddedMetadata.indistinct(reference.table, other)
+        }
+        try Self.validate(table.schema.fields)
+        let columns = table.schema.fields.map { SQLiteColumn($0).definition }.joined(separator: ", ")
+        try database.execute(sql: "CREATE TABLE \(reference.sql) (\(columns))")
+        try metadata.insert(reference, table)
+        return true
+    }
+
+    func update(_ reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) throws {
+        guard var table = try metadata.table(reference) else {
+            throw problem(.notFound, "Not found: Table \(reference)")
+        }
+        guard table.etag == etag else {
+            throw problem(.preconditionFailed, "Precondition check failed: the table has changed")
+        }
+        try Self.validate(fields)
+        if let complaint = AdditiveChange.complaint(from: table.schema.fields, to: fields) {
+            throw problem(.invalid, "Provided Schema does not match Table \(reference). \(complaint)")
+        }
+        let old = Dictionary(
+            table.schema.fields.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
+        for field in fields {
+            guard let existing = old[field.name.lowercased()] else {
+                try database.execute(
+                    sql: "ALTER TABLE \(reference.sql) ADD COLUMN \(SQLiteColumn(field).definition)")
+                continue
+            }
+            if existing.mode == .required && field.mode != .required {
+                throw problem(.notImplemented, "SQLite cannot make the REQUIRED column \(field.name) NULLABLE")
+            }
+        }
+        table.schema.fields = fields
+        try metadata.replace(reference, by: table)
+    }
+
+    /// The names and types end up in DDL, so they are held to BigQuery's rules first.
+    private static func validate(_ fields: [FieldSchema]) throws {
+        var names: Set<String> = []
+        for field in fields {
+            guard (1...300).contains(field.name.utf8.count), field.name.utf8.allSatisfy(\.isWordCharacter),
+                field.name.utf8.first?.isDigit == false
+            else { throw problem(.invalid, "Invalid field name \"\(field.name)\"") }
+            guard names.insert(field.name.lowercased()).inserted else {
+                throw problem(.invalid, "Field \(field.name) already exists in schema")
+            }
+            guard FieldSchema.knownTypes.contains(field.canonicalType) else {
+                throw problem(.invalid, "Invalid value for type: \(field.type) of field \(field.name)")
+            }
+            if field.canonicalType == "STRUCT" { try validate(field.fields) }
+        }
+        if names.isEmpty { throw problem(.invalid, "a table or RECORD needs at least one field") }
+    }
+
+    private static func problem(_ code: WarehouseError.Code, _ message: String) -> WarehouseError {
+        WarehouseError(code, operation: "change a schema", message: message)
+    }
+
+    private func problem(_ code: WarehouseError.Code, _ message: String) -> WarehouseError {
+        Self.problem(code, message)
+    }
+}
+
+/// What the warehouse knows of its datasets and tables, within one transaction.
+struct EmbeddedMetadata {
+    let database: Database
+
+    init(_ database: Database) {
+        self.database = database
+    }
+
+    func dataset(_ id: DatasetID) throws -> Dataset? {
+        guard
+            let row = try GRDB.Row.fetchOne(
+                database, sql: "SELECT location, description, labels FROM _datasets WHERE id = ? COLLATE BINARY",
+                arguments: [id.name])
+        else { return nil }
+        return Dataset(
+            id: id, location: row[0], description: row[1],
+            labels: try JSONDecoder().decode([String: String].self, from: row[2] as Data))
+    }
+
+    /// - Returns: `false` if it was there.
+    func insert(_ dataset: Dataset) throws -> Bool {
+        let names = try String.fetchAll(
+            database, sql: "SELECT id FROM _datasets WHERE id = ?", arguments: [dataset.id.name])
+        if names == [dataset.id.name] { return false }
+        if let other = names.first { throw Self.indistinct(dataset.id.name, other) }
+        try database.execute(
+            sql: "INSERT INTO _datasets (id, location, description, labels) VALUES (?, ?, ?, ?)",
+            arguments: [dataset.id.name, dataset.location, dataset.description, try Self.json(dataset.labels)])
+        return true
+    }
+
+    /// With an etag that every change of the schema makes another.
+    func table(_ reference: TableReference) throws -> Table? {
+        guard
+            let row = try GRDB.Row.fetchOne(
+                database,
+                sql: """
+                    SELECT resource, version FROM _tables
+                    WHERE dataset = ? COLLATE BINARY AND name = ? COLLATE BINARY
+                    """,
+                arguments: [reference.dataset.name, reference.table])
+        else { return nil }
+        var table = try JSONDecoder().decode(Table.self, from: row[0] as Data)
+        table.etag = String(row[1] as Int64)
+        table.type = "TABLE"
+        return table
+    }
+
+    /// Throws `notFound` for a dataset that is not there.
+    func tables(in dataset: DatasetID) throws -> [String] {
+        guard try self.dataset(dataset) != nil else { throw Self.missing(dataset) }
+        return try String.fetchAll(
+            database, sql: "SELECT name FROM _tables WHERE dataset = ?", arguments: [dataset.name])
+    }
+
+    func insert(_ reference: TableReference, _ table: Table) throws {
+        try database.execute(
+            sql: "INSERT INTO _tables (dataset, name, resource, version) VALUES (?, ?, ?, 1)",
+            arguments: [reference.dataset.name, reference.table, try Self.resource(table)])
+    }
+
+    func replace(_ reference: TableReference, by table: Table) throws {
+        try database.execute(
+            sql: "UPDATE _tables SET resource = ?, version = version + 1 WHERE dataset = ? AND name = ?",
+            arguments: [try Self.resource(table), reference.dataset.name, reference.table])
+    }
+
+    /// The tables of a dataset by name, as they are stored.
+    func resources(in dataset: DatasetID) throws -> [String: String] {
+        let rows = try GRDB.Row.fetchAll(
+            database, sql: "SELECT name, resource FROM _tables WHERE dataset = ?", arguments: [dataset.name])
+        return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    static func table(_ resource: String) throws -> Table {
+        var table = try JSONDecoder().decode(Table.self, from: Data(resource.utf8))
+        table.type = "TABLE"
+        return table
+    }
+
+    static func missing(_ dataset: DatasetID) -> WarehouseError {
+        WarehouseError(.notFound, operation: "find a dataset", message: "Not found: Dataset \(dataset)")
+    }
+
+    static func indistinct(_ name: String, _ other: String) -> WarehouseError {
+        WarehouseError(
+            .notImplemented, operation: "find a name",
+            message: "the embedded warehouse cannot tell \(name) from \(other), which is there")
+    }
+
+    private static func resource(_ table: Table) throws -> String {
+        var table = table
+        table.etag = nil
+        table.type = nil
+        return try json(table)
+    }
+
+    private static func json(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// What a new schema must keep of the old one: https://cloud.google.com/bigquery/docs/managing-table-schemas
+enum AdditiveChange {
+    /// Why the change is refused, in BigQuery's words; `nil` if it only adds fields or relaxes REQUIRED to NULLABLE.
+    static func complaint(from old: [FieldSchema], to new: [FieldSchema], path: String = "") -> String? {
+        let proposed = Dictionary(new.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
+        for field in old {
+            let name = path + field.name
+            guard let candidate = proposed[field.name.lowercased()] else {
+                return "Field \(name) is missing in new schema"
+            }
+            if candidate.canonicalType != field.canonicalType {
+                return "Field \(name) has changed type from \(field.canonicalType) to \(candidate.canonicalType)"
+            }
+            if candidate.mode != field.mode && !(field.mode == .required && candidate.mode == .nullable) {
+                return "Field \(name) has changed mode from \(field.mode.rawValue) to \(candidate.mode.rawValue)"
+            }
+            if let inner = complaint(from: field.fields, to: candidate.fields, path: name + ".") { return inner }
+        }
+        let names = Set(old.map { $0.name.lowercased() })
+        return new.first { $0.mode == .required && !names.contains($0.name.lowercased()) }
+            .map { "Cannot add required fields to an existing schema. (field: \(path + $0.name))" }
+    }
+}

@@ -1,0 +1,169 @@
+import GRDB
+package import Warehouse
+
+package import struct Warehouse.Statement
+package import struct Warehouse.Table
+
+/// A warehouse in one SQLite file, for a laptop, a demo and tests.
+///
+/// The table `organizations.org_profiles` is the SQLite table of that very name, so statements in backticks read the same on
+/// both warehouses. What SQLite cannot do throws `notImplemented`: a REQUIRED column stays REQUIRED, and dataset or table names
+/// that differ in case only cannot be told apart. NUMERIC compares and sorts as text. Statements are the part of GoogleSQL that
+/// ``SQLiteRewriter`` and SQLite read alike. Creating a table takes longer the more tables there are, as SQLite goes through all of
+/// them: made for a hundred organizations, not for thousands.
+package struct EmbeddedWarehouse: Warehouse {
+    package let location: String
+    private let queue: DatabaseQueue
+
+    /// - Parameters:
+    ///   - path: a file, which is made if it is missing (its folder is not), or `:memory:`.
+    ///   - isDryRun: nothing will be written: then a file that is missing or empty is not made either.
+    package init(path: String, location: String = "US", isDryRun: Bool = false) throws {
+        self.location = location
+        queue = try EmbeddedDatabase.open(path, isDryRun: isDryRun)
+    }
+
+    package func dataset(_ id: DatasetID) async throws -> Dataset? {
+        try await read("read dataset \(id)") { try EmbeddedMetadata($0).dataset(id) }
+    }
+
+    package func createDataset(_ dataset: Dataset) async throws -> Bool {
+        try await write("create dataset \(dataset.id)") { try EmbeddedMetadata($0).insert(dataset) }
+    }
+
+    package func table(_ reference: TableReference) async throws -> Table? {
+        try await read("read table \(reference)") { try EmbeddedMetadata($0).table(reference) }
+    }
+
+    package func tables(in dataset: DatasetID) async throws -> [String] {
+        try await read("list the tables of \(dataset)") { try EmbeddedMetadata($0).tables(in: dataset).sorted() }
+    }
+
+    package func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool {
+        try await write("create table \(reference)") { try EmbeddedSchema($0).create(reference, table) }
+    }
+
+    package func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws {
+        try await write("create \(tables.count) tables in \(dataset)") { database in
+            for table in tables {
+                guard let reference = TableReference(dataset, table.name) else {
+                    throw WarehouseError(
+                        .invalid, operation: "create tables in \(dataset)",
+                        message: "Invalid table ID \"\(table.name)\"")
+                }
+                _ = try EmbeddedSchema(database).create(reference, table.table)
+            }
+        }
+    }
+
+    package func updateSchema(
+        of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
+    ) async throws {
+        try await write("update the schema of \(reference)") {
+            try EmbeddedSchema($0).update(reference, to: fields, ifMatch: etag)
+        }
+    }
+
+    /// A script is one transaction: all of it or nothing. Its rows and its number of affected rows are those of the last
+    /// statement.
+    package func query(_ statement: Statement) async throws -> QueryResult {
+        try await translatingErrors(statement.purpose) {
+            let script = try SQLiteScript(statement)
+            let parameters = try EmbeddedQuery.bindings(of: statement)
+            let run: @Sendable (Database) throws -> QueryResult = { database in
+                var result = QueryResult()
+                for part in script.parts { result = try EmbeddedQuery(database).run(part, parameters) }
+                return result
+            }
+            return try await script.isReadOnly ? queue.read(run) : queue.write(run)
+        }
+    }
+
+    package func merge(_ merge: MergeStatement) async throws -> MergeResult {
+        try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }
+    }
+
+    package func survey(
+        _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
+    ) async throws -> SchemaSurvey {
+        try await read("compare \(datasets.count) datasets with the catalog") { database in
+            var survey = EmbeddedSurvey(EmbeddedMetadata(database), for: tables)
+            var findings: [DatasetID: SchemaSurvey.Finding] = [:]
+            for dataset in datasets { findings[dataset] = try survey.finding(dataset) }
+            return SchemaSurvey(findings: findings)
+        }
+    }
+
+    private func read<Value: Sendable>(
+        _ operation: String, _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws -> Value {
+        try await translatingErrors(operation) { try await queue.read(body) }
+    }
+
+    /// Runs in a transaction that begins with the lock (BEGIN IMMEDIATE), so that it waits for other processes and never fails
+    /// half-way because of them.
+    private func write<Value: Sendable>(
+        _ operation: String, _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws -> Value {
+        try await translatingErrors(operation) { try await queue.write(body) }
+    }
+
+    private func translatingErrors<Value>(_ operation: String, _ body: () async throws -> Value) async throws
+        -> Value
+    {
+        do {
+            return try await body()
+        } catch let error as DatabaseError {
+            throw WarehouseError(error, operation: operation)
+        } catch var error as WarehouseError {
+            error.operation = operation
+            throw error
+        }
+    }
+}
+
+/// Compares many datasets with the tables they should have, within one transaction.
+///
+/// Datasets of one age store the same text for a table, so each distinct text is read and compared once.
+struct EmbeddedSurvey {
+    private struct Stored: Hashable {
+        var name: String
+        var resource: String
+    }
+
+    private let metadata: EmbeddedMetadata
+    private let wanted: [NamedTable]
+    private var conforming: [Stored: Bool] = [:]
+
+    init(_ metadata: EmbeddedMetadata, for tables: [NamedTable]) {
+        self.metadata = metadata
+        wanted = tables
+    }
+
+    /// `nil` where the dataset has all that is wanted.
+    mutating func finding(_ dataset: DatasetID) throws -> SchemaSurvey.Finding? {
+        guard try metadata.dataset(dataset) != nil else {
+            return SchemaSurvey.Finding(datasetExists: false, absent: Set(wanted.map(\.name)), differing: [])
+        }
+        let resources = try metadata.resources(in: dataset)
+        var finding = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: [])
+        for table in wanted {
+            guard let resource = resources[table.name] else {
+                finding.absent.insert(table.name)
+                continue
+            }
+            if try !isConforming(table, Stored(name: table.name, resource: resource)) {
+                finding.differing.insert(table.name)
+            }
+        }
+        return finding.absent.isEmpty && finding.differing.isEmpty ? nil : finding
+    }
+
+    private mutating func isConforming(_ table: NamedTable, _ stored: Stored) throws -> Bool {
+        if let known = conforming[stored] { return known }
+        let actual = try EmbeddedMetadata.table(stored.resource)
+        let result = SchemaDiff(expected: table.table, actual: actual).isConforming
+        conforming[stored] = result
+        return result
+    }
+}

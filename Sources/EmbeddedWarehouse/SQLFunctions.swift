@@ -1,0 +1,66 @@
+import FoundationEssentials
+import GRDB
+import JobRuntime
+
+/// Functions of GoogleSQL that SQLite lacks, or has with another meaning, and statements of ours use.
+enum SQLFunctions {
+    static func install(in database: Database) {
+        database.add(function: DatabaseFunction("COUNTIF", argumentCount: 1, pure: true, aggregate: CountIf.self))
+        database.add(
+            function: DatabaseFunction("GENERATE_UUID", argumentCount: 0) { _ in UUID().uuidString.lowercased() })
+        database.add(
+            function: DatabaseFunction("DATE", argumentCount: 1, pure: true) { try date(of: $0[0])?.description })
+        database.add(
+            function: DatabaseFunction("UNIX_MICROS", argumentCount: 1, pure: true) { try microseconds(of: $0[0]) })
+        database.add(function: DatabaseFunction("PARSE_JSON", argumentCount: 1, pure: true) { try json($0[0]) })
+        database.add(function: DatabaseFunction("DIV", argumentCount: 2, pure: true) { try quotient($0[0], $0[1]) })
+    }
+
+    private static func microseconds(of value: DatabaseValue) throws -> Int64? {
+        if value.isNull { return nil }
+        guard let instant = Timestamp(String.fromDatabaseValue(value) ?? "") else {
+            throw DatabaseError(message: "UNIX_MICROS of a value that is no TIMESTAMP")
+        }
+        return instant.microseconds
+    }
+
+    /// The text itself, which is how JSON is stored; an error where it is none.
+    private static func json(_ value: DatabaseValue) throws -> String? {
+        guard let text = String.fromDatabaseValue(value) else { return nil }
+        guard (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))) != nil else {
+            throw DatabaseError(message: "PARSE_JSON of a text that is no JSON")
+        }
+        return text
+    }
+
+    /// Division of integers, rounded towards zero.
+    private static func quotient(_ dividend: DatabaseValue, _ divisor: DatabaseValue) throws -> Int64? {
+        guard let dividend = Int64.fromDatabaseValue(dividend), let divisor = Int64.fromDatabaseValue(divisor)
+        else {
+            return nil
+        }
+        let (quotient, overflow) = dividend.dividedReportingOverflow(by: divisor)
+        guard divisor != 0, !overflow else { throw DatabaseError(message: "DIV by zero or out of range") }
+        return quotient
+    }
+
+    /// The UTC day of a TIMESTAMP, to the last microsecond of year 9999, where SQLite's own `date` answers NULL.
+    private static func date(of value: DatabaseValue) throws -> CivilDate? {
+        if value.isNull { return nil }
+        let text = String.fromDatabaseValue(value) ?? ""
+        guard let date = Timestamp(text)?.date ?? CivilDate(text) else {
+            throw DatabaseError(message: "DATE of a value that is neither TIMESTAMP nor DATE")
+        }
+        return date
+    }
+
+    private struct CountIf: DatabaseAggregate {
+        private var count: Int64 = 0
+
+        mutating func step(_ values: [DatabaseValue]) {
+            if Bool.fromDatabaseValue(values[0]) == true { count += 1 }
+        }
+
+        func finalize() -> (any DatabaseValueConvertible)? { count }
+    }
+}

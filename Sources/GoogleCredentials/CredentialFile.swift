@@ -1,0 +1,282 @@
+import FoundationEssentials
+import Glibc
+import JobRuntime
+
+/// One JSON object of a credential file. Every complaint names the file and the field and never shows a value.
+struct CredentialFile {
+    let path: String
+    private let prefix: String
+    private let members: [String: JSONValue]
+
+    init(path: String, content: Data) throws(CredentialsError) {
+        self.path = path
+        prefix = ""
+        guard let members = JSONValue.members(of: content) else {
+            let what = content.isEmpty ? "the file is empty" : "the file is not a JSON object"
+            throw Self.invalid(path, "\(what); download the key again, or run `gcloud auth application-default login`")
+        }
+        self.members = members
+    }
+
+    private init(path: String, prefix: String, members: [String: JSONValue]) {
+        self.path = path
+        self.prefix = prefix
+        self.members = members
+    }
+
+    func has(_ name: String) -> Bool {
+        if case .null? = members[name] { return false }
+        return members[name] != nil
+    }
+
+    func string(_ name: String, advice: String? = nil) throws(CredentialsError) -> String {
+        guard let text = try optionalString(name) else { throw invalid(name, "is missing", advice) }
+        guard !text.isEmpty else { throw invalid(name, "is empty", advice) }
+        return text
+    }
+
+    func optionalString(_ name: String) throws(CredentialsError) -> String? {
+        guard has(name) else { return nil }
+        guard let text = members[name]?.text else { throw invalid(name, "must be a string") }
+        return text
+    }
+
+    func strings(_ name: String) throws(CredentialsError) -> [String] {
+        guard has(name) else { return [] }
+        guard case .array(let elements)? = members[name] else { throw invalid(name, "must be a list of strings") }
+        var texts: [String] = []
+        for element in elements {
+            guard let text = element.text else { throw invalid(name, "must be a list of strings") }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    func integer(_ name: String) throws(CredentialsError) -> Int64? {
+        guard has(name) else { return nil }
+        guard let number = members[name]?.wholeNumber else { throw invalid(name, "must be a whole number") }
+        return number
+    }
+
+    func object(_ name: String) throws(CredentialsError) -> CredentialFile {
+        guard let object = try optionalObject(name) else { throw invalid(name, "is missing") }
+        return object
+    }
+
+    func optionalObject(_ name: String) throws(CredentialsError) -> CredentialFile? {
+        guard has(name) else { return nil }
+        guard let members = members[name]?.object else { throw invalid(name, "must be an object") }
+        return CredentialFile(path: path, prefix: "\(prefix)\(name).", members: members)
+    }
+
+    /// The object's texts, sorted by name.
+    func allStrings() throws(CredentialsError) -> [(name: String, value: String)] {
+        var texts: [(name: String, value: String)] = []
+        for name in members.keys.sorted() { texts.append((name, try string(name))) }
+        return texts
+    }
+
+    func endpoint(_ name: String, default fallback: String? = nil) throws(CredentialsError) -> EndpointURL {
+        let text = if let fallback, !has(name) { fallback } else { try string(name) }
+        guard let url = EndpointURL(text) else { throw invalid(name, EndpointURL.rule) }
+        guard url.isGoogles else { throw invalid(name, "must be a host of Google's") }
+        return url
+    }
+
+    func invalid(_ name: String, _ reason: String, _ advice: String? = nil) -> CredentialsError {
+        Self.invalid(path, "field `\(prefix)\(name)` \(reason)" + (advice.map { "; \($0)" } ?? ""))
+    }
+
+    func notSupported(_ reason: String) -> CredentialsError {
+        CredentialsError(.notSupported, operation: Self.operation(path), message: reason)
+    }
+
+    private static func invalid(_ path: String, _ message: String) -> CredentialsError {
+        CredentialsError(.invalidFile, operation: operation(path), message: message)
+    }
+
+    static func operation(_ path: String) -> String { "reading the Google credentials in \(path)" }
+}
+
+/// Turns a credential file into the source that its `type` names.
+struct CredentialKinds {
+    /// What a token needs to ask for another service account's.
+    private static let impersonationScope = "https://www.googleapis.com/auth/cloud-platform"
+    private static let unsupported: Set<String> = ["external_account_authorized_user", "gdch_service_account"]
+
+    let exchange: TokenExchange
+    let readFile: @Sendable (String) throws -> Data?
+
+    func source(in file: CredentialFile, scope: String) throws(CredentialsError) -> any AccessTokenSource {
+        try checkUniverse(of: file)
+        let type = try self.type(of: file)
+        switch type {
+        case "service_account":
+            return try ServiceAccountToken(file, scope: scope, exchange: exchange)
+        case "authorized_user":
+            return try AuthorizedUserToken(file, exchange: exchange)
+        case "impersonated_service_account":
+            return try impersonated(file, scope: scope)
+        case "external_account":
+            return try external(file, scope: scope)
+        case _ where Self.unsupported.contains(type):
+            throw file.notSupported("credentials of type `\(type)` are not supported; use a service account")
+        default:
+            throw file.invalid("type", "is not a type of credentials that Google's clients know")
+        }
+    }
+
+    static func quotaProject(of file: CredentialFile) throws(CredentialsError) -> String? {
+        guard let project = try file.optionalString("quota_project_id"), !project.isEmpty else { return nil }
+        guard isProject(project) else { throw file.invalid("quota_project_id", "is not a project id") }
+        return project
+    }
+
+    /// Also `example.com:project`, the older form.
+    static func isProject(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 100
+            && text.utf8.allSatisfy { 97...122 ~= $0 || 48...57 ~= $0 || "-.:".utf8.contains($0) }
+    }
+
+    private func type(of file: CredentialFile) throws(CredentialsError) -> String {
+        if !file.has("type"), file.has("installed") || file.has("web") {
+            throw file.invalid(
+                "type", "is missing: this is an OAuth client, not credentials",
+                "run `gcloud auth application-default login --client-id-file` with it")
+        }
+        return try file.string("type", advice: "the file must be credentials as Google Cloud or gcloud wrote them")
+    }
+
+    private func impersonated(_ file: CredentialFile, scope: String) throws(CredentialsError) -> any AccessTokenSource {
+        let inner = try file.object("source_credentials")
+        return try ImpersonatedToken(
+            file, source: source(in: inner, scope: Self.impersonationScope),
+            sourceQuotaProject: Self.quotaProject(of: inner), scope: scope, exchange: exchange)
+    }
+
+    private func external(_ file: CredentialFile, scope: String) throws(CredentialsError) -> any AccessTokenSource {
+        guard file.has("service_account_impersonation_url") else {
+            return try ExternalAccountToken(file, scope: scope, exchange: exchange, readFile: readFile)
+        }
+        let federated = try ExternalAccountToken(
+            file, scope: Self.impersonationScope, exchange: exchange, readFile: readFile)
+        return try ImpersonatedToken(
+            file, source: federated, sourceQuotaProject: nil, scope: scope, exchange: exchange)
+    }
+
+    /// Other universes have other hosts for BigQuery and want the assertion itself as the token.
+    private func checkUniverse(of file: CredentialFile) throws(CredentialsError) {
+        guard let universe = try file.optionalString("universe_domain"), universe != "googleapis.com" else { return }
+        throw file.notSupported("`universe_domain` is not googleapis.com, and no other one is supported")
+    }
+}
+
+/// Reads a small file whole, with the system's own reason when that fails.
+enum FileBytes {
+    struct Failure: Error {
+        let reason: String
+    }
+
+    /// Far above any credential file; a wrong path, such as a device or a log, must not fill the memory.
+    static let limit = 1 << 20
+
+    /// `nil` when there is no such file.
+    static func read(_ path: String) throws -> Data? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw Failure(reason: String(cString: strerror(errno)))
+        }
+        defer { close(file) }
+        var data = Data()
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            if count == 0 { return data }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw Failure(reason: String(cString: strerror(errno)))
+            }
+            data.append(contentsOf: buffer.prefix(count))
+            guard data.count <= limit else { throw Failure(reason: "it is larger than 1 MiB") }
+        }
+    }
+}
+
+extension JSONValue {
+    /// The members of a document that is one JSON object.
+    static func members(of document: Data) -> [String: JSONValue]? {
+        (try? JSONDecoder().decode(JSONValue.self, from: document))?.object
+    }
+
+    /// The text of a JSON string, and of nothing else.
+    var text: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    /// A whole number, also when it is written as a string, as some token servers do.
+    var wholeNumber: Int64? {
+        switch self {
+        case .integer(let number): number
+        case .number(let number): Int64(exactly: number)
+        case .string(let text): Int64(text)
+        default: nil
+        }
+    }
+}
+
+/// An absolute URL out of a credential file to which secrets may go: https, or plain http to this machine.
+///
+/// The grammar is narrower than RFC 3986 (no user information, no fragment, ASCII only), so that no other reader of the
+/// same text can take another host from it.
+struct EndpointURL: Sendable {
+    static let rule = "must be an https URL (plain http only to localhost)"
+    private static let thisMachine: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
+
+    let text: String
+    private let host: String
+
+    /// `exceptions` are hosts that may be asked over plain http as well.
+    init?(_ text: String, plainHTTPAlsoTo exceptions: Set<String> = []) {
+        guard text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }), !text.contains(where: { "\\\"<>^`{|}#".contains($0) }),
+            let separator = text.firstIndex(of: ":")
+        else { return nil }
+        let scheme = text[..<separator]
+        var authority = text[separator...]
+        guard authority.hasPrefix("://") else { return nil }
+        authority = authority.dropFirst(3).prefix { $0 != "/" && $0 != "?" }
+        guard let host = Self.host(of: authority) else { return nil }
+        guard scheme == "https" || scheme == "http" && (Self.thisMachine.contains(host) || exceptions.contains(host))
+        else { return nil }
+        self.text = text
+        self.host = host
+    }
+
+    /// Google's own, or this machine: where keys and refresh tokens may go, whatever a credential file says.
+    var isGoogles: Bool {
+        host == "accounts.google.com" || host == "googleapis.com" || host.hasSuffix(".googleapis.com")
+            || Self.thisMachine.contains(host)
+    }
+
+    /// For messages: without the query, in which there may be a secret.
+    var shown: String { String(text.prefix { $0 != "?" }) }
+
+    /// What comes after the authority.
+    var path: Substring { text.drop { $0 != ":" }.dropFirst(3).drop { $0 != "/" && $0 != "?" } }
+
+    /// The lowercased host of `host`, `host:port` or `[address]:port`, if it is nothing but that.
+    static func host(of authority: Substring) -> String? {
+        var host = authority
+        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
+            guard let port = UInt16(authority[colon...].dropFirst()), port > 0 else { return nil }
+            host = authority[..<colon]
+        }
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            let address = host.dropFirst().dropLast()
+            return !address.isEmpty && address.allSatisfy { $0.isHexDigit || $0 == ":" } ? host.lowercased() : nil
+        }
+        let isName =
+            !host.isEmpty && host.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") }
+        return isName ? host.lowercased() : nil
+    }
+}

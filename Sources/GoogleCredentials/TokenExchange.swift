@@ -1,0 +1,163 @@
+import FoundationEssentials
+import HTTPTransport
+import JobRuntime
+
+/// Sends the requests that end in a token, again where the server asks for that, and reads its answers.
+struct TokenExchange: Sendable {
+    let transport: any HTTPTransport
+    let now: @Sendable () -> Timestamp
+    let time: TimeSource
+
+    /// Posts a form as OAuth 2.0 has it and reads `access_token` and `expires_in`. `secrets` are kept out of any error,
+    /// should the server repeat them.
+    func token(
+        from endpoint: EndpointURL, form: [(name: String, value: String)], headers: HTTPHeaders = [:],
+        secrets: [Secret],
+        operation: String
+    ) async throws -> AccessToken {
+        var headers = headers
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        let request = HTTPRequest(
+            .post, endpoint.text, headers: headers, body: FormBody(form).data, timeout: .seconds(30))
+        let asked = now()
+        let response = try await send(request, secrets: secrets, operation: operation)
+        return try TokenReply(response, operation: operation).token(asked: asked)
+    }
+
+    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less,
+    /// as Google's Python library does.
+    func send(
+        _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
+    ) async throws -> HTTPResponse {
+        try await RetryPolicy(attempts: attempts).run(
+            on: time, jitter: { .random(in: 0.9...1.1) },
+            decide: { ($0 as? CredentialsError)?.isRetryable == true ? .retry() : .stop },
+            operation: { _ in try await sendOnce(request, secrets: secrets, operation: operation) })
+    }
+
+    private func sendOnce(_ request: HTTPRequest, secrets: [Secret], operation: String) async throws -> HTTPResponse {
+        let response: HTTPResponse
+        do {
+            response = try await transport.send(request)
+        } catch let error as HTTPTransportError {
+            throw CredentialsError(
+                error.isRetryable ? .unavailable : .transportFailed, operation: operation, message: error.description)
+        }
+        guard 200..<300 ~= response.status else {
+            throw TokenServerRefusal(response).error(operation: operation, secrets: secrets)
+        }
+        return response
+    }
+}
+
+/// A token server's answer with a 2xx status.
+struct TokenReply {
+    /// No Google token lives for longer than 12 hours; beyond a year it is not a number of seconds.
+    private static let lifetimes: ClosedRange<Int64> = 1...31_536_000
+
+    private let members: [String: JSONValue]
+    private let operation: String
+
+    init(_ response: HTTPResponse, operation: String) throws {
+        guard let members = JSONValue.members(of: response.body) else {
+            throw CredentialsError(.invalidResponse, operation: operation, message: "the answer is not a JSON object")
+        }
+        self.members = members
+        self.operation = operation
+    }
+
+    /// `expires_in` counts from `asked`, the instant before the request was sent.
+    func token(asked: Timestamp) throws -> AccessToken {
+        let value = try bearer("access_token")
+        guard let seconds = members["expires_in"]?.wholeNumber, Self.lifetimes.contains(seconds) else {
+            throw invalid("expires_in", "is not a number of seconds")
+        }
+        return AccessToken(value: value, expiresAt: asked.adding(.seconds(seconds)))
+    }
+
+    /// The form of `generateAccessToken`.
+    func impersonatedToken() throws -> AccessToken {
+        let value = try bearer("accessToken")
+        guard let expiresAt = members["expireTime"]?.text.flatMap({ Timestamp(Self.wholeSeconds($0)) }) else {
+            throw invalid("expireTime", "is not an RFC 3339 time")
+        }
+        return AccessToken(value: value, expiresAt: expiresAt)
+    }
+
+    /// A token that can stand in an `Authorization` header.
+    private func bearer(_ name: String) throws -> String {
+        guard let value = members[name]?.text, !value.isEmpty, value.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
+            throw invalid(name, "is missing or not a token")
+        }
+        return value
+    }
+
+    private func invalid(_ name: String, _ reason: String) -> CredentialsError {
+        CredentialsError(.invalidResponse, operation: operation, message: "`\(name)` of the answer \(reason)")
+    }
+
+    /// Google's times may have nine digits of a second.
+    private static func wholeSeconds(_ text: String) -> String {
+        guard let dot = text.firstIndex(of: ".") else { return text }
+        return String(text[..<dot] + text[dot...].dropFirst().drop { $0.isNumber })
+    }
+}
+
+/// A token server's answer with another status than 2xx: `{"error": "...", "error_description": "..."}` as in OAuth
+/// 2.0, or `{"error": {"status": ..., "message": ...}}` as in Google's APIs, or anything else, which is not repeated.
+struct TokenServerRefusal {
+    private static let retryableStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
+    private static let retryableErrors: Set<String> = ["internal_failure", "server_error", "temporarily_unavailable"]
+
+    private let status: Int
+    private let name: String?
+    private let details: String?
+
+    init(_ response: HTTPResponse) {
+        let members = JSONValue.members(of: response.body)
+        let error = members?["error"]
+        status = response.status
+        name = error?.text ?? error?.object?["status"]?.text
+        details = members?["error_description"]?.text ?? error?.object?["message"]?.text
+    }
+
+    func error(operation: String, secrets: [Secret]) -> CredentialsError {
+        let again = Self.retryableStatuses.contains(status) || name.map(Self.retryableErrors.contains) ?? false
+        let said = [name, details].compactMap { $0 }.joined(separator: ": ")
+        let message = said.isEmpty ? "HTTP \(status)" : "\(Self.safe(said, secrets)) (HTTP \(status))"
+        return CredentialsError(again ? .unavailable : .refused, operation: operation, message: message)
+    }
+
+    /// One line of bounded length, in which what was sent in confidence is masked.
+    private static func safe(_ text: String, _ secrets: [Secret]) -> String {
+        var text = text
+        for secret in secrets { text = masking(secret.value, in: text) }
+        let visible = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
+        return visible.count > 300 ? String(visible.prefix(300)) + "..." : String(visible)
+    }
+
+    private static func masking(_ secret: String, in text: String) -> String {
+        guard !secret.isEmpty else { return text }
+        var masked = ""
+        var rest = text[...]
+        while let next = rest.first {
+            if rest.hasPrefix(secret) {
+                masked += "***"
+                rest = rest.dropFirst(secret.count)
+            } else {
+                masked.append(next)
+                rest = rest.dropFirst()
+            }
+        }
+        return masked
+    }
+}
+
+/// The body of an `application/x-www-form-urlencoded` request.
+struct FormBody {
+    let data: Data
+
+    init(_ fields: [(name: String, value: String)]) {
+        data = Data(fields.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&").utf8)
+    }
+}

@@ -1,0 +1,116 @@
+package import JobRuntime
+import Warehouse
+import WarehouseKit
+
+/// The tables that the quota jobs work on.
+enum QuotaTables {
+    static let quotas = TableReference(DatasetID.organizations, "org_usage_quotas")!
+    static let runs = TableReference(DatasetID.organizations, "org_meta_pipeline_runs")!
+    static let subscriptions = TableReference(DatasetID.organizations, "org_subscriptions")!
+    static let profiles = OrganizationDirectory.profiles
+}
+
+/// What `org_meta_pipeline_runs.status` says, as SQL lists. A run with any other status counts as started and no more.
+///
+/// PENDING, RUNNING and FAILED are the table's own words; the others are an assumption about those who write the log. Compared as
+/// they are: the table is clustered by status, and a word in another case shows up among the unknown ones.
+enum RunStatuses {
+    static let open = "('PENDING', 'RUNNING')"
+    static let succeeded = "('COMPLETED', 'SUCCEEDED', 'SUCCESS')"
+    static let failed = "('FAILED', 'ERROR', 'TIMEOUT')"
+    /// With what is neither a success nor a failure.
+    static let known = """
+        ('PENDING', 'RUNNING', 'COMPLETED', 'SUCCEEDED', 'SUCCESS', 'FAILED', 'ERROR', 'TIMEOUT', 'CANCELLED', 'CANCELED')
+        """
+
+    /// How many runs meet the condition. Not COUNTIF: SQLite has COUNT and IF built in, which is many times faster there.
+    static func count(_ condition: String) -> String { "COUNT(IF(\(condition), 1, NULL))" }
+}
+
+/// A UTC day with the bounds that the counters need.
+struct QuotaDay: Hashable, Sendable {
+    let date: CivilDate
+
+    init(_ date: CivilDate) {
+        self.date = date
+    }
+
+    var start: Timestamp { Timestamp(startOf: date) }
+    /// Exclusive.
+    var end: Timestamp { Timestamp(startOf: date.adding(days: 1)) }
+    var monthStart: Timestamp { Timestamp(startOf: date.firstOfMonth) }
+    /// Exclusive.
+    var monthEnd: Timestamp { Timestamp(startOf: date.firstOfMonth.adding(days: 32).firstOfMonth) }
+    /// `20260131`
+    var compact: String { String(date.description.filter { $0 != "-" }) }
+}
+
+/// The names of the two counters in `org_usage_quotas` that some deployments call otherwise.
+package struct QuotaColumns: Hashable, Sendable {
+    /// Both are column names of BigQuery, so they may stand in SQL within backticks.
+    package let daily: String
+    package let monthly: String
+
+    package static let standard = QuotaColumns(daily: "current_daily_pipelines", monthly: "current_monthly_pipelines")
+
+    package static let environmentHelp: [(name: String, text: String)] = [
+        (
+            "QUOTA_DAILY_COLUMN",
+            "The daily counter's column in org_usage_quotas. Default: \(standard.daily)."
+        ),
+        ("QUOTA_MONTHLY_COLUMN", "The monthly counter's column. Default: \(standard.monthly)."),
+    ]
+
+    private init(daily: String, monthly: String) {
+        self.daily = daily
+        self.monthly = monthly
+    }
+
+    package init(reading environment: inout EnvironmentReader) {
+        daily = Self.column("QUOTA_DAILY_COLUMN", Self.standard.daily, &environment)
+        monthly = Self.column("QUOTA_MONTHLY_COLUMN", Self.standard.monthly, &environment)
+        if daily.lowercased() == monthly.lowercased() {
+            environment.note(
+                problem: "QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN are both \(quoted(daily)): name two columns")
+        }
+    }
+
+    private static func column(
+        _ variable: String, _ fallback: String, _ environment: inout EnvironmentReader
+    ) -> String {
+        environment.string(
+            variable, default: fallback,
+            expected: "the name of its column: a letter or _, then letters, digits and _, at most 300"
+        ) { name in
+            if !FieldSchema.isValidName(name) { return "is no column name" }
+            return others.contains(name.lowercased()) ? "is another column of org_usage_quotas" : nil
+        }
+    }
+
+    /// Columns with a meaning of their own: a counter written there would destroy them.
+    private static let others: Set<String> = [
+        "usage_id", "org_slug", "usage_date", "pipelines_succeeded_today", "pipelines_failed_today",
+        "concurrent_pipelines_running", "daily_limit", "monthly_limit", "concurrent_limit", "seat_limit",
+        "providers_limit", "max_concurrent_reached", "last_pipeline_completed_at", "last_updated", "created_at",
+        "updated_at",
+    ]
+}
+
+/// How long after its start a run that has not ended counts as crashed.
+package struct StaleAge: Sendable {
+    package let minutes: Int
+
+    package var duration: Duration { .seconds(60 * minutes) }
+
+    package static let environmentHelp: [(name: String, text: String)] = [
+        ("STALE_AFTER_MINUTES", "A run PENDING or RUNNING for longer than this counts as crashed. Default: 60.")
+    ]
+
+    package init(minutes: Int) {
+        self.minutes = minutes
+    }
+
+    package init(reading environment: inout EnvironmentReader) {
+        minutes = environment.integer("STALE_AFTER_MINUTES", default: 60, in: 1...44_640)
+    }
+}

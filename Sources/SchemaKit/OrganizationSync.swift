@@ -1,0 +1,172 @@
+package import ArgumentParser
+package import JobRuntime
+package import Warehouse
+package import WarehouseKit
+
+/// Gives every active organization's dataset the tables and columns of the catalog.
+///
+/// Invariants:
+/// - an organization that agrees with the catalog costs no request of its own;
+/// - one that fails is reported and does not keep the others from their turn;
+/// - stopped or killed anywhere, what is left is done by the next run, which ends in the same state as one clean run;
+/// - exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
+///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
+package struct OrganizationSync: Sendable {
+    package var warehouse: any Warehouse
+    package var catalog: Catalog
+    package var environment: DeploymentEnvironment
+    package var report: RunReport
+    package var task: CloudRunTask
+    package var isDryRun: Bool
+
+    /// Datasets that are worked on at the same time; the requests have budgets of their own.
+    private static let atOnce = 64
+    /// The same where tables are created by script: one takes 200 KB until it is done, and a job needs no more than 40 MB.
+    private static let scriptsAtOnce = 24
+    /// As many tables as `tables.insert` takes in one burst: more are created by one script for each dataset.
+    static let mostCreatedByInsert = 30
+
+    package init(
+        warehouse: any Warehouse, catalog: Catalog, environment: DeploymentEnvironment, report: RunReport,
+        task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
+    ) {
+        self.warehouse = warehouse
+        self.catalog = catalog
+        self.environment = environment
+        self.report = report
+        self.task = task
+        self.isDryRun = isDryRun
+    }
+
+    /// - Parameter slugs: Only these organizations, unless empty.
+    package func run(only slugs: [String] = []) async throws {
+        report.declare(counts: "organizations", "in_sync")
+        SchemaSync.declareCounts(in: report)
+        let targets = try await targets(slugs)
+        report.add(targets.count, to: "organizations")
+        let tables = catalog.tables(.organization)
+        let survey = try await warehouse.survey(
+            targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
+        let work = targets.compactMap { target in
+            survey.findings[target.dataset.id].map { (target: target, finding: $0) }
+        }
+        report.add(Int(survey.bytesBilled), to: "bytes_billed")
+        report.add(targets.count - work.count, to: "in_sync")
+        let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
+        let byScript = creations > Self.mostCreatedByInsert
+        let sync = SchemaSync(
+            warehouse: warehouse, policy: .everything(byScript: byScript),
+            isDryRun: isDryRun, report: report)
+        defer { sync.printTable(title: "organization") }
+        if !work.isEmpty { report.begin("organizations", total: work.count) }
+        try await eachConcurrently(work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { item in
+            try await sync.bringUp(item.target.dataset, to: tables, item.finding, subject: item.target.slug)
+            report.advance(item.target.slug)
+        }
+    }
+
+    private struct Target: Sendable {
+        var slug: String
+        var dataset: Dataset
+    }
+
+    /// What this run is for: the named organizations, or all of them, and of those the task's share.
+    private func isMine(_ slug: String, _ slugs: [String]) -> Bool {
+        task.isMine(slug) && (slugs.isEmpty || slugs.contains(slug))
+    }
+
+    /// Who owns a dataset is decided over all organizations, so that every task and every `--org` comes to the same answer.
+    private func targets(_ slugs: [String]) async throws -> [Target] {
+        let listing = try await OrganizationDirectory(warehouse: warehouse).active()
+        for slug in listing.invalidSlugs where isMine(slug, slugs) {
+            report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
+        }
+        report.add(Int(listing.bytesBilled), to: "bytes_billed")
+        for organization in listing.organizations
+        where listing.ambiguousSlugs.contains(organization.slug) && isMine(organization.slug, slugs) {
+            report.warn(
+                organization.slug,
+                "several active profiles do not agree on the dataset; \(quoted(organization.datasetName)) counts")
+        }
+        if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
+        let found = Set(listing.organizations.map(\.slug))
+        for slug in slugs where !found.contains(slug) && task.index == 0 {
+            report.fail(slug, "no active organization has this slug")
+        }
+        var owners: [DatasetID: String] = [:]
+        return listing.organizations.compactMap { target(for: $0, isMine: isMine($0.slug, slugs), &owners) }
+    }
+
+    private func target(
+        for organization: Organization, isMine: Bool, _ owners: inout [DatasetID: String]
+    ) -> Target? {
+        let slug = organization.slug
+        let (id, problem) = organization.dataset(in: environment)
+        if let problem, isMine { report.fail(slug, problem) }
+        guard let id else { return nil }
+        if let owner = owners[id] {
+            if isMine { report.fail(slug, "dataset \(id) is already that of \(owner)") }
+            return nil
+        }
+        owners[id] = slug
+        return isMine ? Target(slug: slug, dataset: dataset(id, of: slug)) : nil
+    }
+
+    private func dataset(_ id: DatasetID, of slug: String) -> Dataset {
+        Dataset(
+            id: id, location: warehouse.location,
+            description: "Cost data of organization \(slug) (\(environment.rawValue))",
+            labels: [
+                "environment": environment.rawValue, "managed_by": "scheduler-jobs",
+                // The label itself tells a customer's dataset from the service's own, whatever slug it has.
+                "org_slug": isLabelValue(slug) ? slug : "",
+            ])
+    }
+}
+
+/// What `org-sync-all` reads from the environment.
+package struct OrganizationSyncSettings: WarehouseUser, NotificationUser {
+    package let warehouse: WarehouseSettings
+    package let catalog: Catalog
+    package let environment: DeploymentEnvironment
+    package let notification: NotificationSettings
+
+    package static let environmentHelp =
+        WarehouseSettings.environmentHelp + CatalogSettings.environmentHelp + [DeploymentEnvironment.help]
+        + NotificationSettings.environmentHelp
+
+    package init(reading environment: inout EnvironmentReader) {
+        warehouse = WarehouseSettings(reading: &environment)
+        catalog = CatalogSettings(reading: &environment, groups: [.organization]).catalog
+        self.environment = DeploymentEnvironment.read(&environment, isRequired: true) ?? .test
+        notification = NotificationSettings(reading: &environment)
+    }
+}
+
+/// The flags of `org-sync-all`.
+package struct OrganizationSyncOptions: ParsableArguments, Sendable {
+    @Option(help: .init("Only this organization; may be given several times.", valueName: "slug"))
+    package var org: [String] = []
+
+    package init() {}
+
+    package func validate() throws {
+        for slug in org where !Organization.isValid(slug: slug) {
+            throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
+        }
+    }
+}
+
+extension JobContext where Job.Settings == OrganizationSyncSettings {
+    package func withOrganizationSync(_ work: (OrganizationSync) async throws -> Void) async throws {
+        let changes = ["datasets_created", "tables_created", "tables_updated"]
+        try await notifyingService(ofChanges: changes) {
+            try await withWarehouse { warehouse in
+                try await work(
+                    OrganizationSync(
+                        warehouse: warehouse, catalog: settings.catalog, environment: settings.environment,
+                        report: report, task: task, isDryRun: isDryRun))
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+/// Where the data lives: BigQuery in production, SQLite on a laptop and in tests.
+///
+/// The port has two halves. Most jobs need ``SQLWarehouse`` only; a job that creates or evolves tables needs
+/// ``SchemaWarehouse`` too. Both warehouses keep these invariants, and one contract suite checks them:
+/// - Nothing is ever dropped, recreated or reordered.
+/// - Creating a resource that exists changes nothing, and the caller is told that it exists.
+/// - A REQUIRED column never holds NULL. A value that was written is read back as the same value.
+package protocol Warehouse: SQLWarehouse, SchemaWarehouse {}
+
+/// Runs statements.
+///
+/// ```swift
+/// let result = try await warehouse.query(
+///     Statement("count the organizations", "SELECT COUNT(*) AS n FROM `organizations.org_profiles`"))
+/// let count = try result.rows[0].int64("n")
+/// ```
+package protocol SQLWarehouse: Sendable {
+    /// Runs a statement or script to its end and returns all of its rows.
+    ///
+    /// A thrown ``WarehouseError`` says in ``WarehouseError/certainty`` what became of the statement:
+    /// - `notDone`: the statement did nothing, and nothing is still running. In a script, the statements before the one
+    ///   that failed are done, unless the script is a transaction.
+    /// - `unknown`, and a `CancellationError`: the statement may be done, or may still be running. BigQuery is asked to
+    ///   cancel a job whose id is known, and ends every other job when the run's deadline or lease ends (`jobTimeoutMs`).
+    ///   A caller that keeps others out must keep them out until then.
+    func query(_ statement: Statement) async throws -> QueryResult
+
+    /// Updates the rows that differ and inserts the rows that are missing, as one atomic statement. A second run changes
+    /// nothing. Errors are those of ``query(_:)``.
+    func merge(_ merge: MergeStatement) async throws -> MergeResult
+}
+
+/// Reads, creates and evolves datasets and tables.
+package protocol SchemaWarehouse: Sendable {
+    /// The location in which datasets are created, such as `US`.
+    var location: String { get }
+
+    /// - Returns: `nil` if the dataset does not exist.
+    func dataset(_ id: DatasetID) async throws -> Dataset?
+
+    /// - Returns: `false` if a dataset of that name exists already; it is left as it is.
+    func createDataset(_ dataset: Dataset) async throws -> Bool
+
+    /// - Returns: `nil` if the table does not exist, or its dataset does not.
+    func table(_ reference: TableReference) async throws -> Table?
+
+    /// - Returns: The names of the dataset's tables, sorted. Throws `notFound` if the dataset does not exist.
+    func tables(in dataset: DatasetID) async throws -> [String]
+
+    /// - Returns: `false` if a table of that name exists already; it is left as it is.
+    func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool
+
+    /// Creates the tables that are missing in one request. Tables that exist are left as they are, and the caller does not
+    /// learn which tables existed. If this throws, some of the tables may have been created.
+    func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws
+
+    /// Replaces the schema by one that has all of its fields and more.
+    ///
+    /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the change is not additive.
+    func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws
+
+    /// Compares many datasets with the tables they should have, in bulk, and returns the datasets that may differ.
+    ///
+    /// A finding is a hint, because the view it comes from may lag behind. Read the table before you act on it.
+    /// - Parameter known: A table that certainly exists. If the view does not show this table, the datasets are compared in
+    ///   another way. Without it, each dataset is compared on its own.
+    func survey(_ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?) async throws -> SchemaSurvey
+}
+
+/// A table and the name it has, or should have, in a dataset.
+package struct NamedTable: Hashable, Sendable {
+    package var name: String
+    package var table: Table
+
+    package init(_ name: String, _ table: Table) {
+        self.name = name
+        self.table = table
+    }
+}
+
+/// What a bulk comparison found; datasets that agree are not in it.
+package struct SchemaSurvey: Sendable {
+    package struct Finding: Hashable, Sendable {
+        package var datasetExists: Bool
+        /// Tables that seem not to be there.
+        package var absent: Set<String>
+        /// Tables that are there and may differ in a column, its type or mode, in partitioning or clustering.
+        package var differing: Set<String>
+
+        package init(datasetExists: Bool, absent: Set<String>, differing: Set<String>) {
+            self.datasetExists = datasetExists
+            self.absent = absent
+            self.differing = differing
+        }
+    }
+
+    package var findings: [DatasetID: Finding]
+    package var bytesBilled: Int64
+
+    package init(findings: [DatasetID: Finding], bytesBilled: Int64 = 0) {
+        self.findings = findings
+        self.bytesBilled = bytesBilled
+    }
+}

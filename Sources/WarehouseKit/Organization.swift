@@ -1,0 +1,112 @@
+package import JobRuntime
+package import Warehouse
+
+/// A customer organization, as `organizations.org_profiles` has it.
+package struct Organization: Hashable, Sendable {
+    /// Checked: 1 to 128 ASCII letters, digits and underscores, so that it may be part of a dataset's name.
+    package let slug: String
+    /// What the profile says; may be empty, or no dataset name at all.
+    package let datasetName: String
+
+    package init?(slug: String, datasetName: String) {
+        guard Self.isValid(slug: slug) else { return nil }
+        self.slug = slug
+        self.datasetName = datasetName
+    }
+
+    package static func isValid(slug: String) -> Bool {
+        (1...128).contains(slug.utf8.count) && slug.utf8.allSatisfy(\.isWordCharacter)
+    }
+
+    package static let slugRule = "1 to 128 ASCII letters, digits and underscores"
+
+    /// The dataset that is the organization's: the one that the profile names, else `{slug}_{environment}`.
+    package func dataset(in environment: DeploymentEnvironment) -> (id: DatasetID?, problem: String?) {
+        let standard = DatasetID("\(slug)_\(environment.rawValue)")
+        var trimmed = datasetName.drop { $0.isWhitespace }
+        while trimmed.last?.isWhitespace == true { trimmed.removeLast() }
+        let name = String(trimmed)
+        guard !name.isEmpty else { return (standard, nil) }
+        guard let id = DatasetID(name) else {
+            return (
+                standard,
+                "org_dataset_id \(quoted(datasetName)) is no dataset name; \(standard?.name ?? "") was used instead"
+            )
+        }
+        guard id.name.lowercased() != DatasetID.organizations.name,
+            id.name.lowercased() != DatasetID.schedulerJobs.name
+        else { return (nil, "org_dataset_id \(id) is one of the service's own datasets") }
+        return (id, nil)
+    }
+}
+
+/// Reads which organizations there are.
+package struct OrganizationDirectory: Sendable {
+    package struct Listing: Sendable {
+        package var organizations: [Organization] = []
+        /// Slugs that may not be used in a dataset's name, as the table has them.
+        package var invalidSlugs: [String] = []
+        /// Slugs with several profiles that name different datasets.
+        package var ambiguousSlugs: Set<String> = []
+        package var bytesBilled: Int64 = 0
+    }
+
+    package static let profiles = TableReference(DatasetID.organizations, "org_profiles")!
+
+    package var warehouse: any Warehouse
+
+    package init(warehouse: any Warehouse) {
+        self.warehouse = warehouse
+    }
+
+    /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once, with a dataset where one profile names it.
+    package func active() async throws -> Listing {
+        var seen: [String: String] = [:]
+        let result = try await profiles()
+        var listing = Listing(bytesBilled: result.bytesBilled)
+        for row in result.rows {
+            let slug = try row.optionalString("org_slug") ?? ""
+            let dataset = try row.optionalString("org_dataset_id") ?? ""
+            if let first = seen[slug] {
+                if dataset != first { listing.ambiguousSlugs.insert(slug) }
+                continue
+            }
+            seen[slug] = dataset
+            if let organization = Organization(slug: slug, datasetName: dataset) {
+                listing.organizations.append(organization)
+            } else {
+                listing.invalidSlugs.append(slug)
+            }
+        }
+        return listing
+    }
+
+    private func profiles() async throws -> QueryResult {
+        do {
+            return try await warehouse.query(Statement("list the active organizations", Self.allActive))
+        } catch let error as WarehouseError where error.code == .notFound {
+            var error = error
+            error.message +=
+                " - run bootstrap first, or set BIGQUERY_LOCATION (now \(warehouse.location)) to where it is"
+            throw error
+        }
+    }
+
+    static let allActive = """
+        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE'
+        ORDER BY org_slug, IFNULL(org_dataset_id, '') = '', org_dataset_id
+        """
+}
+
+/// The environments that the service is deployed to. The name is part of the organizations' dataset names.
+package enum DeploymentEnvironment: String, Sendable, CaseIterable {
+    case test, stage, prod
+
+    package static let help = (name: "ENVIRONMENT", text: "test, stage or prod.")
+
+    /// `nil` where it is not set and need not be, or where it is wrong.
+    package static func read(_ environment: inout EnvironmentReader, isRequired: Bool) -> DeploymentEnvironment? {
+        guard isRequired || environment.isSet("ENVIRONMENT") else { return nil }
+        return DeploymentEnvironment(rawValue: environment.choice("ENVIRONMENT", of: allCases.map(\.rawValue)))
+    }
+}

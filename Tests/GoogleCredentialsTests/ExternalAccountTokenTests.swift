@@ -1,0 +1,97 @@
+import GoogleCredentials
+import HTTPTransport
+import JobRuntime
+import TestSupport
+import Testing
+
+@Suite struct CredentialsExternalAccountTests {
+    @Test(arguments: [
+        ("text", "subject.jwt.text\n"), ("json", #"{"id_token": "subject.jwt.text", "other": 1}"#),
+    ])
+    func exchangesATokenFromAFile(format: String, content: String) async throws {
+        let fixture = try CredentialFixture(replies: [.token("ya29.federated", expiresIn: "3600")])
+        let source: [String: Any] = [
+            "file": "/tokens/subject", "format": ["type": format, "subject_token_field_name": "id_token"],
+        ]
+        try fixture.write(fixture.externalAccount(source))
+        fixture.write(content, to: "/tokens/subject")
+
+        let token = try await fixture.find().fetchToken()
+
+        #expect(token.value == "ya29.federated")
+        #expect(fixture.server.requests.map(\.path) == ["/sts"])
+        #expect(
+            fixture.server.requests.first?.form == [
+                "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+                "scope": "https://www.googleapis.com/auth/bigquery",
+                "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                "subject_token": "subject.jwt.text",
+                "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            ])
+        #expect(fixture.server.requests.first?.headers["Authorization"] == nil)
+    }
+
+    @Test func readsTheFileAnewEachTime() async throws {
+        let fixture = try CredentialFixture(replies: [.token(), .token()])
+        try fixture.write(fixture.externalAccount(["file": "/tokens/subject"]))
+        fixture.write("first", to: "/tokens/subject")
+        let credentials = try fixture.find()
+
+        _ = try await credentials.fetchToken()
+        fixture.write("second", to: "/tokens/subject")
+        _ = try await credentials.fetchToken()
+
+        #expect(fixture.server.requests.map { $0.form["subject_token"] } == ["first", "second"])
+    }
+
+    @Test func exchangesATokenFromAURLAndImpersonates() async throws {
+        let fixture = try CredentialFixture(replies: [
+            .json(#"{"value": "subject.jwt"}"#), .token("ya29.federated"), .impersonated(),
+        ])
+        let source: [String: Any] = [
+            "url": "\(fixture.server.url)/subject?audience=acme",
+            "headers": ["Metadata": "True", "X-Secret": "s3cr3t"],
+            "format": ["type": "json", "subject_token_field_name": "value"],
+        ]
+        try fixture.write(
+            fixture.externalAccount(
+                source,
+                [
+                    "service_account_impersonation_url": fixture.impersonationURL,
+                    "service_account_impersonation": ["token_lifetime_seconds": 900],
+                ]))
+
+        let token = try await fixture.find().fetchToken()
+
+        #expect(token.value == "ya29.impersonated")
+        let requests = fixture.server.requests
+        #expect(requests.map(\.method) == ["GET", "POST", "POST"])
+        #expect(requests[0].target == "/subject?audience=acme")
+        #expect(requests[0].headers["Metadata"] == "True")
+        #expect(requests[0].headers["X-Secret"] == "s3cr3t")
+        #expect(requests[1].form["subject_token"] == "subject.jwt")
+        #expect(requests[1].form["scope"] == "https://www.googleapis.com/auth/cloud-platform")
+        #expect(requests[2].headers["Authorization"] == "Bearer ya29.federated")
+        #expect(requests[2].json["lifetime"] as? String == "900s")
+        #expect(fixture.server.unexpected.isEmpty)
+    }
+
+    @Test func sendsTheClientOrTheWorkforceProject() async throws {
+        let fixture = try CredentialFixture(replies: [.token(), .token()])
+        fixture.write("subject", to: "/tokens/subject")
+        let client = ["client_id": "id", "client_secret": "se", "workforce_pool_user_project": "acme"]
+
+        try fixture.write(fixture.externalAccount(["file": "/tokens/subject"], client))
+        _ = try await fixture.find().fetchToken()
+        try fixture.write(
+            fixture.externalAccount(["file": "/tokens/subject"], ["workforce_pool_user_project": "acme"]))
+        _ = try await fixture.find().fetchToken()
+
+        let requests = fixture.server.requests
+        #expect(requests[0].headers["Authorization"] == "Basic aWQ6c2U=")
+        #expect(requests[0].form["options"] == nil)
+        #expect(requests[1].headers["Authorization"] == nil)
+        #expect(requests[1].form["options"] == #"{"userProject":"acme"}"#)
+    }
+}

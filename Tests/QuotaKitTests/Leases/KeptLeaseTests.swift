@@ -1,0 +1,236 @@
+import JobRuntime
+import TestSupport
+import Testing
+
+@testable import Warehouse
+@testable import WarehouseKit
+
+/// Leases whose holder has ended while a statement of it may still be running.
+@Suite struct KeptLeaseTests {
+    private let now = instant("2026-01-31T00:00:00Z")
+
+    @Test(arguments: Backend.allCases)
+    func aStatementWithoutAnEndKeepsItsLeaseForTheGrace(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-kept"))
+        let (clock, report) = (LeapingClock(), ReportFixture())
+
+        await #expect(throws: WarehouseError.self) {
+            try await loseReply(lease(fixture, "execution/0/0", on: lossy(fixture)))
+        }
+
+        let row = try #require(try await fixture.leases().first)
+        #expect(try row.optionalString("holder") == "daily execution/0/0")
+        #expect(try row.optionalTimestamp("acquired_at") == nil)
+        #expect(try row.timestamp("expires_at") == now.adding(.seconds(120)))
+        // Neither another execution nor the next attempt of the same task begins earlier, and neither is skipped.
+        let isDone = try await lease(fixture, "execution/0/1", report, clock: clock).withLease {
+            #expect(clock.time.elapsed() == .seconds(120))
+        }
+        #expect(isDone)
+        #expect(report.output.contains("waiting: the lease of daily is held by daily execution/0/0"))
+    }
+
+    /// What the work makes of an error does not matter: it may go on with other things.
+    @Test(arguments: [
+        (WarehouseError.Code.transport, false, true), (.backendError, false, true), (.rateLimited, false, true),
+        (.unauthenticated, false, true), (.unexpectedResult, false, true), (.invalid, false, false),
+        (.notFound, false, false), (.resourcesExceeded, false, false),
+        // After a reply that was lost the error is one of the repetition.
+        (.notFound, true, true), (.accessDenied, true, true), (.quotaExceeded, true, true),
+    ])
+    func onlyAnErrorThatIsNoAnswerKeepsTheLease(
+        _ code: WarehouseError.Code, mayHaveBeenDone: Bool, isKept: Bool
+    ) async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-answered"))
+        let refusing = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: { index in
+                var error = WarehouseError(code, operation: "work", message: "failed")
+                error.mayHaveBeenDone = mayHaveBeenDone
+                if index == 4 { throw error }
+            })
+        let lease = lease(fixture, "one", on: refusing)
+
+        try await lease.withLease { _ = try? await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+
+        #expect((try await fixture.leases().first?.optionalString("holder") != nil) == isKept)
+    }
+
+    @Test func workThatFailsBetweenItsStatementsFreesTheLease() async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-failure"))
+
+        for error in [Failure(), CancellationError()] as [any Error] {
+            _ = try? await lease(fixture, "one").withLease { throw error }
+            #expect(try await fixture.leases().first?.optionalString("holder") == nil)
+        }
+    }
+
+    @Test(arguments: [(60, 60), (120, 120), (600, 120)])
+    func theGraceNeverLastsLongerThanTheLease(validity: Int, kept: Int) async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-short"))
+
+        let lease = JobLease(
+            lossy(fixture), "daily", "one", clock: LeapingClock(), from: now, validity: .seconds(validity))
+        await #expect(throws: WarehouseError.self) { try await loseReply(lease) }
+
+        #expect(try await fixture.leases().first?.timestamp("expires_at") == now.adding(.seconds(kept)))
+    }
+
+    @Test func aStatementThatIsCancelledKeepsItsLease() async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-cancelled"))
+        let isWorking = AsyncStream<Void>.makeStream()
+        let slow = FaultyWarehouse(
+            fixture.warehouse,
+            beforeEach: {
+                guard $0 == 4 else { return }
+                isWorking.continuation.yield()
+                try await Task.sleep(for: .seconds(3600))
+            })
+        let task = Task { try await loseReply(lease(fixture, "one", on: slow)) }
+        for await _ in isWorking.stream { break }
+
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+
+        #expect(try await fixture.leases().first?.optionalTimestamp("acquired_at") == nil)
+        #expect(try await fixture.leases().first?.timestamp("expires_at") == now.adding(.seconds(120)))
+    }
+
+    /// A killed attempt could not say that it had ended; its successor knows, since attempts follow one another.
+    @Test(arguments: Backend.allCases)
+    func theNextAttemptGivesAKilledOneTheGrace(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-attempt"))
+        let first = CloudRunTask(execution: "quota-reset-daily-x7x7", index: 0, attempt: 0)
+        let second = CloudRunTask(execution: "quota-reset-daily-x7x7", index: 0, attempt: 1)
+        let others = [
+            CloudRunTask(execution: "quota-reset-daily-x7x7", index: 1, attempt: 1),
+            CloudRunTask(execution: "quota-reset-daily-y8y8", index: 0, attempt: 1),
+        ]
+        let killed = FaultyWarehouse(fixture.warehouse, .killedBefore(4))
+        _ = try? await lease(fixture, first.leaseHolder, on: killed).withLease { throw Failure() }
+        let clock = LeapingClock()
+
+        for other in others {
+            let report = ReportFixture()
+            #expect(try await lease(fixture, other.leaseHolder, report).withLease {} == false)
+            #expect(report.skipReason?.contains("quota-reset-daily-x7x7/0/0") == true)
+        }
+        let isDone = try await lease(fixture, second.leaseHolder, clock: clock).withLease {
+            #expect(clock.time.elapsed() == .seconds(120))
+        }
+        #expect(isDone)
+        #expect(try await lease(fixture, others[1].leaseHolder).withLease {})
+    }
+
+    @Test(arguments: Backend.allCases)
+    func theLeaseOfAnotherJobIsWaitedFor(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-waits"))
+        let monthly = LeaseStatements(jobs: ["monthly", "daily"], holder: "monthly two/0/0", token: "t")
+        try await seeded(fixture, monthly)
+        let (clock, report) = (LeapingClock(), ReportFixture())
+        let daily = JobLease(
+            warehouse: fixture.warehouse, job: "daily", holder: "one/0/0", validity: .seconds(600),
+            report: report.report, now: { now },
+            sleep: {
+                try await clock.time.sleep($0)
+                if clock.sleeps.count == 3 { _ = try await fixture.warehouse.query(monthly.release(at: now)) }
+            })
+
+        #expect(try await daily.withLease {})
+
+        #expect(clock.sleeps.count == 3)
+        #expect(report.skipReason == nil)
+        #expect(report.failures.isEmpty)
+    }
+
+    /// Whoever waits in vain says so, with an exit code that the scheduler sees: no run is lost in silence.
+    @Test func theWaitIsBoundedAndThenAFailure() async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-patience"))
+        try await seeded(fixture, LeaseStatements(jobs: ["monthly", "daily"], holder: "monthly two/0/0", token: "t"))
+        let (clock, report) = (LeapingClock(), ReportFixture())
+
+        let isDone = try await lease(fixture, "one/0/0", report, clock: clock).withLease {}
+
+        #expect(!isDone)
+        #expect(clock.time.elapsed() == .seconds(300))
+        #expect(report.skipReason == nil)
+        #expect(report.failures.map(\.subject) == ["lease of daily"])
+        #expect(report.failures.first?.reason.contains("held by monthly two/0/0") == true)
+    }
+
+    @Test func aWaitCanBeCancelled() async throws {
+        let fixture = try await QuotaFixture(Backend.allCases[0].warehouse("lease-wait-cancelled"))
+        try await seeded(fixture, LeaseStatements(jobs: ["monthly", "daily"], holder: "monthly two/0/0", token: "t"))
+        let daily = JobLease(
+            warehouse: fixture.warehouse, job: "daily", holder: "one/0/0", validity: .seconds(600),
+            report: ReportFixture().report, now: { now }, sleep: { _ in throw CancellationError() })
+
+        await #expect(throws: CancellationError.self) { try await daily.withLease {} }
+
+        let tokens = try await fixture.leases().map { try $0.optionalString("token") }
+        #expect(tokens == ["t", "t"])
+    }
+
+    /// Released by a machine whose clock is ahead of ours.
+    @Test(arguments: Backend.allCases)
+    func aFreeLeaseIsFreeWhateverItsExpiry(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-skew"))
+        let ahead = now.adding(.seconds(30))
+        try await JobLease(fixture.warehouse, "daily", "one", clock: LeapingClock(), from: ahead).withLease {}
+        let clock = LeapingClock()
+
+        let isDone = try await lease(fixture, "two", clock: clock).withLease {}
+
+        #expect(isDone)
+        #expect(clock.sleeps.isEmpty)
+    }
+
+    @Test(arguments: Backend.allCases)
+    func aFenceHoldsWhileAllOfItsLeasesAreOnes(_ backend: Backend) async throws {
+        let fixture = try await QuotaFixture(backend.warehouse("lease-fence"))
+        let both = JobLease(
+            fixture.warehouse, "monthly", "one", clock: LeapingClock(), from: now, excluding: ["daily"])
+
+        #expect(try await holds(both.fence, fixture) == false)
+        try await both.withLease {
+            let isHeld = try await holds(both.fence, fixture)
+            #expect(isHeld)
+            try await lease(fixture, "two", from: now.adding(.seconds(601))).withLease {
+                let isHeldMeanwhile = try await holds(both.fence, fixture)
+                #expect(!isHeldMeanwhile)
+            }
+            let isHeldAfterwards = try await holds(both.fence, fixture)
+            #expect(!isHeldAfterwards)
+        }
+        #expect(try await holds(both.fence, fixture) == false)
+    }
+
+    private func holds(_ fence: LeaseFence, _ fixture: QuotaFixture) async throws -> Bool {
+        var statement = Statement("try a fence", "SELECT 1 AS one FROM (SELECT 1 AS one) AS o WHERE \(LeaseFence.sql)")
+        statement.parameters = fence.parameters
+        return try await fixture.warehouse.query(statement).rows.count == 1
+    }
+
+    private func seeded(_ fixture: QuotaFixture, _ statements: LeaseStatements) async throws {
+        _ = try await fixture.warehouse.query(statements.seed(at: now))
+        _ = try await fixture.warehouse.query(statements.take(at: now, until: now.adding(.seconds(600))))
+    }
+
+    private struct Failure: Error {}
+
+    /// Take, read, seed, take; then the work, whose reply is lost.
+    private func lossy(_ fixture: QuotaFixture) -> FaultyWarehouse {
+        FaultyWarehouse(fixture.warehouse, .replyLost(4))
+    }
+
+    private func loseReply(_ lease: JobLease) async throws {
+        try await lease.withLease { _ = try await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+    }
+
+    private func lease(
+        _ fixture: QuotaFixture, _ holder: String, _ report: ReportFixture = ReportFixture(),
+        clock: LeapingClock = LeapingClock(), on other: (any Warehouse)? = nil, from start: Timestamp? = nil
+    ) -> JobLease {
+        JobLease(other ?? fixture.warehouse, "daily", holder, report, clock: clock, from: start ?? now)
+    }
+}
