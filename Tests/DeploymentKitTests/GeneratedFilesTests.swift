@@ -127,7 +127,8 @@ import Yams
     func aFieldIsInTheResourceWhereItsPointerSays(_ key: String) throws {
         let field = try #require(JobDefinition.fields.first { $0.key == key })
         let file = try Fixture.file()
-        let job = DeployedJob(job: file.jobs[0], environment: file.environments[0], file: file, description: nil)
+        let owner = try #require(file.jobs.first { $0.values.document(key) != nil }, "the fixture has no \(key)")
+        let job = DeployedJob(job: owner, environment: file.environments[0], file: file, description: nil)
         let pointer = try #require(field.place).pointer.split(separator: "/")
 
         var place = Optional(job.resource)
@@ -139,7 +140,7 @@ import Yams
             }
         }
 
-        #expect(place == job.job.values.document(key), "\(pointer)")
+        #expect(place == owner.values.document(key), "\(pointer)")
     }
 
     private func schema() throws -> [String: Any] {
