@@ -28,6 +28,31 @@ import Testing
         #expect(words.last?.split(separator: ".").count == 3)
     }
 
+    /// bash itself reads the script and completes `JOB --`.
+    @Test(arguments: JobExecutable.jobs)
+    func theCompletionScriptOffersTheOptions(_ job: JobExecutable) async throws {
+        let folder = try TemporaryFolder()
+        let script = try await job.run(["--generate-completion-script", "bash"])
+        try Data(script.output.utf8).write(to: URL(filePath: folder.file("completion")))
+        let program = """
+            source "$1" && COMP_WORDS=("$2" --) COMP_CWORD=1 COMP_LINE="$2 --" COMP_POINT=$((${#2} + 3))
+            "$(complete -p "$2" | sed 's/.*-F \\([^ ]*\\).*/\\1/')" "$2" -- "$2"
+            printf '%s\\n' "${COMPREPLY[@]}"
+            """
+
+        let shell = try await RunningJob(
+            "/usr/bin/env", arguments: ["bash", "-c", program, "bash", folder.file("completion"), job.product],
+            environment: ProcessInfo.processInfo.environment, folder: folder.path
+        ).outcome()
+
+        #expect(script.ending == .exited(0))
+        #expect(script.error.isEmpty)
+        #expect(shell.error.isEmpty)
+        let offered = Set(shell.outputLines.map { $0.trimmingCharacters(in: .whitespaces) })
+        let options: Set = ["--date", "--dry-run", "--help", "--json", "--log-level", "--now", "--version"]
+        #expect(offered.isSuperset(of: options), "\(options.subtracting(offered))")
+    }
+
     @Test func everyJobOfTheRepositoryIsThere() {
         let names = JobExecutable.jobs.map(\.name)
 

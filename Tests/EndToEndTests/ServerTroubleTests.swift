@@ -29,6 +29,26 @@ import WarehouseKit
         #expect(warehouse.server.unexpected.isEmpty)
     }
 
+    /// A request of a job with `SSL_CERT_FILE` reaches a server that only this authority vouches for. Without the variable the job
+    /// refuses the certificate, so the server is never asked anything.
+    @Test func trustsTheAuthoritiesOfSSLCertFile() async throws {
+        let authority = try await CertificateAuthority()
+        let refusal = ScriptedWarehouse.refusal(403, "billingNotEnabled", "Billing has not been enabled")
+        let server = try await TLSServer(
+            authority, status: refusal.status, body: String(decoding: refusal.body, as: UTF8.self))
+        let environment = [
+            "GCP_PROJECT_ID": "acme-test-1", "BIGQUERY_EMULATOR_HOST": server.url, "ENVIRONMENT": "test",
+        ]
+
+        let trusting = try await JobExecutable.orgSyncAll.run(
+            environment: environment.merging(["SSL_CERT_FILE": authority.authorityFile]) { $1 })
+        let other = try await JobExecutable.orgSyncAll.run(environment: environment)
+
+        #expect(try trusting.failed().failures.first?.reason.contains("Billing has not been enabled") == true)
+        #expect(try other.failed().failures.first?.reason.contains("(tlsFailed)") == true)
+        #expect(!other.output.contains("Billing has not been enabled"))
+    }
+
     @Test(arguments: [
         (403, "quotaExceeded", "Quota exceeded: your project exceeded its quota"),
         (403, "billingNotEnabled", "Billing has not been enabled"),

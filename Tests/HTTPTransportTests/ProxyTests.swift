@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct ProxyTests {
     /// In a process of its own, since the variables would reach every other test.
-    @Test func variablesAreHonoured() async {
+    @Test func variablesAreHonored() async {
         await #expect(processExitsWith: .success) {
             let proxy = try ScriptedServer { _ in .text("from the proxy") }
             setenv("http_proxy", proxy.url, 1)
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    /// What is allowed in plain text because it does not leave the machine must not leave it through a proxy.
+    /// Plain text is allowed to this machine because it does not leave it, so it must not leave through a proxy either.
     @Test(arguments: ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
     func thisMachineIsNotAskedThroughAProxy(host: String) async {
         await #expect(processExitsWith: .success) { [host = host as String] in
@@ -57,6 +57,7 @@ import Testing
             }
 
             try #require(error?.code == .proxyRefused)
+            try #require(error?.certainty == .notDone)
             try #require(error?.isRetryable == false)
             try #require(error?.message == "the proxy refused the connection with HTTP status 407")
         }

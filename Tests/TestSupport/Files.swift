@@ -1,5 +1,12 @@
 import Foundation
 
+/// Where this repository is checked out.
+package enum Repository {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
+
+    package static func path(_ relative: String) -> String { root.appending(path: relative).path }
+}
+
 /// A folder of one test, removed with all that is in it when the value goes away.
 package final class TemporaryFolder: Sendable {
     package let path: String

@@ -1,4 +1,48 @@
+package import BigQueryWarehouse
+import EmbeddedWarehouse
 package import Foundation
+import HTTPTransport
+import Logging
+package import Warehouse
+import WarehouseKit
+
+/// BigQuery's client in front of the emulator, in a project of its own.
+package struct EmulatedBigQuery {
+    package let project: String
+    package let warehouse: BigQueryWarehouse
+    private let emulator: EmulatorProcess
+
+    package init(project: String) async throws {
+        self.project = project
+        emulator = try await EmulatorProcess.shared
+        warehouse = BigQueryWarehouse(
+            project: ProjectID(project)!, location: "US", baseURL: emulator.url, transport: CurlTransport(),
+            credentials: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// How many requests this project has seen so far.
+    package var requests: Int {
+        get async throws { try await emulator.requestCounts(project: project).total }
+    }
+}
+
+/// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.
+package enum Backend: String, CaseIterable, Sendable {
+    #if EmbeddedWarehouse
+        case embedded
+    #endif
+    case emulator
+
+    /// - Parameter project: On the emulator, which all tests share, the test's own project.
+    package func warehouse(_ project: String) async throws -> any Warehouse {
+        switch self {
+        #if EmbeddedWarehouse
+            case .embedded: try EmbeddedWarehouse(path: ":memory:")
+        #endif
+        case .emulator: try await EmulatedBigQuery(project: project).warehouse
+        }
+    }
+}
 
 /// A running BigQuery emulator of this project (`Tests/Emulator`), on a free port.
 ///
@@ -54,4 +98,23 @@ package final class EmulatorProcess: Sendable {
 
     /// Ends the emulator and waits for it.
     package func stop() async throws { try await server.stop() }
+}
+
+/// How many HTTP requests the emulator was sent.
+package struct EmulatorRequestCounts: Sendable, Equatable {
+    package let total: Int
+    /// The most requests that were under way at the same time.
+    package let peakInFlight: Int
+    /// By method and path with `*` for ids: `GET /projects/*/datasets/*/tables`.
+    package let routes: [String: Int]
+
+    init(json: Data) throws {
+        let object = try JSONSerialization.jsonObject(with: json) as? [String: Any]
+        guard let total = object?["total"] as? Int, let peak = object?["peakInFlight"] as? Int,
+            let routes = object?["routes"] as? [String: Int]
+        else { throw CocoaError(.coderReadCorrupt) }
+        self.total = total
+        peakInFlight = peak
+        self.routes = routes
+    }
 }
