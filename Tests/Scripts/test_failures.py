@@ -39,7 +39,7 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("denied", done.stdout)
         self.assertIn("Run the same command again", done.stdout)
-        self.assertEqual(len(self.google.state()["run_jobs"]), len(JOBS) - 1, "the other jobs are made nevertheless")
+        self.assertEqual(len(self.google.state()["run_jobs"]), len(JOBS) - 1, "the other jobs are deployed nevertheless")
         again = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(again.returncode, 0, again.stdout)
         state = self.google.state()
@@ -87,7 +87,7 @@ class FailureTests(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
             self.assertIn(f"1 of {len(JOBS)} images missing", done.stderr)
             self.assertIn("scheduler-jobs/stale-cleanup:", done.stderr)
-            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is made nevertheless")
+            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is deployed nevertheless")
             again = self.google.script("create-all-jobs.sh", "test", "--dry-run")
             self.assertIn(f"1 of {len(JOBS)} images missing", again.stderr)
             self.assertIn("not ready: Image ", again.stdout)
@@ -104,7 +104,7 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("gcloud auth login", done.stderr)
 
-    def test_an_interruption_says_what_was_being_made(self):
+    def test_an_interruption_names_the_running_changes(self):
         self.without(["cloudact-stale-cleanup"])
         with tempfile.TemporaryDirectory() as folder:
             mark = pathlib.Path(folder) / "begun"

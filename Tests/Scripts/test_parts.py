@@ -184,7 +184,7 @@ class OwnershipTests(unittest.TestCase):
         self.assertTrue(test.owns_role("cloudact_reader"))
         self.assertFalse(test.owns_role("cloudact_stage_reader"))
 
-    def test_a_name_alone_makes_nothing_ours(self):
+    def test_a_name_is_no_proof_of_ownership(self):
         desired = Desired("test")
         live = types.SimpleNamespace(jobs={"cloudact-old": {"metadata": {"labels": {
             "managed-by": "scheduler-jobs", "environment": "test"}}}})
@@ -208,7 +208,7 @@ class OwnershipTests(unittest.TestCase):
 class ChangeTests(unittest.TestCase):
     def make(self, *changes):
         seen = []
-        failed, skipped = change.make(changes, lambda item, outcome, message="": seen.append((item.name, outcome)))
+        failed, skipped = change.apply_all(changes, lambda item, outcome, message="": seen.append((item.name, outcome)))
         return seen, [c.name for c, _ in failed], [c.name for c in skipped]
 
     def refuse(self):

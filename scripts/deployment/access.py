@@ -34,7 +34,7 @@ def words(path):
 
 
 def already(create):
-    """A creation whose answer was lost is repeated, and then finds what it has made itself."""
+    """A creation whose answer was lost is repeated. The repetition then finds what the first one created."""
     def apply():
         try:
             create()

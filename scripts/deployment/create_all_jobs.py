@@ -44,7 +44,7 @@ def main():
     if plan.changes and not options.dry_run:
         code = confirm(options, desired, plan) or apply(google, plan) or code
     elif plan.changes:
-        print(f"Dry run: {number(len(plan.changes), 'change')} would be made.")
+        print(f"Dry run: {number(len(plan.changes), 'change')} would be applied.")
     if absent:
         say_missing(desired, absent)
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
@@ -52,9 +52,8 @@ def main():
 
 
 def say_missing(desired, images):
-    """No failure by itself: Cloud Run refuses a job that has no image, and a job that is not ready is one to be made again."""
-    print(color(f"{len(images)} of {number(len(desired.jobs), 'image')} missing: these jobs cannot run before they are there, "
-                 "whatever their triggers do:", "31"), file=sys.stderr)
+    """Missing images are no failure by themselves. Cloud Run reports a job without its image as not ready, and that is a difference."""
+    print(color(f"{len(images)} of {number(len(desired.jobs), 'image')} missing. Their jobs cannot run without them:", "31"), file=sys.stderr)
     for image in images:
         print(f"  - {image}", file=sys.stderr)
     print(f"      scripts/build-images.sh {desired.environment} --push, then this command again", file=sys.stderr)
@@ -83,23 +82,23 @@ def show(plan):
 
 
 def confirm(options, desired, plan):
-    """`None` when the changes may be made."""
+    """`None` when the changes may be applied."""
     if options.yes or not (desired.index["confirm"] or plan.removals):
         return None
     if not sys.stdin.isatty():
         print(f"{desired.environment} asks before it changes: run in a terminal, or with --yes", file=sys.stderr)
         return UNCONFIRMED
     asked = desired.environment if desired.index["confirm"] else "yes"
-    if answer(f"Make {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to go on: ") == asked:
+    if answer(f"Apply {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to continue: ") == asked:
         return None
     print("Nothing was changed.")
     return UNCONFIRMED
 
 
 def apply(google, plan):
-    """Makes the changes and prints what became of each job."""
-    print(f"Making {number(len(plan.changes), 'change')} ...", flush=True)
-    words = {"done": "32", "failed": "31", "left out": "33"}
+    """Applies the changes and prints the result of each job."""
+    print(f"Applying {number(len(plan.changes), 'change')} ...", flush=True)
+    words = {"done": "32", "failed": "31", "skipped": "33"}
 
     def report(item, outcome, message=""):
         past = {"create": "created", "update": "updated", "delete": "deleted"}[item.action]
@@ -107,12 +106,12 @@ def apply(google, plan):
         print(color(line, words[outcome]) + (f": {message}" if message else ""), flush=True)
 
     try:
-        failed, skipped = change.make(plan.changes, report)
+        failed, skipped = change.apply_all(plan.changes, report)
     except change.Interrupted as stop:
         google.stopping.set()
         print("\nstopped; run the same command again to complete it", file=sys.stderr)
         if stop.running:
-            print("these were being made, and may have been:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
+            print("these changes were running and may be complete:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
         return INTERRUPTED
     bad, left = {id(c) for c, _ in failed}, {id(c) for c in skipped}
     print()
@@ -124,8 +123,8 @@ def apply(google, plan):
         rows.append([job["name"], job["schedule"] or "manual", job["trigger"] or "", state])
     table(["JOB", "SCHEDULE", "TRIGGER", "RESULT"], rows)
     if failed:
-        print(color(f"{len(failed)} of {number(len(plan.changes), 'change')} failed, {len(skipped)} left out. "
-                     "Run the same command again: it does what is left.", "31"))
+        print(color(f"{len(failed)} of {number(len(plan.changes), 'change')} failed, {len(skipped)} skipped. "
+                     "Run the same command again: it does the rest.", "31"))
         return FAILED
     return None
 

@@ -10,7 +10,7 @@ CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
 class Live:
     """The state of the project as far as it concerns this deployment, read all at once.
 
-    Who may not read policies gets the rest where `tolerant` says so; `access_refusal` then has the reason.
+    With `tolerant`, an account that may not read policies gets the rest; `access_refusal` then has the reason.
     """
 
     def __init__(self, google, desired, tolerant=False):
@@ -54,7 +54,7 @@ class Live:
         self.job_grants = {n: granted(f.result()) for n, f in jobs.items()}
 
     def _secret_names(self):
-        """Those of jobs.yaml, and those that are named as ours are: a job may have left its access to one."""
+        """The secrets of jobs.yaml and those with names like ours: a removed job may still have access to one."""
         if self.desired.only:
             return self.desired.secrets
         found = self.google.pages("secretmanager", f"v1/projects/{self.desired.project}/secrets", "secrets", pageSize=1000)
@@ -62,7 +62,7 @@ class Live:
         return sorted(set(self.desired.secrets) | {n for n in names if n.endswith(f"-{self.desired.environment}")})
 
     def _left_datasets(self):
-        """Datasets that were made for these jobs, not for a customer, and are no longer in jobs.yaml.
+        """Datasets that were created for these jobs, not for a customer, and are no longer in jobs.yaml.
 
         Customers' have the label org_slug; it is empty where the slug cannot be a label.
         """

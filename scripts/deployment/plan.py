@@ -3,7 +3,7 @@ from . import access, ownership, resources
 
 
 class Plan:
-    """`changes` are made, `orphans` only with --prune; `conflicts` are only reported, and so is everything `foreign`."""
+    """`changes` are applied, `orphans` only with --prune; `conflicts` are only reported, and so is everything `foreign`."""
 
     def __init__(self, google, desired, live, prune=False):
         self.desired, self.live = desired, live

@@ -46,7 +46,7 @@ def missing_secrets(google, desired, can_look):
             versions = google.pages("secretmanager", path, "versions", pageSize=100)
         except GoogleError as error:
             if error.status != 404:
-                return (f"secret {name} cannot be looked at: {error}", f"ask for access to {desired.project}")
+                return (f"secret {name} cannot be read: {error}", f"ask for access to {desired.project}")
             return advice(desired, name, "does not exist")
         if any(v.get("state") == "ENABLED" for v in versions):
             return None

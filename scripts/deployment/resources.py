@@ -18,7 +18,7 @@ def jobs(google, desired, live):
 
 
 def with_account(google, live, email, apply):
-    """An account that this run has made, and its roles, may not be known to the service yet."""
+    """The service may not know a new account and its roles yet."""
     return apply() if email in live.accounts else patiently(google, apply)
 
 

@@ -31,19 +31,19 @@ def main():
         if not sys.stdin.isatty():
             print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
             return UNCONFIRMED
-        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ") != desired.environment:
+        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to continue: ") != desired.environment:
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
     execution = start(google, desired, job, extra)
     print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
     if options.leave:
-        print(f"it goes on by itself; scripts/list-jobs.sh {desired.environment} shows how it ended")
+        print(f"the execution continues; scripts/list-jobs.sh {desired.environment} shows its outcome")
         return 0
     try:
         return follow(google, desired, job, execution)
     except KeyboardInterrupt:
-        print(f"\n{goes_on(desired, execution)}", file=sys.stderr)
+        print(f"\n{continues(desired, execution)}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -70,8 +70,8 @@ def follow(google, desired, job, execution):
             execution = executions.one(google, desired, execution.name)
         except GoogleError as error:
             if not error.is_passing:
-                raise GoogleError(f"{execution.name} can no longer be looked at: {error}\n{goes_on(desired, execution)}") from None
-            warn(f"{execution.name} cannot be looked at, trying on: {error}")
+                raise GoogleError(f"{execution.name} can no longer be read: {error}\n{continues(desired, execution)}") from None
+            warn(f"{execution.name} cannot be read, trying again: {error}")
         show(log, warn)
     show(log, warn, at_once=True)
     # Entries arrive some seconds late, that of the container's exit sometimes before the summary.
@@ -96,7 +96,7 @@ def follow(google, desired, job, execution):
 
 
 class Warnings:
-    """Says each thing once."""
+    """Prints each warning once."""
 
     def __init__(self):
         self.said = set()
@@ -107,8 +107,8 @@ class Warnings:
         self.said.add(text)
 
 
-def goes_on(desired, execution):
-    return (f"{execution.name} goes on. To end it: gcloud run jobs executions cancel {execution.name} "
+def continues(desired, execution):
+    return (f"{execution.name} continues. To end it: gcloud run jobs executions cancel {execution.name} "
             f"--region={desired.region} --project={desired.project}")
 
 
@@ -119,7 +119,7 @@ def show(log, warn, at_once=False):
             print(executions.line(entry), flush=True)
     except GoogleError as error:
         log.is_refused = not error.is_passing
-        warn(f"the log cannot be read, the execution goes on: {error}")
+        warn(f"the log cannot be read, the execution continues: {error}")
 
 
 def show_summary(summary):
@@ -131,4 +131,4 @@ def show_summary(summary):
 
 
 if __name__ == "__main__":
-    run(main, "stopped; nothing was started, or it goes on: scripts/list-jobs.sh shows it")
+    run(main, "stopped; if an execution was started, it continues: scripts/list-jobs.sh shows it")
