@@ -164,6 +164,8 @@ private struct DescriptionRules {
         for environment in file.environments {
             for finding in descriptions[environment.name]?[job.name]?.problems ?? [] {
                 let set = file.variables(of: job, in: environment).last { finding.variables.contains($0.name) }
+                // The process did not get the secret's value, so it cannot judge it.
+                if finding.variables.contains(where: { name in job.secrets.contains { $0.name == name } }) { continue }
                 let isNoted = finding.variables.allSatisfy { !isSet($0, job, environment) }
                 // A variable that is required and absent has been noted already.
                 if isNoted, finding.variables.contains(where: { isRequired($0, job, environment) }) { continue }

@@ -118,6 +118,17 @@ import Testing
         #expect(try Self.problems(defaults, spoil) == ["19: job sweep: DAYS_TO_KEEP is 0"])
     }
 
+    /// A job is described without its secrets.
+    @Test func aSecretOfTheFileIsNotReportedAsMissing() throws {
+        let found = try Self.problems(Fixture.yaml) {
+            $0["test"]?["sweep"]?.problems = [
+                .init(variables: ["DAYS_TO_KEEP", "STRIPE_SECRET_KEY"], problem: "DAYS_TO_KEEP needs STRIPE_SECRET_KEY")
+            ]
+        }
+
+        #expect(found == [])
+    }
+
     @Test func aValueThatIsWrongInOneEnvironmentNamesIt() throws {
         let stage = try Fixture.yaml("custom_roles:\n", WarningTests.stage + "custom_roles:\n")
 
