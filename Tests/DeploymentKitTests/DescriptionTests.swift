@@ -122,7 +122,8 @@ import Testing
     @Test func aSecretOfTheFileIsNotReportedAsMissing() throws {
         let found = try Self.problems(Fixture.yaml) {
             $0["test"]?["sweep"]?.problems = [
-                .init(variables: ["DAYS_TO_KEEP", "STRIPE_SECRET_KEY"], problem: "DAYS_TO_KEEP needs STRIPE_SECRET_KEY")
+                .init(
+                    variables: ["DAYS_TO_KEEP", "STRIPE_SECRET_KEY"], problem: "DAYS_TO_KEEP needs STRIPE_SECRET_KEY")
             ]
         }
 
