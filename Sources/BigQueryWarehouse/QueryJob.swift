@@ -9,6 +9,21 @@ extension BigQueryWarehouse {
         try await run(statement, scope: .project)
     }
 
+    package func query(
+        _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        // The rows of a second job would come on top of the ones that were handed over.
+        var hasHandedOver = false
+        return try await api.retry.run(
+            on: api.time, decide: { hasHandedOver ? .stop : Self.decide($0) }, noting: api.logger.tryingAgain
+        ) { _ in
+            try await runJob(statement, scope: .project, countingRows: false) { page in
+                hasHandedOver = true
+                try handle(page)
+            }
+        }
+    }
+
     /// Runs the statement to its end, as a new job where the first one failed for no fault of its own.
     ///
     /// Each job has a `requestId`: a request that is sent again because its reply was lost attaches to the first one, so that
@@ -18,7 +33,10 @@ extension BigQueryWarehouse {
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
         try await api.retry.run(on: api.time, decide: Self.decide, noting: api.logger.tryingAgain) { _ in
-            try await runJob(statement, scope: scope, countingRows: countingRows)
+            var rows: [Row] = []
+            var result = try await runJob(statement, scope: scope, countingRows: countingRows) { rows += $0 }
+            result.rows = rows
+            return result
         }
     }
 
@@ -28,7 +46,8 @@ extension BigQueryWarehouse {
     }
 
     private func runJob(
-        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool
+        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool,
+        eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
         let start = BigQueryAPI.Call(
             method: .jobsQuery, verb: .post, path: "/queries", body: try body(of: statement),
@@ -36,7 +55,7 @@ extension BigQueryWarehouse {
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
         let reply = try await api.send(start)
         do {
-            return try await result(in: reply, of: start, statement, countingRows: countingRows)
+            return try await result(in: reply, of: start, statement, countingRows: countingRows, eachPage: handle)
         } catch var error as WarehouseError where Self.leavesJobOpen(error) {
             error.mayHaveBeenDone = true
             throw error
@@ -44,7 +63,8 @@ extension BigQueryWarehouse {
     }
 
     private func result(
-        in reply: Data, of start: BigQueryAPI.Call, _ statement: Statement, countingRows: Bool
+        in reply: Data, of start: BigQueryAPI.Call, _ statement: Statement, countingRows: Bool,
+        eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
         let scope = start.scope
         var page = try api.decode(QueryResponse.self, from: reply, of: start)
@@ -65,7 +85,7 @@ extension BigQueryWarehouse {
             if tookLong { result.bytesBilled = query?.totalBytesBilled.flatMap { Int64($0) } ?? 0 }
         }
         while true {
-            result.rows += try (page.rows ?? []).map { try reader.row($0) }
+            try handle(try (page.rows ?? []).map { try reader.row($0) })
             guard let token = page.pageToken, !token.isEmpty else { return result }
             page.jobReference = page.jobReference ?? job
             page = try await results(of: page, token: token, statement, scope)
@@ -91,6 +111,7 @@ extension BigQueryWarehouse {
             body["queryParameters"] = .array(statement.parameters.map { QueryParameter.json($0) })
         }
         if !labels.isEmpty { body["labels"] = .object(labels.mapValues { .string($0) }) }
+        if let rows = statement.rowsPerPage { body["maxResults"] = .integer(Int64(rows)) }
         if let maximumBytesBilled { body["maximumBytesBilled"] = .string(String(maximumBytesBilled)) }
         if let jobsEnd {
             let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
@@ -195,7 +216,8 @@ extension BigQueryWarehouse {
             query: [
                 ("location", job.location ?? location), ("timeoutMs", String(Self.wait.wholeMilliseconds)),
                 ("formatOptions.useInt64Timestamp", "true"),
-            ] + (token.map { [("pageToken", $0)] } ?? []),
+            ] + (token.map { [("pageToken", $0)] } ?? [])
+                + (statement.rowsPerPage.map { [("maxResults", String($0))] } ?? []),
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
         let reply = try await reply(to: call, of: job)
         var next = try api.decode(QueryResponse.self, from: reply, of: call)

@@ -9,7 +9,7 @@ package struct BillingRetrySettings: BillingUser {
     package let notification: NotificationSettings
     /// How long the items of a killed execution stay claimed.
     package let lease: Duration
-    package static let stripeRequestsPerSecond = 8.0
+    package static let stripeRequestsPerSecond = BillingRetry.stripeRequestsPerSecond
 
     package static let environmentHelp =
         WarehouseSettings.environmentHelp + StripeSettings.environmentHelp + [
@@ -36,7 +36,7 @@ extension JobContext where Job.Settings == BillingRetrySettings, Job.Options == 
                 if options.stats { return try await upkeep.printStatistics(of: now.date) }
                 if let choice = options.requeue { return try await upkeep.requeue(choice) }
                 try await BillingRetry(
-                    stripe: stripe, warehouse: warehouse, today: now.date, report: report, logger: logger,
+                    stripe: stripe, warehouse: warehouse, today: now.date, report: report,
                     isDryRun: isDryRun
                 ).run(limit: options.limit, lease: settings.lease)
             }

@@ -8,7 +8,7 @@ package struct BillingReconciliationSettings: BillingUser, LeaseUser {
     package let stripe: StripeSettings
     package let lease: LeaseSettings
     package let notification: NotificationSettings
-    package static let stripeRequestsPerSecond = 12.0
+    package static let stripeRequestsPerSecond = BillingReconciliation.stripeRequestsPerSecond
 
     package static let environmentHelp =
         WarehouseSettings.environmentHelp + StripeSettings.environmentHelp + LeaseSettings.environmentHelp

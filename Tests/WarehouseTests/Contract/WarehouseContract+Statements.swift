@@ -18,6 +18,21 @@ extension WarehouseContract {
             #expect(try await contract.run("DELETE FROM \(table) WHERE id = 'z'").affectedRows == 0)
             #expect(try await contract.run("DELETE FROM \(table) WHERE true").affectedRows == 3)
         },
+        Clause("a query that is read by pages hands over each row once, in order") { contract in
+            let table = try await contract.newTable("pages", keyed).sql
+            try await contract.run(
+                "INSERT INTO \(table) (id, n) VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4), ('e', 5)")
+            var statement = Statement("read by pages", "SELECT n FROM \(table) ORDER BY n")
+            statement.rowsPerPage = 2
+            var numbers: [Int64] = []
+
+            let result = try await contract.warehouse.query(statement) { rows in
+                numbers += try rows.map { try $0.int64("n") }
+            }
+
+            #expect(numbers == [1, 2, 3, 4, 5])
+            #expect(result.rows.isEmpty)
+        },
         Clause("a row is inserted only where there is none") { contract in
             let table = try await contract.newTable("once", keyed).sql
             let sql = """
