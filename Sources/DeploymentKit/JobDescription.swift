@@ -158,25 +158,50 @@ private struct DescriptionRules {
             variable.line, "\(title): \(variable.name) is a secret; put it into secrets, not into environment")
     }
 
-    /// What the job itself found wrong with its values: once, with the environments where it is not all of them.
+    /// The problems that the job itself found in its values, with the environments where they are not in all of them. A value for
+    /// several jobs is wrong once.
     private func checkValues(of job: JobDefinition) {
-        var places: [Problem: [String]] = [:]
+        var places: [Place: [String]] = [:]
         for environment in file.environments {
             for finding in descriptions[environment.name]?[job.name]?.problems ?? [] {
-                let set = file.variables(of: job, in: environment).last { finding.variables.contains($0.name) }
                 // The process did not get the secret's value, so it cannot judge it.
                 if finding.variables.contains(where: { name in job.secrets.contains { $0.name == name } }) { continue }
-                let isNoted = finding.variables.allSatisfy { !isSet($0, job, environment) }
                 // A variable that is required and absent has been noted already.
-                if isNoted, finding.variables.contains(where: { isRequired($0, job, environment) }) { continue }
-                places[Problem(line: set?.line ?? job.line, message: finding.problem), default: []].append(
-                    environment.name)
+                if finding.variables.contains(where: { isRequired($0, job, environment) }),
+                    finding.variables.allSatisfy({ !isSet($0, job, environment) })
+                {
+                    continue
+                }
+                places[place(of: finding, job, environment), default: []].append(environment.name)
             }
         }
-        for (problem, names) in places {
-            let place = names.count == file.environments.count ? "" : " in \(names.joined(separator: ", "))"
-            log.add(problem.line, "job \(job.name)\(place): \(problem.message)")
+        for (place, names) in places {
+            let isEverywhere = names.count == file.environments.count || place.title.hasPrefix("environments ")
+            let suffix = isEverywhere ? "" : " in \(names.joined(separator: ", "))"
+            log.add(place.line, "\(place.title)\(suffix): \(place.problem)")
         }
+    }
+
+    private struct Place: Hashable {
+        var line: Int
+        var title: String
+        var problem: String
+    }
+
+    /// Where the value stands that a finding is about; the job's own line where the file does not set it.
+    private func place(
+        of finding: JobDescription.Finding, _ job: JobDefinition, _ environment: EnvironmentDefinition
+    ) -> Place {
+        let sources = [
+            ("job \(job.name)", job.environment), ("environments \(environment.name)", environment.environment),
+            ("defaults", file.variables),
+        ]
+        for (title, variables) in sources {
+            if let variable = variables.first(where: { finding.variables.contains($0.name) }) {
+                return Place(line: variable.line, title: title, problem: finding.problem)
+            }
+        }
+        return Place(line: job.line, title: "job \(job.name)", problem: finding.problem)
     }
 
     private func isRequired(_ name: String, _ job: JobDefinition, _ environment: EnvironmentDefinition) -> Bool {

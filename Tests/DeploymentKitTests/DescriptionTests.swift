@@ -115,7 +115,7 @@ import Testing
 
         #expect(try Self.problems(Fixture.yaml, spoil) == ["33: job sweep: DAYS_TO_KEEP is 0"])
         #expect(try Self.problems(elsewhere, spoil) == ["27: job sweep: DAYS_TO_KEEP is 0"])
-        #expect(try Self.problems(defaults, spoil) == ["19: job sweep: DAYS_TO_KEEP is 0"])
+        #expect(try Self.problems(defaults, spoil) == ["19: defaults: DAYS_TO_KEEP is 0"])
     }
 
     /// A job is described without its secrets.
@@ -128,6 +128,18 @@ import Testing
         }
 
         #expect(found == [])
+    }
+
+    @Test func aValueForSeveralJobsIsWrongOnce() throws {
+        let yaml = try Fixture.yaml("    confirm: false\n", "    confirm: false\n    environment: {LOG_FORMAT: loud}\n")
+
+        let found = try Self.problems(yaml) {
+            let finding = JobDescription.Finding(variables: ["LOG_FORMAT"], problem: "LOG_FORMAT is loud")
+            $0["test"]?["sweep"]?.problems = [finding]
+            $0["test"]?["setup"]?.problems = [finding]
+        }
+
+        #expect(found == ["11: environments test: LOG_FORMAT is loud"])
     }
 
     @Test func aValueThatIsWrongInOneEnvironmentNamesIt() throws {
