@@ -1,4 +1,4 @@
-/// What must hold for roles.
+/// The rules for roles.
 struct AccessRules {
     let file: JobsFile
     let log: ProblemLog
@@ -91,7 +91,7 @@ struct AccessRules {
         }
     }
 
-    // MARK: What a job needs
+    // MARK: The needs of a job
 
     /// Notes the permissions that a job needs by its own description and does not have. Roles on the project reach its datasets.
     func check(_ needs: [JobDescription.Access], of job: JobDefinition) {

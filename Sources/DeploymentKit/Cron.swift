@@ -132,7 +132,7 @@ package struct Cron: Hashable, Sendable {
     }
 }
 
-/// What is wrong with a schedule: continues a sentence that begins with it.
+/// The fault of a schedule: continues a sentence that begins with it.
 package struct CronError: Error, Hashable, CustomStringConvertible, Sendable {
     package let description: String
 

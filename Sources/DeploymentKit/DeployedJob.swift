@@ -3,7 +3,7 @@ struct DeployedJob {
     let job: JobDefinition
     let environment: EnvironmentDefinition
     let file: JobsFile
-    /// What the built job says of itself. Without it the job gets every variable that is set for it, and no lease.
+    /// The description of the built job. Without it, the job gets every variable that is set for it, and no lease.
     let description: JobDescription?
 
     static let managedBy = "scheduler-jobs"
@@ -93,7 +93,7 @@ struct DeployedJob {
         }
     }
 
-    /// What a plan calls the parts of the resource, by JSON pointer. The scripts read the list of variables as two mappings, `env`
+    /// The names of the resource's parts in a plan, by JSON pointer. The scripts read the list of variables as two mappings, `env`
     /// and `secrets`.
     static var words: Document {
         let task = Field.Place.Part.task.rawValue
@@ -137,7 +137,7 @@ struct DeployedJob {
         ]
     }
 
-    /// What a plan calls the parts of a trigger. A body is none of ours: it would override what the job is started with.
+    /// The names of a trigger's parts in a plan. Our triggers have no body: it would override how the job is started.
     static let triggerWords: Document = [
         "/timeZone": "time zone", "/attemptDeadline": "attempt deadline", "/retryConfig/retryCount": "retries",
         "/retryConfig/maxRetryDuration": "longest retrying", "/retryConfig/minBackoffDuration": "shortest backoff",

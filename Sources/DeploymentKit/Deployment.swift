@@ -33,7 +33,7 @@ struct Deployment {
         ]
     }
 
-    /// What proves that a resource is this environment's. Accounts and custom roles have no labels.
+    /// The proof that a resource is this environment's. Accounts and custom roles have no labels.
     private var ownership: Document {
         [
             "labels": .object(environment.mark),

@@ -3,7 +3,7 @@
 struct Field: Sendable {
     let key: String
     let form: Form
-    /// What editors show.
+    /// The help that editors show.
     let help: String
     var isRequired = true
     /// Whether `defaults` may have it, for the jobs that do not.
@@ -11,7 +11,7 @@ struct Field: Sendable {
     var examples: [String] = []
     var place: Place?
 
-    /// What a plan calls it: `vpc connector` for `vpc_connector`.
+    /// The name in a plan: `vpc connector` for `vpc_connector`.
     var words: String { key.replacing("_", with: " ") }
 
     init(
@@ -72,7 +72,7 @@ struct Field: Sendable {
     }
 }
 
-/// What one mapping of the file has for the fields that were declared for it. Values that could not be read are absent.
+/// The values of one mapping of the file, by declared field. A value that could not be read is absent.
 struct FieldValues: Sendable {
     enum Value: Sendable {
         case text(String)
@@ -119,7 +119,7 @@ struct FieldValues: Sendable {
         if case .roles(let roles) = found[key]?.value { roles } else { [] }
     }
 
-    /// What goes into the resource of the job.
+    /// The value as it goes into the resource of the job.
     func document(_ key: String) -> Document? {
         switch found[key]?.value {
         case .text(let text): .string(text)
@@ -159,7 +159,7 @@ struct Pattern: Sendable {
         return (try? regex.wholeMatch(in: text)) != nil
     }
 
-    /// What is wrong with a text that does not fit, as the value of a key.
+    /// The complaint about a text that does not fit, as the value of a key.
     func complaint(_ text: String, key: String) -> String {
         let count = text.utf8.count
         return count > lengths.upperBound

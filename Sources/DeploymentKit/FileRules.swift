@@ -1,4 +1,4 @@
-/// What must hold between the parts of `jobs.yaml`.
+/// The rules between the parts of `jobs.yaml`.
 struct FileRules {
     let file: JobsFile
     let log: ProblemLog
@@ -21,7 +21,7 @@ struct FileRules {
         var lines: [String: Int] = [:]
         for job in file.jobs where !job.name.isEmpty {
             if let first = lines[job.name] {
-                log.add(job.line, "job \(job.name) is there twice, first in line \(first)")
+                log.add(job.line, "job \(job.name) appears twice, first in line \(first)")
             }
             lines[job.name] = lines[job.name] ?? job.line
         }
@@ -97,7 +97,7 @@ struct FileRules {
         return Array(Set(jobs + accounts + roles)).sorted()
     }
 
-    /// What begins with the longer prefix of another environment would count as that one's.
+    /// A name that begins with the longer prefix of another environment would count as that environment's.
     private func checkPrefixes() {
         for environment in file.environments {
             for other in file.environments where other.name != environment.name && other.project == environment.project
@@ -150,7 +150,7 @@ struct TargetRules {
     }
 }
 
-/// What is allowed, and is probably not meant.
+/// Finds what is allowed and probably not meant.
 struct FileWarnings {
     let file: JobsFile
 

@@ -1,4 +1,4 @@
-/// What a built job prints with `--describe`, in the environment in which it was started.
+/// The answer of a built job to `--describe`, in the environment in which it was started.
 package struct JobDescription: Codable, Sendable {
     package var name: String
     package var executable: String
@@ -6,9 +6,9 @@ package struct JobDescription: Codable, Sendable {
     /// Whether a second execution that starts while one runs skips its work.
     package var exclusive: Bool
     package var variables: [Variable]
-    /// What the job's account must be allowed to do.
+    /// The permissions that the job's account needs.
     package var access: [Access]
-    /// What is wrong with the values of the variables.
+    /// The problems with the values of the variables.
     package var problems: [Finding]
 
     package struct Variable: Codable, Sendable {
@@ -63,7 +63,7 @@ extension JobsFile {
     }
 }
 
-/// What must hold between `jobs.yaml` and what the built jobs say of themselves.
+/// Compares `jobs.yaml` with the descriptions of the built jobs.
 private struct DescriptionRules {
     let file: JobsFile
     let descriptions: JobDescriptions

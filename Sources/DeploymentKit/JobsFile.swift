@@ -1,4 +1,4 @@
-/// What `jobs.yaml` says.
+/// The contents of `jobs.yaml`.
 ///
 /// ```swift
 /// let file = try JobsFileReader.read(yaml, manifest: manifest)
@@ -17,10 +17,10 @@ package struct JobsFile: Sendable {
     var variables: [Variable]
     package var jobs: [JobDefinition]
 
-    /// What is allowed, but seldom meant.
+    /// Everything that is allowed and probably not meant.
     package var warnings: [Problem] { FileWarnings(file: self).all }
 
-    /// What wins comes last: a variable of a job wins over the same one of its environment, and that over the one of `defaults`.
+    /// The winner comes last: a variable of a job wins over the one of its environment, and that one over the one of `defaults`.
     func variables(of job: JobDefinition, in environment: EnvironmentDefinition) -> [Variable] {
         variables + environment.environment + job.environment
     }
@@ -98,7 +98,7 @@ package struct EnvironmentDefinition: Sendable {
         }
     }
 
-    /// What a value may hold in braces.
+    /// The words that a value may have in braces.
     enum Placeholder: String, CaseIterable {
         case environment, project, region
 

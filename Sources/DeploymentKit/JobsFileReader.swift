@@ -6,7 +6,7 @@ package struct JobsFileReader {
 
     /// - Parameter manifest: the text of `Package.swift`, if its executables are to be compared.
     ///
-    /// What cannot be read is replaced by something harmless, so that everything else is still checked.
+    /// A value that cannot be read is replaced by a harmless one, so that everything else is still checked.
     package static func read(_ yaml: String, manifest: String? = nil) throws(Problems) -> JobsFile {
         let reader = JobsFileReader()
         guard let root = reader.root(of: yaml), let file = reader.file(root) else {
@@ -95,7 +95,7 @@ package struct JobsFileReader {
 
     // MARK: YAML
 
-    /// The tree of the text. A key that is there twice is noted, and its second mention left out.
+    /// The tree of the text. A key that appears twice is reported, and its second mention is left out.
     private func root(of yaml: String) -> Node? {
         var text = yaml
         while true {
@@ -104,7 +104,7 @@ package struct JobsFileReader {
                 log.add(1, "the file is empty")
                 return nil
             } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
-                log.add(context.mark.line, "the key \(keys.joined(separator: ", ")) is there twice")
+                log.add(context.mark.line, "the key \(keys.joined(separator: ", ")) appears twice")
                 guard let key = keys.first, let rest = Self.text(text, withoutSecond: key, after: context.mark) else {
                     return nil
                 }

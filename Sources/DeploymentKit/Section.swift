@@ -1,9 +1,9 @@
 import Foundation
 import Yams
 
-/// One mapping of the file, read key by key. What is wrong goes to the log, and the getter returns `nil`.
+/// One mapping of the file, read key by key. A wrong value goes to the log, and the getter returns `nil`.
 struct Section {
-    /// What messages call it: `job org-sync-all`.
+    /// The name in messages: `job org-sync-all`.
     let name: String
     var line: Int
     let log: ProblemLog

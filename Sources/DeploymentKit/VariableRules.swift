@@ -1,4 +1,4 @@
-/// What must hold for variables, secrets and arguments.
+/// The rules for variables, secrets and arguments.
 struct VariableRules {
     let file: JobsFile
     let log: ProblemLog
@@ -77,7 +77,7 @@ struct VariableRules {
     }
 }
 
-/// By what a secret is recognized that someone is about to commit.
+/// Recognizes a secret that someone is about to commit.
 enum SecretSigns {
     private static let words: Set<Substring> = [
         "KEY", "KEYS", "APIKEY", "SECRET", "SECRETS", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL",

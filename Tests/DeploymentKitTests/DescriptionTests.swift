@@ -3,7 +3,7 @@ import Testing
 
 @testable import DeploymentKit
 
-/// What jobs.yaml says, held to what the built jobs say of themselves.
+/// Compares a jobs.yaml with the descriptions of its jobs.
 @Suite struct DescriptionTests {
     typealias Mistake = ProblemTests.Mistake
 

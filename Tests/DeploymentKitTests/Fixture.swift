@@ -60,7 +60,7 @@ enum Fixture {
 
     static func file() throws -> JobsFile { try JobsFileReader.read(yaml) }
 
-    /// What the two jobs say of themselves in the environment of the fixture.
+    /// The descriptions of the two jobs in the environment of the fixture.
     static func descriptions() throws -> JobDescriptions {
         ["test": ["sweep": try description("sweep"), "setup": try description("setup")]]
     }

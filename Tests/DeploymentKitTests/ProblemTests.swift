@@ -109,7 +109,7 @@ import Testing
     ]
 
     static let names = [
-        Mistake("- name: setup", "- name: sweep", "40: job sweep is there twice, first in line 27"),
+        Mistake("- name: setup", "- name: sweep", "40: job sweep appears twice, first in line 27"),
         Mistake(
             "- name: setup", "- name: \(String(repeating: "s", count: 60))",
             "40: job \(String(repeating: "s", count: 60)): demo-\(String(repeating: "s", count: 60)) in test has more than 63 characters",

@@ -62,7 +62,7 @@ class FakeGoogle:
         raise RuntimeError("the fake did not start")
 
     def _environment(self):
-        """What env.sh exports, with the counting gcloud in front."""
+        """The variables that env.sh exports, with the counting gcloud first in PATH."""
         script = f'. "{ROOT}/Tests/FakeGoogle/env.sh" && env -0'
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDSDK_")}
         out = subprocess.run(["bash", "-c", script], env={**clean, "FAKE_GOOGLE_VAR": str(self.folder)}, capture_output=True,
@@ -140,7 +140,7 @@ needs_gcloud = unittest.skipUnless(shutil.which("gcloud"), "gcloud is not instal
 
 
 def mutating(requests):
-    """What would have changed something; reading a policy and fetching a token are POSTs too."""
+    """The requests that change something. Reading a policy and fetching a token are POSTs, too."""
     reading = (":getIamPolicy", "/token", "/v2/entries:list")
     return [f"{r['method']} {r['host']}{r['path']}" for r in requests if r["method"] != "GET" and not r["path"].endswith(reading)]
 

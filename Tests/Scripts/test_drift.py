@@ -43,7 +43,7 @@ def drift(state):
     ]
 
 
-# What begins with our letters, or has a role on our jobs, without being ours.
+# Resources of others that begin with our letters, or have a role on our jobs.
 FOREIGN = ("job cloudact-shop", "trigger cloudact-shop-trigger", "account ca-test-shop", "custom role cloudact_shop",
            "job cloudact-bootstrap: run.invoker for allUsers")
 

@@ -201,7 +201,7 @@ def access_entries(pairs):
     return [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(pairs)]
 
 
-# What a service says while it does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal
+# The answers of a service that does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal
 # only, not its code.
 NOT_KNOWN_YET = ("does not exist", "may not exist", "Permission denied on secret")
 CHANGED_MEANWHILE = ("concurrent policy changes",)

@@ -52,7 +52,7 @@ def color(text, code):
 
 
 def answer(question):
-    """What somebody types; nothing when they close the input."""
+    """The typed answer; empty at the end of the input."""
     try:
         return input(question).strip()
     except EOFError:

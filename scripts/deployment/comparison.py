@@ -8,7 +8,7 @@ CONTAINER = (*TASK, "containers", "0")
 WHOLE = {(*CONTAINER, "env"), (*CONTAINER, "secrets")}
 # The parts whose texts are compared letter by letter: 1 and 1.0 are two values of a variable.
 LITERAL = {"env", "secrets", "args", "command", "labels", "image"}
-# What Cloud Run does where a job says nothing.
+# The values that Cloud Run uses where a job has none.
 DEFAULTS = {(*TASK, "maxRetries"): 3, (*TASK, "timeoutSeconds"): 600, ("spec", "template", "spec", "taskCount"): 1,
             ("spec", "template", "metadata", "annotations", "run.googleapis.com/execution-environment"): "gen2"}
 

@@ -1,4 +1,4 @@
-"""What deploy/generated/<environment> asks for."""
+"""The project as deploy/generated/<environment> wants it."""
 import difflib
 import json
 import pathlib

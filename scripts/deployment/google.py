@@ -155,7 +155,7 @@ def rest_error(error):
 
 
 def gcloud_message(text):
-    """What gcloud complains about, without its progress and advice on updates."""
+    """The complaint of gcloud, without its progress and advice on updates."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     start = next((i for i, line in enumerate(lines) if line.startswith("ERROR:")), 0)
     message = " ".join(lines[start:start + 4]) if lines else "gcloud failed without a message"

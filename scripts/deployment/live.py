@@ -1,4 +1,4 @@
-"""What is deployed."""
+"""The project as it is."""
 from concurrent.futures import ThreadPoolExecutor
 
 from . import ownership

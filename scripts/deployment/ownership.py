@@ -1,4 +1,4 @@
-"""What in the project is this environment's. A name alone is no proof: anybody may begin one with the same letters."""
+"""Which resources of the project are this environment's. A name is no proof: anybody may begin one with the same letters."""
 import fnmatch
 import re
 
@@ -42,7 +42,7 @@ def members(desired, live):
 
 
 def foreign(desired, live):
-    """What has our prefix, or a role on our jobs, and is not ours: it is shown, and never touched."""
+    """The resources of others that have our prefix, or a role on our jobs. They are shown and never changed."""
     lines = [f"job {name}" for name, job in live.jobs.items() if desired.owns(name) and not of_job(desired, job)
              and name not in {j["name"] for j in desired.jobs}]
     lines += [f"trigger {name}" for name, trigger in live.triggers.items() if desired.owns(name)

@@ -1,4 +1,4 @@
-"""What differs between jobs.yaml and the project, and the changes that remove the differences."""
+"""The differences between jobs.yaml and the project, and the changes that remove them."""
 from . import access, ownership, resources
 
 

@@ -1,4 +1,4 @@
-"""What must be there before anything can be deployed."""
+"""The things that must exist before anything can be deployed."""
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +17,7 @@ def missing(google, desired):
         return [(f"project {project} cannot be reached as {google.account}: {error}",
                  f"gcloud auth login, or ask for access to {project}")]
     disabled = [s for s in desired.index["services"] if s not in enabled]
-    # Who deploys may have it charged to another project, where it is enabled: asking it is the better answer.
+    # The deployer's calls may be charged to another project, where it is enabled. A request gives the better answer.
     if RESOURCE_MANAGER in disabled and answers(google, project):
         disabled.remove(RESOURCE_MANAGER)
     found = []

@@ -9,7 +9,7 @@ struct BuiltJobs {
         let description: String
     }
 
-    /// What the jobs say of themselves in these environments.
+    /// The descriptions that the jobs print in these environments.
     func descriptions(for processes: [JobProcess], skippingMissing: Bool) throws -> JobDescriptions {
         let missing = Set(processes.map(\.executable).filter { !exists($0) })
         if !skippingMissing, !missing.isEmpty {
@@ -57,7 +57,7 @@ struct BuiltJobs {
         }
     }
 
-    /// What a process needs to start at all. The rest of our own environment is none of the job's.
+    /// The variables without which no process starts. The job gets nothing else of our own environment.
     private var surroundings: [String: String] {
         ProcessInfo.processInfo.environment.filter { ["PATH", "LD_LIBRARY_PATH"].contains($0.key) }
     }
