@@ -217,7 +217,7 @@ import Testing
 @Suite struct BillingSettingsTests {
     private static func problems(_ variables: [String: String]) -> [String] {
         var reader = EnvironmentReader(["WAREHOUSE_URL": "bigquery://acme-test-1"].merging(variables) { $1 })
-        _ = BillingRetrySettings(reading: &reader)
+        _ = StripeSettings(reading: &reader)
         return reader.problems
     }
 
