@@ -14,9 +14,6 @@ package import WarehouseKit
 /// - what is wrong with one organization keeps no other from its row: a subscription without a daily limit is a failure of its
 ///   own, and where rows of the day were streamed so recently that BigQuery changes none, the missing ones are made all the same.
 package struct QuotaReset: Sendable {
-    package static let dailyJob = "quota-reset-daily"
-    package static let monthlyJob = "quota-reset-monthly"
-
     private let warehouse: MeteredWarehouse
     private let columns: QuotaColumns
     private let staleAfter: Duration
@@ -29,7 +26,7 @@ package struct QuotaReset: Sendable {
     ///   - fence: That of the lease under which the job works; without it a MERGE that begins late may make rows twice.
     ///   - clock: For stamps, and for what is running now, which the day of the run does not tell.
     package init(
-        warehouse: any Warehouse, columns: QuotaColumns = .standard, staleAfter: Duration = .seconds(3600),
+        warehouse: any SQLWarehouse, columns: QuotaColumns = .standard, staleAfter: Duration = .seconds(3600),
         fence: LeaseFence? = nil, report: RunReport, isDryRun: Bool = false,
         clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
     ) {

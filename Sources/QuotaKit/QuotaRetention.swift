@@ -13,7 +13,7 @@ package struct QuotaRetention: Sendable {
     private let report: RunReport
     private let isDryRun: Bool
 
-    package init(warehouse: any Warehouse, daysToKeep: Int = 90, report: RunReport, isDryRun: Bool = false) {
+    package init(warehouse: any SQLWarehouse, daysToKeep: Int = 90, report: RunReport, isDryRun: Bool = false) {
         self.warehouse = MeteredWarehouse(warehouse, report)
         self.daysToKeep = daysToKeep
         self.report = report
@@ -26,6 +26,22 @@ package struct QuotaRetention: Sendable {
         let deleted = try await isDryRun ? count(before: firstKept) : delete(before: firstKept)
         report.add(Int(deleted), to: "rows_deleted")
         report.line("\(deleted) rows from before \(firstKept) \(isDryRun ? "to delete" : "deleted")")
+    }
+
+    /// With fewer days than the longest month has, the monthly counters of its first days would be deleted within it.
+    package static let fewestDaysWithoutForce = 31
+
+    /// Why the run must not go on without `--force`: it would delete days that the counters of the current month need. A day of
+    /// the run that lies in the future does that, too.
+    /// - Parameter wallClock: The present time, which `--date` does not change.
+    package static func objection(toKeepingDays days: Int, at now: Timestamp, wallClock: Timestamp) -> String? {
+        let fewest = fewestDaysWithoutForce
+        if days < fewest {
+            return "DAYS_TO_KEEP=\(days) would delete days of the current month, which its counters need: "
+                + "set it to \(fewest) or more, or add --force"
+        }
+        guard now.date.adding(days: -days) > wallClock.date.adding(days: -fewest) else { return nil }
+        return "as of \(now.date), DAYS_TO_KEEP=\(days) would delete days of the last \(fewest): add --force"
     }
 
     private func count(before date: CivilDate) async throws -> Int64 {

@@ -53,34 +53,29 @@ package struct QuotaColumns: Hashable, Sendable {
 
     package static let standard = QuotaColumns(daily: "current_daily_pipelines", monthly: "current_monthly_pipelines")
 
-    package static let environmentHelp: [(name: String, text: String)] = [
-        (
-            "QUOTA_DAILY_COLUMN",
-            "The daily counter's column in org_usage_quotas. Default: \(standard.daily)."
-        ),
-        ("QUOTA_MONTHLY_COLUMN", "The monthly counter's column. Default: \(standard.monthly)."),
-    ]
-
     private init(daily: String, monthly: String) {
         self.daily = daily
         self.monthly = monthly
     }
 
     package init(reading environment: inout EnvironmentReader) {
-        daily = Self.column("QUOTA_DAILY_COLUMN", Self.standard.daily, &environment)
-        monthly = Self.column("QUOTA_MONTHLY_COLUMN", Self.standard.monthly, &environment)
+        daily = Self.column(
+            "QUOTA_DAILY_COLUMN", Self.standard.daily, "The daily counter's column in org_usage_quotas.", &environment)
+        monthly = Self.column(
+            "QUOTA_MONTHLY_COLUMN", Self.standard.monthly, "The monthly counter's column in org_usage_quotas.", &environment)
         if daily.lowercased() == monthly.lowercased() {
             environment.note(
-                problem: "QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN are both \(quoted(daily)): name two columns")
+                problem: "QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN are both \(quoted(daily)): name two columns",
+                with: ["QUOTA_DAILY_COLUMN", "QUOTA_MONTHLY_COLUMN"])
         }
     }
 
     private static func column(
-        _ variable: String, _ fallback: String, _ environment: inout EnvironmentReader
+        _ variable: String, _ fallback: String, _ help: String, _ environment: inout EnvironmentReader
     ) -> String {
         environment.string(
             variable, default: fallback,
-            expected: "the name of its column: a letter or _, then letters, digits and _, at most 300"
+            expected: "the name of its column: a letter or _, then letters, digits and _, at most 300", help: help
         ) { name in
             if !FieldSchema.isValidName(name) { return "is no column name" }
             return others.contains(name.lowercased()) ? "is another column of org_usage_quotas" : nil
@@ -102,15 +97,13 @@ package struct StaleAge: Sendable {
 
     package var duration: Duration { .seconds(60 * minutes) }
 
-    package static let environmentHelp: [(name: String, text: String)] = [
-        ("STALE_AFTER_MINUTES", "A run PENDING or RUNNING for longer than this counts as crashed. Default: 60.")
-    ]
-
     package init(minutes: Int) {
         self.minutes = minutes
     }
 
     package init(reading environment: inout EnvironmentReader) {
-        minutes = environment.integer("STALE_AFTER_MINUTES", default: 60, in: 1...44_640)
+        minutes = environment.integer(
+            "STALE_AFTER_MINUTES", default: 60, in: 1...44_640,
+            help: "A run that is PENDING or RUNNING for longer than that many minutes counts as crashed.")
     }
 }

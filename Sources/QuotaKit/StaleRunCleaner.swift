@@ -20,7 +20,7 @@ package struct StaleRunCleaner: Sendable {
     private let isDryRun: Bool
 
     package init(
-        warehouse: any Warehouse, staleAfter: StaleAge = StaleAge(minutes: 60), lookbackDays: Int = 7,
+        warehouse: any SQLWarehouse, staleAfter: StaleAge = StaleAge(minutes: 60), lookbackDays: Int = 7,
         report: RunReport, logger: Logger, isDryRun: Bool = false
     ) {
         self.warehouse = MeteredWarehouse(warehouse, report)

@@ -7,14 +7,14 @@ package import WarehouseKit
 ///
 /// Two executions at once both succeed: what the other one created in the meantime counts as there.
 package struct Bootstrap: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var catalog: Catalog
     package var environment: DeploymentEnvironment?
     package var report: RunReport
     package var isDryRun: Bool
 
     package init(
-        warehouse: any Warehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
+        warehouse: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
         isDryRun: Bool = false
     ) {
         self.warehouse = warehouse
@@ -67,33 +67,5 @@ package struct Bootstrap: Sendable {
         var labels = ["managed_by": "scheduler-jobs"]
         labels["environment"] = environment?.rawValue
         return Dataset(id: id, location: warehouse.location, description: description, labels: labels)
-    }
-}
-
-/// What `bootstrap` and `bootstrap-sync` read from the environment.
-package struct BootstrapSettings: WarehouseUser {
-    package let warehouse: WarehouseSettings
-    package let catalog: Catalog
-    /// Becomes a label of new datasets.
-    package let environment: DeploymentEnvironment?
-
-    package static let environmentHelp =
-        WarehouseSettings.environmentHelp + CatalogSettings.environmentHelp + [DeploymentEnvironment.help]
-
-    package init(reading environment: inout EnvironmentReader) {
-        warehouse = WarehouseSettings(reading: &environment)
-        catalog = CatalogSettings(reading: &environment, groups: [.organizations, .operations]).catalog
-        self.environment = DeploymentEnvironment.read(&environment, isRequired: false)
-    }
-}
-
-extension JobContext where Job.Settings == BootstrapSettings {
-    package func withBootstrap(_ work: (Bootstrap) async throws -> Void) async throws {
-        try await withWarehouse { warehouse in
-            try await work(
-                Bootstrap(
-                    warehouse: warehouse, catalog: settings.catalog, environment: settings.environment, report: report,
-                    isDryRun: isDryRun))
-        }
     }
 }

@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 package import JobRuntime
 package import Warehouse
 package import WarehouseKit
@@ -12,7 +12,8 @@ package import WarehouseKit
 /// - exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
 ///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
 package struct OrganizationSync: Sendable {
-    package var warehouse: any Warehouse
+    package var sql: any SQLWarehouse
+    package var schema: any SchemaWarehouse
     package var catalog: Catalog
     package var environment: DeploymentEnvironment
     package var report: RunReport
@@ -27,10 +28,11 @@ package struct OrganizationSync: Sendable {
     static let mostCreatedByInsert = 30
 
     package init(
-        warehouse: any Warehouse, catalog: Catalog, environment: DeploymentEnvironment, report: RunReport,
+        sql: any SQLWarehouse, schema: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment, report: RunReport,
         task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
     ) {
-        self.warehouse = warehouse
+        self.sql = sql
+        self.schema = schema
         self.catalog = catalog
         self.environment = environment
         self.report = report
@@ -45,7 +47,7 @@ package struct OrganizationSync: Sendable {
         let targets = try await targets(slugs)
         report.add(targets.count, to: "organizations")
         let tables = catalog.tables(.organization)
-        let survey = try await warehouse.survey(
+        let survey = try await schema.survey(
             targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
         let work = targets.compactMap { target in
             survey.findings[target.dataset.id].map { (target: target, finding: $0) }
@@ -55,7 +57,7 @@ package struct OrganizationSync: Sendable {
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
         let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: warehouse, policy: .everything(byScript: byScript),
+            warehouse: schema, policy: .everything(byScript: byScript),
             isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
         if !work.isEmpty { report.begin("organizations", total: work.count) }
@@ -77,7 +79,7 @@ package struct OrganizationSync: Sendable {
 
     /// Who owns a dataset is decided over all organizations, so that every task and every `--org` comes to the same answer.
     private func targets(_ slugs: [String]) async throws -> [Target] {
-        let listing = try await OrganizationDirectory(warehouse: warehouse).active()
+        let listing = try await OrganizationDirectory(warehouse: sql, location: schema.location).active()
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
@@ -114,59 +116,12 @@ package struct OrganizationSync: Sendable {
 
     private func dataset(_ id: DatasetID, of slug: String) -> Dataset {
         Dataset(
-            id: id, location: warehouse.location,
+            id: id, location: schema.location,
             description: "Cost data of organization \(slug) (\(environment.rawValue))",
             labels: [
                 "environment": environment.rawValue, "managed_by": "scheduler-jobs",
                 // The label itself tells a customer's dataset from the service's own, whatever slug it has.
                 "org_slug": isLabelValue(slug) ? slug : "",
             ])
-    }
-}
-
-/// What `org-sync-all` reads from the environment.
-package struct OrganizationSyncSettings: WarehouseUser, NotificationUser {
-    package let warehouse: WarehouseSettings
-    package let catalog: Catalog
-    package let environment: DeploymentEnvironment
-    package let notification: NotificationSettings
-
-    package static let environmentHelp =
-        WarehouseSettings.environmentHelp + CatalogSettings.environmentHelp + [DeploymentEnvironment.help]
-        + NotificationSettings.environmentHelp
-
-    package init(reading environment: inout EnvironmentReader) {
-        warehouse = WarehouseSettings(reading: &environment)
-        catalog = CatalogSettings(reading: &environment, groups: [.organization]).catalog
-        self.environment = DeploymentEnvironment.read(&environment, isRequired: true) ?? .test
-        notification = NotificationSettings(reading: &environment)
-    }
-}
-
-/// The flags of `org-sync-all`.
-package struct OrganizationSyncOptions: ParsableArguments, Sendable {
-    @Option(help: .init("Only this organization; may be given several times.", valueName: "slug"))
-    package var org: [String] = []
-
-    package init() {}
-
-    package func validate() throws {
-        for slug in org where !Organization.isValid(slug: slug) {
-            throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
-        }
-    }
-}
-
-extension JobContext where Job.Settings == OrganizationSyncSettings {
-    package func withOrganizationSync(_ work: (OrganizationSync) async throws -> Void) async throws {
-        let changes = ["datasets_created", "tables_created", "tables_updated"]
-        try await notifyingService(ofChanges: changes) {
-            try await withWarehouse { warehouse in
-                try await work(
-                    OrganizationSync(
-                        warehouse: warehouse, catalog: settings.catalog, environment: settings.environment,
-                        report: report, task: task, isDryRun: isDryRun))
-            }
-        }
     }
 }

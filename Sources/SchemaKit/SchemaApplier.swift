@@ -6,7 +6,7 @@ package import Warehouse
 /// replaced in the version that was read, otherwise it is read and compared again. A run killed between two steps leaves a
 /// dataset that the next run completes.
 package struct SchemaApplier: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var policy: SchemaPolicy
     /// Hears of every step that was done, at once, so that a run that is stopped or fails knows what it did.
     package var record: @Sendable (SchemaChanges) -> Void
@@ -15,7 +15,7 @@ package struct SchemaApplier: Sendable {
     private static let rounds = 5
 
     package init(
-        warehouse: any Warehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
+        warehouse: any SchemaWarehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
     ) {
         self.warehouse = warehouse
         self.policy = policy

@@ -58,10 +58,10 @@ package struct TableConflict: Hashable, Sendable, CustomStringConvertible {
 
 /// Turns the hints of a survey into a plan, by reading each table that seems to differ.
 package struct SchemaPlanner: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var tables: [NamedTable]
 
-    package init(warehouse: any Warehouse, tables: [NamedTable]) {
+    package init(warehouse: any SchemaWarehouse, tables: [NamedTable]) {
         self.warehouse = warehouse
         self.tables = tables
     }

@@ -7,14 +7,14 @@ import Warehouse
 /// What fails or is in conflict is reported and does not keep other datasets from their turn, unless the next one would fail
 /// in the same way: then the error is thrown.
 final class SchemaSync: Sendable {
-    private let warehouse: any Warehouse
+    private let warehouse: any SchemaWarehouse
     private let policy: SchemaPolicy
     private let isDryRun: Bool
     private let report: RunReport
     private let rows = Mutex<[[String]]>([])
     private let planned = Mutex<[DatasetID: [String]]>([:])
 
-    init(warehouse: any Warehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
+    init(warehouse: any SchemaWarehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
         self.warehouse = warehouse
         self.policy = policy
         self.isDryRun = isDryRun

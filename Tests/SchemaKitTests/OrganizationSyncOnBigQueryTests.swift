@@ -10,7 +10,7 @@ import Testing
 
 /// The main job from end to end over BigQuery's API.
 @Suite(.serialized) struct OrganizationSyncOnBigQueryTests {
-    @Test func asksOncePerRunWhereNothingIsToBeDone() async throws {
+    @Test func needsTwoRequestsHoweverManyOrganizationsAreInSync() async throws {
         let bigQuery = try await EmulatedBigQuery(project: "sync-tests-one")
         let fixture = try await OrganizationFixture(
             bigQuery.warehouse, (0..<4).map { .init("org_\($0)") } + [.init("a;drop"), .init("x", dataset: "own")])

@@ -10,7 +10,7 @@ import Testing
 @Suite struct EmbeddedCatalogTests {
     /// Where the files are in the source tree.
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../../Sources/WarehouseKit/Catalog/Tables").standardizedFileURL.path
+        .appending(path: "../../../Sources/SchemaKit/Catalog/Tables").standardizedFileURL.path
 
     @Test(arguments: [(Catalog.Group.organizations, 21), (.organization, 19), (.operations, 3)])
     func hasEveryFileOfTheFolderAndNoOther(_ group: Catalog.Group, _ count: Int) throws {

@@ -84,7 +84,7 @@ extension SchemaApplierTests {
         var plan = SchemaPlan(dataset: Self.dataset)
         plan.createsDataset = true
 
-        let (_, changes, error) = await apply(
+        let (fixture, changes, error) = await apply(
             plan,
             replies: [
                 .refusal(403, "accessDenied"),
@@ -93,6 +93,8 @@ extension SchemaApplierTests {
 
         #expect(error == nil)
         #expect(changes == SchemaChanges())
+        #expect(fixture?.server.requests.map(\.method) == ["POST", "GET"])
+        #expect(fixture?.server.requests.last?.path.hasSuffix("/datasets/acme_test") == true)
     }
 
     @Test func saysWhoMakesADatasetThatItMayNotCreate() async {

@@ -1,4 +1,17 @@
 import ArgumentParser
+import Logging
+
+/// The command line of a job: its own options and those of every job.
+struct JobCommand<Job: ScheduledJob>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: String(describing: Job.self), abstract: Job.purpose, discussion: Job.discussion,
+            version: "\(Job.name) \(serviceVersion)")
+    }
+
+    @OptionGroup(title: "Options of this job") var options: Job.Options
+    @OptionGroup(title: "Options of every job") var common: CommonOptions
+}
 
 /// The flags of every job.
 struct CommonOptions: ParsableArguments, Sendable {
@@ -13,6 +26,9 @@ struct CommonOptions: ParsableArguments, Sendable {
 
     @Option(help: .init("Run as if it were that instant, such as 2026-01-31T00:05:00Z.", valueName: "RFC3339"))
     var now: String?
+
+    @Flag(help: "Print as JSON what this program is: purpose, variables, options, exit codes, access. Do nothing else.")
+    var describe = false
 
     @Option(help: "The least important log messages to write; LOG_LEVEL otherwise.")
     var logLevel: LogLevel?
@@ -32,6 +48,22 @@ struct CommonOptions: ParsableArguments, Sendable {
         }
         if let now, instant == nil {
             throw ValidationError("--now \(quoted(now)) is not an instant; write it as 2026-01-31T00:05:00Z.")
+        }
+    }
+}
+
+/// The levels that `--log-level` and `LOG_LEVEL` know.
+enum LogLevel: String, CaseIterable, ExpressibleByArgument, Sendable {
+    case trace, debug, info, notice, warning, error
+
+    var level: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
         }
     }
 }
