@@ -35,7 +35,7 @@ package struct BillingReconciliation: Sendable {
     private let now: @Sendable () -> Timestamp
 
     package init(
-        stripe: StripeClient, warehouse: any Warehouse, today: CivilDate, report: RunReport, logger: Logger,
+        stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport, logger: Logger,
         isDryRun: Bool = false, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
     ) {
         self.stripe = stripe
@@ -258,24 +258,4 @@ struct StripeListing: Sendable {
         }
         return found
     }
-}
-
-extension BillingReconciliation {
-    /// The text below the usage of `billing-sync-reconcile --help`.
-    package static let help = """
-        Reads all subscriptions of the Stripe account and compares them with organizations.org_subscriptions, today's limits \
-        in org_usage_quotas and org_profiles.subscription_plan. The job prints each mismatch as organization, field, Stripe, \
-        warehouse, and applies all mismatches in one batch: Stripe is right. Each organization that changes gets one row in \
-        org_audit_logs. If nothing differs, nothing is written.
-
-        The job reports a subscription of no known organization as unmatched, and an organization whose subscription is gone \
-        as missing_in_stripe; --cancel-missing marks the latter as CANCELLED. A mismatch that cannot be applied is queued for \
-        billing-sync-retry.
-
-        It is safe to run the job again. If two executions overlap, the second one is skipped.
-
-        EXAMPLES:
-          GCP_PROJECT_ID=cloudact-testing-1 STRIPE_SECRET_KEY=rk_test_... BillingSyncReconcileJob --dry-run
-          WAREHOUSE_URL=sqlite:demo.db STRIPE_SECRET_KEY=rk_test_... BillingSyncReconcileJob
-        """
 }

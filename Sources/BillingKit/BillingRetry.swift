@@ -34,7 +34,7 @@ package struct BillingRetry: Sendable {
 
     /// - Parameter jitter: A random number from 0 to 1.
     package init(
-        stripe: StripeClient, warehouse: any Warehouse, today: CivilDate, report: RunReport,
+        stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport,
         isDryRun: Bool = false, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
         jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
@@ -85,16 +85,11 @@ package struct BillingRetry: Sendable {
         // Without the table nothing was claimed.
         if (error as? WarehouseError)?.code == .notFound { return }
         let queue = queue
-        let problem = await Task.detached { () async -> (any Error)? in
-            do {
-                try await queue.release(token: token)
-                return nil
-            } catch {
-                return error
-            }
-        }.value
-        guard let problem else { return }
-        report.warn("claimed syncs", "not released; they come back when their lease expires: \(problem)")
+        do {
+            try await shielded { try await queue.release(token: token) }
+        } catch {
+            report.warn("claimed syncs", "not released; they come back when their lease expires: \(error)")
+        }
     }
 
     /// A few organizations at a time, in the order of their waiting, and each finished before the next ones are read: so a run
@@ -177,20 +172,4 @@ extension BillingRetry {
         }
         return synchronization.elsewhere
     }
-}
-
-extension BillingRetry {
-    /// The text below the usage of `billing-sync-retry --help`.
-    package static let help = """
-        Claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their organizations \
-        from Stripe, and corrects the warehouse, as billing-sync-reconcile does for all organizations. The job repeats a failed \
-        try after 1, 2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
-
-        It is safe to run the job again, and to run it twice at the same time: two executions never work on one item. The items \
-        of a killed execution come back, one by one.
-
-        EXAMPLES:
-          GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --stats
-          GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --requeue all
-        """
 }

@@ -231,7 +231,7 @@ package struct QueueUpkeep: Sendable {
     private let isDryRun: Bool
 
     package init(
-        warehouse: any Warehouse, report: RunReport, isDryRun: Bool = false,
+        warehouse: any SQLWarehouse, report: RunReport, isDryRun: Bool = false,
         now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
     ) {
         queue = SyncQueue(warehouse: MeteredWarehouse(warehouse, report), now: now)

@@ -216,8 +216,9 @@ import Testing
 
 @Suite struct BillingSettingsTests {
     private static func problems(_ variables: [String: String]) -> [String] {
-        var reader = EnvironmentReader(["WAREHOUSE_URL": "bigquery://acme-test-1"].merging(variables) { $1 })
-        _ = BillingRetrySettings(reading: &reader)
+        var reader = EnvironmentReader(variables)
+        _ = StripeSettings(reading: &reader)
+        _ = NotificationSettings(reading: &reader)
         return reader.problems
     }
 
