@@ -93,7 +93,7 @@ import Testing
         #expect(server.requests.count == 5)
     }
 
-    @Test(arguments: [(100, 2), (300, 1)])
+    @Test(arguments: [(100, 2), (300, 1), (7200, 1)])
     func waitsAsLongAsStripeAsksOrNotAtAll(_ seconds: Int, _ requests: Int) async throws {
         let clock = LeapingClock()
         let server = try ScriptedServer { request in
