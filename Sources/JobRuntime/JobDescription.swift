@@ -22,10 +22,16 @@ struct JobDescription<Job: ScheduledJob> {
     func helpSections(columns: Int) -> String {
         let sections = [("ENVIRONMENT OF THIS JOB", Variable.Scope.job), ("ENVIRONMENT OF EVERY JOB", .everyJob)].map {
             title, scope in
-            ([title + ":"]
-                + variables.filter { $0.scope == scope }.map { variable in
-                    "  \(variable.name)\n" + indented(variable.explanation, by: 6, columns: columns)
-                }).joined(separator: "\n")
+            var lines = ["\(title):"]
+            // Variables that share a help text share its lines, too.
+            for variable in variables where variable.scope == scope {
+                let alike = variables.filter { $0.scope == scope && $0.help == variable.help }
+                guard alike.first == variable else { continue }
+                lines.append("  " + alike.map(\.name).joined(separator: ", "))
+                lines.append(
+                    indented(alike.count > 1 ? variable.help : variable.explanation, by: 6, columns: columns))
+            }
+            return lines.joined(separator: "\n")
         }
         let codes = JobExitCode.allCases.map { code in
             "  " + (code.rawValue < 10 ? " " : "") + "\(code.rawValue)  \(code.meaning)"
@@ -50,7 +56,9 @@ struct JobDescription<Job: ScheduledJob> {
                 "access",
                 .array(
                     Job.access.map {
-                        .object([("on", .string($0.resource)), ("permissions", .array($0.permissions.map { .string($0) }))])
+                        .object([
+                            ("on", .string($0.resource)), ("permissions", .array($0.permissions.map { .string($0) })),
+                        ])
                     })
             ),
             (

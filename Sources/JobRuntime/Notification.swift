@@ -19,7 +19,8 @@ package struct NotificationSettings: JobSettings {
             help: "The summary of a run that changed something is sent there, by POST. Needs CA_ROOT_API_KEY.",
             check: problemOfSecureURL)
         let key = environment.secret(
-            "CA_ROOT_API_KEY", help: "The header X-CA-Root-Key of that request. Without API_SERVICE_URL it does nothing.")
+            "CA_ROOT_API_KEY",
+            help: "The header X-CA-Root-Key of that request. Without API_SERVICE_URL it does nothing.")
         if url != nil, key == nil, environment.needsSecrets, !environment.hasProblem(with: ["CA_ROOT_API_KEY"]) {
             environment.note(
                 "CA_ROOT_API_KEY", problem: "is not set, though API_SERVICE_URL is",

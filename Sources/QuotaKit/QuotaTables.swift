@@ -62,7 +62,8 @@ package struct QuotaColumns: Hashable, Sendable {
         daily = Self.column(
             "QUOTA_DAILY_COLUMN", Self.standard.daily, "The daily counter's column in org_usage_quotas.", &environment)
         monthly = Self.column(
-            "QUOTA_MONTHLY_COLUMN", Self.standard.monthly, "The monthly counter's column in org_usage_quotas.", &environment)
+            "QUOTA_MONTHLY_COLUMN", Self.standard.monthly, "The monthly counter's column in org_usage_quotas.",
+            &environment)
         if daily.lowercased() == monthly.lowercased() {
             environment.note(
                 problem: "QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN are both \(quoted(daily)): name two columns",

@@ -28,7 +28,8 @@ package struct OrganizationSync: Sendable {
     static let mostCreatedByInsert = 30
 
     package init(
-        sql: any SQLWarehouse, schema: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment, report: RunReport,
+        sql: any SQLWarehouse, schema: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment,
+        report: RunReport,
         task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
     ) {
         self.sql = sql

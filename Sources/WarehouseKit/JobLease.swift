@@ -48,7 +48,7 @@ package struct JobLease: Sendable {
     private let watched: WatchedWarehouse
     private let statements: LeaseStatements
     private let validity: Duration
-    let report: RunReport
+    package let report: RunReport
     private let now: @Sendable () -> Timestamp
     private let sleep: @Sendable (Duration) async throws -> Void
 
@@ -110,7 +110,8 @@ package struct JobLease: Sendable {
             }
             guard result.affectedRows == 0 else { return }
             report.fail(
-                subject, "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
+                subject,
+                "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
         } catch {
             report.warn(subject, "not released; it is held for \(validity.components.seconds) s: \(error)")
         }

@@ -15,11 +15,11 @@ extension QuotaFixture {
 
     @discardableResult
     func perform(
-        _ job: Job, at now: Timestamp, on other: (any Warehouse)? = nil, columns: QuotaColumns = .standard,
+        _ job: Job, at now: Timestamp, on other: (any SQLWarehouse)? = nil, columns: QuotaColumns = .standard,
         staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil, isDryRun: Bool = false,
         logger: Logger? = nil, report fixture: ReportFixture = ReportFixture(), clock: Timestamp? = nil
     ) async throws -> ReportFixture {
-        let target = other ?? warehouse
+        let target: any SQLWarehouse = other ?? warehouse
         let reset = QuotaReset(
             warehouse: target, columns: columns, staleAfter: .seconds(60 * staleAfterMinutes), fence: fence,
             report: fixture.report, isDryRun: isDryRun, clock: { clock ?? now })
@@ -50,13 +50,13 @@ extension QuotaFixture {
         let lease = JobLease(
             warehouse: other ?? warehouse, job: name, excluding: others, holder: holder, validity: .seconds(3600),
             report: report.report, now: { clock }, sleep: { _ in try await Task.sleep(for: .milliseconds(10)) })
-        return try await lease.withLease { try await perform(job, at: now, on: lease.workplace, fence: lease.fence) }
+        return try await lease.withLease { try await perform(job, at: now, on: lease.sql, fence: lease.fence) }
     }
 
     private static func leases(_ job: Job) -> (String, [String]) {
         switch job {
-        case .daily: (QuotaReset.dailyJob, [])
-        case .monthly: (QuotaReset.monthlyJob, [QuotaReset.dailyJob])
+        case .daily: ("quota-reset-daily", [])
+        case .monthly: ("quota-reset-monthly", ["quota-reset-daily"])
         case .stale: ("stale-cleanup", [])
         case .retention: ("quota-cleanup", [])
         }

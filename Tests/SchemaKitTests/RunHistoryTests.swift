@@ -37,13 +37,13 @@ import Testing
     }
 
     @Test func tellsHowARunEnded() throws {
-        struct Broken: Error {}
         #expect(ReportFixture().report.outcome(isStopped: false).status == "succeeded")
-        #expect(ReportFixture().report.outcome(endedBy: CancellationError(), isStopped: true).status == "stopped")
-        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: false).status == "failed")
-        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: false).failures == ["job: Broken()"])
-        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: true).status == "stopped")
-        #expect(ReportFixture().report.outcome(endedBy: Broken(), isStopped: true).failures == ["job: Broken()"])
+        #expect(ReportFixture().report.outcome(isStopped: true).status == "stopped")
+        let failed = ReportFixture()
+        failed.report.fail("read the profiles", "the warehouse burnt down")
+        #expect(failed.report.outcome(isStopped: false).status == "failed")
+        #expect(failed.report.outcome(isStopped: false).failures == ["read the profiles: the warehouse burnt down"])
+        #expect(failed.report.outcome(isStopped: true).status == "stopped")
         let skipped = ReportFixture()
         skipped.report.skip("another execution holds the lease")
         #expect(skipped.report.outcome(isStopped: false).status == "skipped")

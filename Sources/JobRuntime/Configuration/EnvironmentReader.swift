@@ -29,7 +29,12 @@ package struct Variable: Sendable, Hashable {
     /// The help with range and default, for `--help`.
     var explanation: String {
         var parts = [help]
-        if case .integer(let range) = kind { parts.append("From \(range.lowerBound) to \(range.upperBound).") }
+        switch kind {
+        case .integer(let range) where range.upperBound == .max: parts.append("At least \(range.lowerBound).")
+        case .integer(let range): parts.append("From \(range.lowerBound) to \(range.upperBound).")
+        case .choice(let words): parts.append("One of: \(words.joined(separator: ", ")).")
+        case .text, .boolean: break
+        }
         if let fallback { parts.append("Default: \(fallback).") }
         if isRequired { parts.append("Required.") }
         return parts.joined(separator: " ")
@@ -182,10 +187,7 @@ package struct EnvironmentReader: Sendable {
         let variable = Variable(
             name: name, help: help, kind: kind, fallback: fallback, isRequired: isRequired, isSecret: isSecret,
             scope: scope)
-        guard !declarations.contains(where: { $0.name == name }) else {
-            preconditionFailure("\(name) is declared twice")
-        }
-        declarations.append(variable)
+        if !declarations.contains(where: { $0.name == name }) { declarations.append(variable) }
     }
 
     private func text(of name: String) -> String? {

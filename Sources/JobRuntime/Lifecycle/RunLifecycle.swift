@@ -60,7 +60,9 @@ final class RunLifecycle: Sendable {
         }
         // The summary is being written; who reads it may be stuck.
         if hasEnded {
-            return setting.surroundings.after(StopBudget.limit(of: .summary)) { self.setting.surroundings.exit(.stopped) }
+            return setting.surroundings.after(StopBudget.limit(of: .summary)) {
+                self.setting.surroundings.exit(.stopped)
+            }
         }
         if isStopping { return }
         // Before anything is written, which may take for ever where nobody reads it.
@@ -84,7 +86,8 @@ final class RunLifecycle: Sendable {
         switch error {
         case nil:
             if run.isExclusive, !run.isDryRun, !run.closings.contains(.lease) {
-                run.report.fail(run.job, "the job is exclusive, but it worked without a lease: this is a fault of the job")
+                run.report.fail(
+                    run.job, "the job is exclusive, but it worked without a lease: this is a fault of the job")
             }
             return .success
         case let skipped as RunSkipped:

@@ -47,7 +47,7 @@ struct BillingSyncRetryJob: ScheduledJob {
     struct Settings: JobSettings {
         let warehouse: WarehouseSettings
         let stripe: StripeSettings
-        let lease: Duration
+        let itemLease: Duration
         let notification: NotificationSettings
 
         init(reading environment: inout EnvironmentReader) {
@@ -56,7 +56,7 @@ struct BillingSyncRetryJob: ScheduledJob {
             let seconds = environment.integer(
                 "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
                 help: "The items of a killed run come back after so long. It must be more than the task timeout.")
-            lease = .seconds(seconds)
+            itemLease = .seconds(seconds)
             notification = NotificationSettings(reading: &environment)
         }
     }
@@ -75,6 +75,6 @@ struct BillingSyncRetryJob: ScheduledJob {
             logger: run.logger)
         let retry = BillingRetry(
             stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
-        try await retry.run(limit: options.limit, lease: settings.lease)
+        try await retry.run(limit: options.limit, lease: settings.itemLease)
     }
 }

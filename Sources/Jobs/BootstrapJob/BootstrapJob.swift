@@ -1,6 +1,6 @@
-import Warehouse
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Creates the datasets `organizations` and `scheduler_jobs` with their tables. Running it again changes nothing.

@@ -1,5 +1,6 @@
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Adds the columns that existing meta tables lack. Running it again changes nothing.

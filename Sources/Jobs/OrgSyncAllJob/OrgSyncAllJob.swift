@@ -1,7 +1,7 @@
-import Warehouse
 import ArgumentParser
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Creates and evolves the dataset of every active organization. Running it again changes nothing.

@@ -1,7 +1,7 @@
-import Warehouse
 import ArgumentParser
 import JobRuntime
 import QuotaKit
+import Warehouse
 import WarehouseKit
 
 /// Deletes quota rows that are older than DAYS_TO_KEEP days.

@@ -1,6 +1,6 @@
-import Warehouse
 import JobRuntime
 import QuotaKit
+import Warehouse
 import WarehouseKit
 
 /// Opens the quota counters of the UTC day for every active organization. Running it again loses no count.

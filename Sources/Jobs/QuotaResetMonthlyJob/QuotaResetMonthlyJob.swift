@@ -1,7 +1,7 @@
-import Warehouse
 import ArgumentParser
 import JobRuntime
 import QuotaKit
+import Warehouse
 import WarehouseKit
 
 /// Recounts the monthly quota counter on the first of a month. Running it again loses no count.

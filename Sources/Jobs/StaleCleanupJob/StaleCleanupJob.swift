@@ -1,6 +1,6 @@
-import Warehouse
 import JobRuntime
 import QuotaKit
+import Warehouse
 import WarehouseKit
 
 /// Ends crashed pipeline runs and repairs the counters that they left behind. With nothing to repair it only reads.

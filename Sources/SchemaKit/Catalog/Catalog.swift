@@ -172,7 +172,8 @@ extension Catalog {
     package init(reading environment: inout EnvironmentReader, groups: [Group]) {
         let directory = environment.optionalString(
             "CATALOG_DIR", expected: "the path of a folder",
-            help: "A folder with organizations/, organization/ and operations/*.json that replaces the built-in tables.")
+            help: "A folder with organizations/, organization/ and operations/*.json that replaces the built-in tables."
+        )
         do throws(CatalogError) {
             if let directory {
                 self = try Catalog(directory: directory, groups)
@@ -180,7 +181,9 @@ extension Catalog {
                 self = try Catalog.embedded(groups)
             }
         } catch {
-            for problem in error.problems { environment.note(problem: "CATALOG_DIR: \(problem)", with: ["CATALOG_DIR"]) }
+            for problem in error.problems {
+                environment.note(problem: "CATALOG_DIR: \(problem)", with: ["CATALOG_DIR"])
+            }
             self = Catalog()
         }
     }

@@ -1,12 +1,13 @@
 import JobRuntime
 import TestSupport
 import Warehouse
-import WarehouseKit
+
+@testable import WarehouseKit
 
 extension JobLease {
     /// A lease of ten minutes on a clock that begins at that moment, and leaps where it would wait.
     init(
-        _ warehouse: any Warehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
+        _ warehouse: any SQLWarehouse, _ job: String, _ holder: String, _ report: ReportFixture = ReportFixture(),
         clock: LeapingClock, from start: Timestamp, excluding others: [String] = [],
         validity: Duration = .seconds(600)
     ) {

@@ -51,7 +51,7 @@ import Testing
             })
         let lease = lease(fixture, "one", on: refusing)
 
-        try await lease.withLease { _ = try? await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+        try await lease.withLease { _ = try? await lease.sql.query(Statement("work", "SELECT 1 AS one")) }
 
         #expect((try await fixture.leases().first?.optionalString("holder") != nil) == isKept)
     }
@@ -224,7 +224,7 @@ import Testing
     }
 
     private func loseReply(_ lease: JobLease) async throws {
-        try await lease.withLease { _ = try await lease.workplace.query(Statement("work", "SELECT 1 AS one")) }
+        try await lease.withLease { _ = try await lease.sql.query(Statement("work", "SELECT 1 AS one")) }
     }
 
     private func lease(

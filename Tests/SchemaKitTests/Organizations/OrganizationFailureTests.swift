@@ -35,7 +35,8 @@ import Testing
             name: "job_runs", path: "job_runs.json",
             contents: Data(#"{"schema": {"fields": [{"name": "job", "type": "STRING"}]}}"#.utf8))
         return OrganizationSync(
-            warehouse: fixture.warehouse, catalog: try Catalog([.organization: [file]]), environment: .test,
+            sql: fixture.warehouse, schema: fixture.warehouse, catalog: try Catalog([.organization: [file]]),
+            environment: .test,
             report: report.report)
     }
 

@@ -199,7 +199,7 @@ import WarehouseKit
             let warehouse = try EmbeddedWarehouse(path: ":memory:")
 
             let error = await #expect(throws: WarehouseError.self) {
-                try await OrganizationDirectory(warehouse: warehouse).active()
+                try await OrganizationDirectory(warehouse: warehouse, location: "US").active()
             }
 
             #expect(error?.code == .notFound)

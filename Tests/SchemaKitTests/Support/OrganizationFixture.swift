@@ -49,7 +49,7 @@ struct OrganizationFixture {
     ) async throws -> ReportFixture {
         let fixture = ReportFixture()
         try await OrganizationSync(
-            warehouse: warehouse, catalog: try Catalog.embedded([.organization]), environment: .test,
+            sql: warehouse, schema: warehouse, catalog: try Catalog.embedded([.organization]), environment: .test,
             report: fixture.report, task: task, isDryRun: isDryRun
         ).run(only: slugs)
         return fixture

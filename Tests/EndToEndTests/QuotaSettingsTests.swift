@@ -1,8 +1,12 @@
-import JobRuntime
+import TestSupport
 import Testing
 
+@testable import JobRuntime
+@testable import QuotaCleanupJob
 @testable import QuotaKit
+@testable import QuotaResetDailyJob
 @testable import SchemaKit
+@testable import StaleCleanupJob
 @testable import Warehouse
 @testable import WarehouseKit
 
@@ -10,7 +14,7 @@ import Testing
     @Test(arguments: ["0", "-1", "ninety", "1.5", "90 ", "36501", "٩٠"])
     func daysToKeepAreAWholeNumberFromOne(_ value: String) {
         var reader = reader(["DAYS_TO_KEEP": value])
-        _ = QuotaRetentionSettings(reading: &reader)
+        _ = QuotaCleanupJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 1)
         #expect(reader.problems.first?.hasPrefix("DAYS_TO_KEEP is ") == true)
@@ -19,7 +23,7 @@ import Testing
     @Test(arguments: [(nil, 90), ("1", 1), ("31", 31), ("120", 120)])
     func daysToKeepAreRead(_ value: String?, days: Int) {
         var reader = reader(["DAYS_TO_KEEP": value ?? ""])
-        let settings = QuotaRetentionSettings(reading: &reader)
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
 
         #expect(settings.daysToKeep == days)
         #expect(reader.problems.isEmpty)
@@ -32,11 +36,12 @@ import Testing
     ])
     func deletingDaysOfTheLast31NeedsForce(daysToKeep: Int, day: String, isRefused: Bool) throws {
         var reader = reader(["DAYS_TO_KEEP": "\(daysToKeep)"])
-        let settings = QuotaRetentionSettings(reading: &reader)
+        let settings = QuotaCleanupJob.Settings(reading: &reader)
         let date = try #require(CivilDate(day))
 
-        let objection = settings.objection(
-            at: Timestamp(startOf: date), wallClock: instant("2026-01-31T23:59:59Z"))
+        let objection = QuotaRetention.objection(
+            toKeepingDays: settings.daysToKeep, at: Timestamp(startOf: date),
+            wallClock: Timestamp("2026-01-31T23:59:59Z")!)
 
         #expect((objection != nil) == isRefused, "\(objection ?? "")")
     }
@@ -47,7 +52,7 @@ import Testing
     ])
     func aCounterIsAColumnOfItsOwn(_ name: String) {
         var reader = reader(["QUOTA_DAILY_COLUMN": name])
-        let settings = QuotaResetSettings(reading: &reader)
+        let settings = QuotaResetDailyJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == (name.isEmpty ? 0 : 1))
         if name.isEmpty { #expect(settings.columns == .standard) }
@@ -55,7 +60,7 @@ import Testing
 
     @Test func countersMayHaveOtherNames() {
         var reader = reader(["QUOTA_DAILY_COLUMN": "runs_today", "QUOTA_MONTHLY_COLUMN": "runs_this_month"])
-        let settings = QuotaResetSettings(reading: &reader)
+        let settings = QuotaResetDailyJob.Settings(reading: &reader)
 
         #expect(reader.problems.isEmpty)
         #expect(settings.columns.daily == "runs_today")
@@ -64,9 +69,9 @@ import Testing
 
     @Test func aLookbackShorterThanTheThresholdIsRefused() {
         var short = reader(["STALE_AFTER_MINUTES": "1441", "STALE_LOOKBACK_DAYS": "1"])
-        _ = StaleCleanupSettings(reading: &short)
+        _ = StaleCleanupJob.Settings(reading: &short)
         var enough = reader(["STALE_AFTER_MINUTES": "1440", "STALE_LOOKBACK_DAYS": "1"])
-        let settings = StaleCleanupSettings(reading: &enough)
+        let settings = StaleCleanupJob.Settings(reading: &enough)
 
         #expect(short.problems.count == 1)
         #expect(enough.problems.isEmpty)
@@ -77,7 +82,8 @@ import Testing
         var reader = reader([
             "STALE_AFTER_MINUTES": "soon", "STALE_LOOKBACK_DAYS": "0", "LEASE_SECONDS": "forever", "WAREHOUSE_URL": "",
         ])
-        _ = StaleCleanupSettings(reading: &reader)
+        _ = RuntimeSettings(reading: &reader, isExclusive: StaleCleanupJob.isExclusive)
+        _ = StaleCleanupJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 4)
     }

@@ -6,16 +6,19 @@ import Testing
 import Warehouse
 import WarehouseKit
 
+@testable import BootstrapJob
+@testable import OrgSyncAllJob
+
 @Suite struct JobSettingsTests {
     private static let project = ["GCP_PROJECT_ID": "acme-test-1"]
 
     @Test func readsTheBuiltInCatalog() {
         var reader = EnvironmentReader(Self.project)
 
-        let settings = BootstrapSettings(reading: &reader)
+        let settings = BootstrapJob.Settings(reading: &reader)
 
         #expect(reader.problems.isEmpty)
-        #expect(settings.environment == nil)
+        #expect(settings.warehouse.environment == nil)
         #expect(settings.catalog.tables(.organizations).count == 21)
         #expect(settings.catalog.tables(.operations).count == 3)
     }
@@ -23,7 +26,7 @@ import WarehouseKit
     @Test func needsAnEnvironmentForTheOrganizations() {
         var reader = EnvironmentReader(Self.project)
 
-        _ = OrganizationSyncSettings(reading: &reader)
+        _ = OrgSyncAllJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 1)
         #expect(reader.problems.first?.hasPrefix("ENVIRONMENT is not set") == true)
@@ -34,8 +37,8 @@ import WarehouseKit
         var forBootstrap = EnvironmentReader(Self.project.merging(["ENVIRONMENT": name]) { $1 })
         var forSync = forBootstrap
 
-        _ = BootstrapSettings(reading: &forBootstrap)
-        _ = OrganizationSyncSettings(reading: &forSync)
+        _ = BootstrapJob.Settings(reading: &forBootstrap)
+        _ = OrgSyncAllJob.Settings(reading: &forSync)
 
         #expect(forBootstrap.problems.count == 1)
         #expect(forSync.problems == forBootstrap.problems)
@@ -45,7 +48,7 @@ import WarehouseKit
         let folder = try TemporaryFolder()
         var reader = EnvironmentReader(["CATALOG_DIR": folder.path])
 
-        _ = BootstrapSettings(reading: &reader)
+        _ = BootstrapJob.Settings(reading: &reader)
 
         #expect(reader.problems.count == 3)
         #expect(reader.problems.filter { $0.hasPrefix("CATALOG_DIR: \(folder.path)/") }.count == 2)
@@ -55,12 +58,12 @@ import WarehouseKit
     func refusesAHostileSlugOnTheCommandLine(_ slugs: [String]) {
         let arguments = slugs.flatMap { ["--org", $0] }
 
-        let error = #expect(throws: (any Error).self) { try OrganizationSyncOptions.parse(arguments) }
+        let error = #expect(throws: (any Error).self) { try OrgSyncAllJob.Options.parse(arguments) }
 
-        #expect(error.map { OrganizationSyncOptions.message(for: $0) }?.contains("is not a valid slug") == true)
+        #expect(error.map { OrgSyncAllJob.Options.message(for: $0) }?.contains("is not a valid slug") == true)
     }
 
     @Test func takesSeveralOrganizations() throws {
-        #expect(try OrganizationSyncOptions.parse(["--org", "acme", "--org", "globex"]).org == ["acme", "globex"])
+        #expect(try OrgSyncAllJob.Options.parse(["--org", "acme", "--org", "globex"]).org == ["acme", "globex"])
     }
 }
