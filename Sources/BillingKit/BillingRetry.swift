@@ -85,16 +85,11 @@ package struct BillingRetry: Sendable {
         // Without the table nothing was claimed.
         if (error as? WarehouseError)?.code == .notFound { return }
         let queue = queue
-        let problem = await Task.detached { () async -> (any Error)? in
-            do {
-                try await queue.release(token: token)
-                return nil
-            } catch {
-                return error
-            }
-        }.value
-        guard let problem else { return }
-        report.warn("claimed syncs", "not released; they come back when their lease expires: \(problem)")
+        do {
+            try await shielded { try await queue.release(token: token) }
+        } catch {
+            report.warn("claimed syncs", "not released; they come back when their lease expires: \(error)")
+        }
     }
 
     /// A few organizations at a time, in the order of their waiting, and each finished before the next ones are read: so a run

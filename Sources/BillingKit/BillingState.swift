@@ -73,8 +73,8 @@ struct BillingState: Sendable {
     private(set) var bySubscription: [String: [String]] = [:]
     private(set) var byCustomer: [String: [String]] = [:]
 
-    /// A page of this size takes about 10 MB while it is read.
-    private static let rowsPerPage = 2000
+    /// A page of this size takes about 5 MB while it is read.
+    private static let rowsPerPage = 1000
 
     init(_ rows: [Row] = []) throws {
         for row in rows { add(try StoredBilling(row)) }

@@ -13,14 +13,14 @@ package struct StripeSettings: JobSettings {
         key = environment.requiredSecret(
             "STRIPE_SECRET_KEY", expected: expected,
             help: "A restricted key that may read customers, products, prices and subscriptions.")
-        let isMissing = key.value.isEmpty && !environment.needsSecrets
-        if !isMissing, !environment.hasProblem(with: ["STRIPE_SECRET_KEY"]), !Self.isKey(key.value) {
+        // An empty key is reported already, or is not needed to describe the job.
+        if !key.value.isEmpty, !environment.hasProblem(with: ["STRIPE_SECRET_KEY"]), !Self.isKey(key.value) {
             environment.note(
                 "STRIPE_SECRET_KEY", problem: "is no secret or restricted key (it is not shown)", expected: expected)
         }
         let url = environment.string(
             "STRIPE_API_BASE", default: "https://api.stripe.com", expected: "https://api.stripe.com, or unset it",
-            help: "The base URL of another server, for tests.", check: problemOfSecureURL)
+            help: "For tests: another server's base URL.", check: problemOfSecureURL)
         baseURL = url.hasSuffix("/") ? String(url.dropLast()) : url
     }
 

@@ -5,7 +5,7 @@ import JobRuntime
 /// What went wrong between a job and Stripe. The description never shows the key, not even where Stripe's own message does.
 ///
 /// These jobs only read from Stripe, so a request that failed has changed nothing, whatever the error.
-package struct StripeError: Error, Sendable, CustomStringConvertible {
+package struct StripeError: FailedOperation, CustomStringConvertible {
     package enum Code: String, Sendable {
         /// The key is not one of the account's, or was revoked.
         case unauthenticated
@@ -33,10 +33,12 @@ package struct StripeError: Error, Sendable, CustomStringConvertible {
     /// The next request would fail in the same way, so the run stops here.
     package var endsRun: Bool { code == .unauthenticated || code == .forbidden }
 
-    package var description: String {
+    package var reason: String {
         let id = requestID.map { ", request \($0)" } ?? ""
-        return "could not \(operation): \(message) (\(code.rawValue)\(id))"
+        return "\(message) (\(code.rawValue)\(id))"
     }
+
+    package var description: String { "could not \(operation): \(reason)" }
 }
 
 /// A kind of object that is read, by the name that Stripe's dashboard gives to a restricted key's permission.

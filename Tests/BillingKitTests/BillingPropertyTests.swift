@@ -305,7 +305,7 @@ extension BillingHistory {
                 warehouse: warehouse, job: "billing-sync-reconcile", holder: "\(fixture.clock.now())",
                 validity: .seconds(7200), report: report.report, now: fixture.clock.now,
                 sleep: { fixture.clock.pass($0) })
-            let isDone = try await lease.withLease { try await fixture.reconcile(on: warehouse, report: report) }
+            let isDone = try await lease.holding { try await fixture.reconcile(on: warehouse, report: report) }
             if isDone, report["queued"] == 0, report.failures.isEmpty { ledger.note(reconciled: before) }
         } catch { return }
     }

@@ -130,6 +130,28 @@ import WarehouseKit
         #expect(try await fixture.state("acme")["plan_name"] == "OLD")
     }
 
+    /// An answer without the part that is needed is an error, and not a queue with nothing in it.
+    @Test func aReplyWithoutItsPartIsNotZero() async throws {
+        struct SilentWarehouse: SQLWarehouse {
+            func query(_ statement: Statement) async throws -> QueryResult { QueryResult() }
+            func merge(_ merge: MergeStatement) async throws -> MergeResult { throw CancellationError() }
+        }
+        let silent = SilentWarehouse()
+        let queue = SyncQueue(
+            warehouse: MeteredWarehouse(silent, ReportFixture().report), now: { SteadyClock.start })
+        let upkeep = QueueUpkeep(warehouse: silent, report: ReportFixture().report)
+        let today = SteadyClock.start.date
+
+        for ask in [
+            { _ = try await queue.countDue() }, { _ = try await queue.add(["acme"]) },
+            { _ = try await queue.requeue("sync_1", isDryRun: true) },
+            { _ = try await queue.requeue("sync_1", isDryRun: false) }, { try await upkeep.printStatistics(of: today) },
+        ] as [() async throws -> Void] {
+            let error = await #expect(throws: WarehouseError.self) { try await ask() }
+            #expect(error?.code == .unexpectedResult)
+        }
+    }
+
     @Test func onlySoManyAreClaimedTheOldestFirst() async throws {
         let fixture = try await BillingFixture.acmeAndGlobex("billing-most")
         for number in 1...5 { try await fixture.enqueue("acme", id: "sync_\(number)") }

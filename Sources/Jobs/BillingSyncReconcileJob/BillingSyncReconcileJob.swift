@@ -4,7 +4,7 @@ import JobRuntime
 import Warehouse
 import WarehouseKit
 
-/// Compares all of Stripe with the warehouse and corrects the warehouse. With no difference it only reads.
+/// Compares all of Stripe with the warehouse and corrects the warehouse. Without a difference the job only reads.
 @main
 struct BillingSyncReconcileJob: ScheduledJob {
     static let name = "billing-sync-reconcile"
@@ -32,7 +32,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
         @Flag(help: "Mark organizations as CANCELLED whose subscription is gone from Stripe.")
         var cancelMissing = false
 
-        @Option(help: "With --cancel-missing: if more than that many are gone, cancel none.")
+        @Option(help: "With --cancel-missing: if more organizations than this are affected, cancel none.")
         var cancelMissingLimit = 10
 
         func validate() throws {
@@ -59,12 +59,12 @@ struct BillingSyncReconcileJob: ScheduledJob {
 
     func run(_ run: Run) async throws {
         run.notifyAtEnd(settings.notification, ofChangesIn: ["synced"])
-        let warehouse = try await run.openWarehouse(settings.warehouse)
+        let warehouse = try await run.openWarehouse(settings.warehouse).sql
         let stripe = StripeClient(
             settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond,
             transport: run.transport(), logger: run.logger)
         let reconciliation = BillingReconciliation(
-            stripe: stripe, warehouse: warehouse.sql, today: run.now.date, report: run.report, logger: run.logger,
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, logger: run.logger,
             isDryRun: run.isDryRun)
         try await reconciliation.run(cancelMissing: options.cancelMissing ? options.cancelMissingLimit : nil)
     }

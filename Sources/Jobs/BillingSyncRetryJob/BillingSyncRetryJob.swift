@@ -4,7 +4,7 @@ import JobRuntime
 import Warehouse
 import WarehouseKit
 
-/// Works off the queue of billing syncs. Executions may overlap, because each claims the items that it works on.
+/// Works off the queue of organizations whose billing state must be read from Stripe again.
 @main
 struct BillingSyncRetryJob: ScheduledJob {
     static let name = "billing-sync-retry"
@@ -16,8 +16,7 @@ struct BillingSyncRetryJob: ScheduledJob {
         from Stripe, and corrects the warehouse, as billing-sync-reconcile does for all organizations. The job repeats a failed \
         try after 1, 2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
 
-        It is safe to run the job again, and to run it twice at the same time: two executions never work on one item. The items \
-        of a killed execution come back, one by one.
+        It is safe to run the job twice, also at the same time. The items of a killed execution come back, one by one.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --stats
@@ -28,17 +27,15 @@ struct BillingSyncRetryJob: ScheduledJob {
         @Option(help: "The most queued syncs to claim in one run.")
         var limit = 100
 
-        @Flag(help: "Print how the queue stands, and do nothing else.")
+        @Flag(help: "Print the state of the queue, and end.")
         var stats = false
 
-        @Option(
-            help: .init(
-                "Put a failed sync, or all of them, back into the queue, and do nothing else.", valueName: "ID|all"))
+        @Option(help: .init("Put one failed sync, or all, back into the queue, and end.", valueName: "ID|all"))
         var requeue: String?
 
         func validate() throws {
             guard (1...1000).contains(limit) else { throw ValidationError("--limit must be from 1 to 1000.") }
-            if stats, requeue != nil {
+            guard !stats || requeue == nil else {
                 throw ValidationError("--stats and --requeue exclude each other; give one of them.")
             }
             if let requeue, requeue.isEmpty || requeue.utf8.count > 255 {
@@ -56,10 +53,10 @@ struct BillingSyncRetryJob: ScheduledJob {
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment)
             stripe = StripeSettings(reading: &environment)
-            itemLease = .seconds(
-                environment.integer(
-                    "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
-                    help: "The items of a killed run come back after that long. Must be more than the task timeout."))
+            let seconds = environment.integer(
+                "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
+                help: "The items of a killed run come back after so long. It must be more than the task timeout.")
+            itemLease = .seconds(seconds)
             notification = NotificationSettings(reading: &environment)
         }
     }
@@ -69,15 +66,15 @@ struct BillingSyncRetryJob: ScheduledJob {
 
     func run(_ run: Run) async throws {
         run.notifyAtEnd(settings.notification, ofChangesIn: ["organizations_changed"])
-        let warehouse = try await run.openWarehouse(settings.warehouse)
-        let upkeep = QueueUpkeep(warehouse: warehouse.sql, report: run.report, isDryRun: run.isDryRun)
+        let warehouse = try await run.openWarehouse(settings.warehouse).sql
+        let upkeep = QueueUpkeep(warehouse: warehouse, report: run.report, isDryRun: run.isDryRun)
         if options.stats { return try await upkeep.printStatistics(of: run.now.date) }
         if let choice = options.requeue { return try await upkeep.requeue(choice) }
         let stripe = StripeClient(
             settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond, transport: run.transport(),
             logger: run.logger)
         let retry = BillingRetry(
-            stripe: stripe, warehouse: warehouse.sql, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
         try await retry.run(limit: options.limit, lease: settings.itemLease)
     }
 }

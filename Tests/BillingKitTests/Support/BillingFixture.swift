@@ -247,3 +247,24 @@ struct Gate: Sendable {
     func open() { continuation.finish() }
     func passed() async { for await _ in stream {} }
 }
+
+extension JobLease {
+    /// Does the work under the lease.
+    /// - Returns: `false` if another execution works.
+    @discardableResult
+    func holding(_ work: () async throws -> Void) async throws -> Bool {
+        do {
+            try await acquire()
+        } catch is RunSkipped {
+            return false
+        }
+        do {
+            try await work()
+        } catch {
+            await release()
+            throw error
+        }
+        await release()
+        return true
+    }
+}
