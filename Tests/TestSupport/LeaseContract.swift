@@ -44,8 +44,9 @@ package struct LeaseContract: Sendable {
             warehouse,
             beforeEach: { _ in
                 let tries = state.withLock { state in
-                    defer { state.hasTried = state.isWorking }
-                    return state.isWorking && !state.hasTried
+                    guard state.isWorking, !state.hasTried else { return false }
+                    state.hasTried = true
+                    return true
                 }
                 guard tries else { return }
                 let isDone = try await makeLease(on: warehouse, "second/0/0", second).withLease {
