@@ -2,8 +2,8 @@ import BigQueryWarehouse
 import Foundation
 import JobRuntime
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import SchemaKit
 @testable import Warehouse

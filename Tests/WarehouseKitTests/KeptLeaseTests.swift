@@ -1,6 +1,6 @@
 import JobRuntime
-import Testing
 import TestSupport
+import Testing
 
 @testable import Warehouse
 @testable import WarehouseKit
