@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Testing
 
@@ -165,7 +166,7 @@ import Testing
     func closingsSeeTheOutcomeOfTheRunInTheirOrder(
         _ failure: FailureOfWork?, _ status: String, _ failures: [String]
     ) async throws {
-        let (lifecycle, run) = lifecycle()
+        let (lifecycle, run) = try lifecycle()
         let seen = Shared<[String]>([])
         run.onClose(.notification) { outcome in
             seen.change { $0.append("notification: \(outcome.status) \(outcome.failures)") }
@@ -187,16 +188,17 @@ import Testing
     }
 
     @Test func anExclusiveJobThatTookNoLeaseFails() async throws {
-        let (lifecycle, _) = lifecycle(isExclusive: true)
+        let (lifecycle, _) = try lifecycle(isExclusive: true)
 
         #expect(await lifecycle.run {} == .failure)
         #expect(process.output.contains("it worked without a lease"))
     }
 
     @Test func anExclusiveDryRunAndASkippedRunNeedNoLease() async throws {
-        #expect(await lifecycle(isExclusive: true, isDryRun: true).lifecycle.run {} == .success)
+        let dry = try lifecycle(isExclusive: true, isDryRun: true).lifecycle
+        #expect(await dry.run {} == .success)
         #expect(
-            await lifecycle(isExclusive: true).lifecycle.run { throw RunSkipped("it is not the first") } == .success)
+            try await lifecycle(isExclusive: true).lifecycle.run { throw RunSkipped("it is not the first") } == .success)
     }
 
     enum FailureOfWork: Sendable {
@@ -215,11 +217,12 @@ import Testing
         }
     }
 
-    private func lifecycle(isExclusive: Bool = false, isDryRun: Bool = false) -> (lifecycle: RunLifecycle, run: Run) {
+    private func lifecycle(isExclusive: Bool = false, isDryRun: Bool = false) throws -> (
+        lifecycle: RunLifecycle, run: Run
+    ) {
         var reader = EnvironmentReader([:])
         let settings = RuntimeSettings(reading: &reader, isExclusive: isExclusive)
-        var options = CommonOptions()
-        options.isDryRun = isDryRun
+        let options = try CommonOptions.parse(isDryRun ? ["--dry-run"] : [])
         let setting = RunSetting(
             job: "trial", options: options, settings: settings, surroundings: process.surroundings())
         let run = Run(

@@ -11,7 +11,7 @@ import WarehouseKit
 package struct EmulatedBigQuery {
     package let project: String
     package let warehouse: BigQueryWarehouse
-    private let emulator: EmulatorProcess
+    package let emulator: EmulatorProcess
 
     package init(project: String) async throws {
         self.project = project
