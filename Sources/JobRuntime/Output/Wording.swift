@@ -30,7 +30,8 @@ package func spoken(_ count: Int, _ key: String, isDryRun: Bool = false) -> Stri
 /// The words for changes in the keys of counts.
 private let changes: Set = [
     "added", "changed", "claimed", "completed", "created", "deleted", "marked", "postponed", "requeued", "reset",
-    "synced", "updated",
+    "synced",
+    "updated",
 ]
 
 extension Duration {
