@@ -103,7 +103,7 @@ let package = Package(
                 "GoogleCredentials",
                 "WarehouseKit", "SchemaKit", logging,
             ],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            path: "Tests/TestSupport", exclude: ["README.md"], swiftSettings: settings),
         tests("HTTPTransportTests", "HTTPTransport"),
         tests("JobRuntimeTests", "JobRuntime", "HTTPTransport", argumentParser, logging),
         tests("GoogleCredentialsTests", "GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),

@@ -19,7 +19,7 @@ package struct SchemaPlan: Hashable, Sendable {
         self.dataset = dataset
     }
 
-    /// What applying the plan would do.
+    /// The changes that applying the plan would cause.
     package var changes: SchemaChanges {
         SchemaChanges(
             datasetsCreated: createsDataset ? 1 : 0, tablesCreated: newTables.count, tablesUpdated: additions.count,

@@ -5,7 +5,7 @@ package import Warehouse
 package struct Organization: Hashable, Sendable {
     /// Checked: 1 to 128 ASCII letters, digits and underscores, so that it may be part of a dataset's name.
     package let slug: String
-    /// What the profile says; may be empty, or no dataset name at all.
+    /// The dataset name of the profile. It may be empty or invalid.
     package let datasetName: String
 
     package init?(slug: String, datasetName: String) {
@@ -62,7 +62,8 @@ package struct OrganizationDirectory: Sendable {
         self.location = location
     }
 
-    /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once, with a dataset where one profile names it.
+    /// The organizations with `status = 'ACTIVE'`, by slug. A slug that occurs twice counts once, with the dataset that one of its
+    /// profiles names.
     package func active() async throws -> Listing {
         var seen: [String: String] = [:]
         let result = try await profiles()

@@ -122,7 +122,7 @@ import Testing
     }
 }
 
-/// What a refusal does to the rest of a run, over BigQuery's API.
+/// A refusal of BigQuery and the rest of the run.
 @Suite struct OrganizationFailureTests {
     private static let slugs = (0..<5).map { "org_\($0)" }
 
