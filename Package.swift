@@ -62,15 +62,15 @@ let package = Package(
         library("HTTPTransport", "CCurl", "CZlib"),
         library("JobRuntime", "HTTPTransport", argumentParser, logging),
         library("GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
-        library("Warehouse", "JobRuntime"),
+        library("Warehouse", "JobRuntime", "HTTPTransport"),
         library("BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport", logging),
-        library("EmbeddedWarehouse", "Warehouse", "JobRuntime", grdb),
+        library("EmbeddedWarehouse", "Warehouse", "JobRuntime", "HTTPTransport", grdb),
         library(
             "WarehouseKit", "Warehouse", "BigQueryWarehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport",
             logging,
             .target(name: "EmbeddedWarehouse", condition: .when(traits: ["EmbeddedWarehouse"]))),
         library(
-            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging,
+            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging,
             resources: [.embedInCode("Catalog/Tables")]),
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
@@ -112,7 +112,7 @@ let package = Package(
             "JobRuntime", logging),
         tests(
             "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime",
-            logging),
+            "HTTPTransport", logging),
         tests(
             "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
             "JobRuntime",

@@ -113,7 +113,7 @@ extension BigQueryWarehouse {
             let script = Statement(
                 "create \(part.count) tables in \(dataset)", part.joined(separator: "\n"))
             // IF NOT EXISTS may lose against somebody who creates the same table at that moment. The second time it is there.
-            _ = try await RetryPolicy(attempts: 5).run(
+            _ = try await RetryPolicy(attempts: 5, budget: .seconds(60)).run(
                 on: api.time, decide: { ($0 as? WarehouseError)?.code == .alreadyExists ? .retry() : .stop }
             ) { _ in try await run(script, scope: .dataset) }
         }

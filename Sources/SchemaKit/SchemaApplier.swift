@@ -1,3 +1,4 @@
+import HTTPTransport
 package import Warehouse
 
 /// Carries out a plan against whatever the warehouse has become since.
@@ -52,8 +53,7 @@ package struct SchemaApplier: Sendable {
             }
         } catch let error as WarehouseError where error.code == .accessDenied {
             // An account that may not create datasets can still use one that is there and was only not seen.
-            refusal = error
-            refusal?.message += " - run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create"
+            refusal = error.withAdvice("run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create")
         }
         let existing: Dataset?
         do {
@@ -139,7 +139,9 @@ package struct SchemaApplier: Sendable {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
             // The version that is no longer there may have become ours, by an attempt whose reply was lost.
-            guard error.mayHaveBeenDone, try await hasAll(of: addition.diff.merged, reference) else { return false }
+            guard error.certainty != .notDone, try await hasAll(of: addition.diff.merged, reference) else {
+                return false
+            }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))

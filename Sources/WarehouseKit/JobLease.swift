@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
@@ -98,7 +99,7 @@ package struct JobLease: Sendable {
     private func isTaken() async throws -> Bool {
         do {
             return try await acquire()
-        } catch let error as WarehouseError where error.code == .notFound && !error.mayHaveBeenDone {
+        } catch let error as WarehouseError where error.code == .notFound && error.certainty == .notDone {
             throw error
         } catch {
             // The UPDATE may have come through without an answer. No work was begun, so nothing of it can be running; the UPDATE

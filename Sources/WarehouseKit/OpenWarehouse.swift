@@ -104,9 +104,7 @@ package struct MeteredWarehouse: Sendable {
         do {
             return try await run()
         } catch let error as WarehouseError where error.code == .notFound && !error.isOfMissingJob {
-            var error = error
-            error.message += " - run bootstrap first"
-            throw error
+            throw error.withAdvice("run bootstrap first")
         }
     }
 }
@@ -135,15 +133,10 @@ final class WatchedWarehouse: Warehouse {
         do {
             return try await run()
         } catch {
-            if Self.leavesOpen(error) { isOpen.withLock { $0 = true } }
+            // Anything else, such as a CancellationError or a TimeoutError, says nothing about the statement.
+            if (error as? WarehouseError)?.certainty != .notDone { isOpen.withLock { $0 = true } }
             throw error
         }
-    }
-
-    private static func leavesOpen(_ error: any Error) -> Bool {
-        guard let error = error as? WarehouseError else { return true }
-        return error.mayHaveBeenDone
-            || [.transport, .backendError, .rateLimited, .unauthenticated, .unexpectedResult].contains(error.code)
     }
 
     var location: String { warehouse.location }

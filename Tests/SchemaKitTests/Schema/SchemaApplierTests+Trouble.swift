@@ -104,7 +104,7 @@ extension SchemaApplierTests {
         #expect(error?.code == .accessDenied)
         #expect(error?.endsRun == true)
         #expect(
-            error?.message.hasSuffix("run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create")
+            error?.description.hasSuffix("run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create")
                 == true)
     }
 }
