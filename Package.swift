@@ -43,6 +43,21 @@ func job(_ name: String, _ kit: Target.Dependency) -> Target {
         path: "Sources/Jobs/\(name)", swiftSettings: settings, linkerSettings: linking)
 }
 
+let jobs = [
+    job("BootstrapJob", "SchemaKit"),
+    job("BootstrapSyncJob", "SchemaKit"),
+    job("OrgSyncAllJob", "SchemaKit"),
+    job("QuotaResetDailyJob", "QuotaKit"),
+    job("QuotaResetMonthlyJob", "QuotaKit"),
+    job("StaleCleanupJob", "QuotaKit"),
+    job("QuotaCleanupJob", "QuotaKit"),
+    job("BillingSyncRetryJob", "BillingKit"),
+    job("BillingSyncReconcileJob", "BillingKit"),
+]
+
+/// What a program depends on that starts the built jobs.
+let builtJobs = jobs.map { Target.Dependency.target(name: $0.name) }
+
 let package = Package(
     name: "scheduler-jobs",
     traits: [
@@ -55,7 +70,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
-    targets: [
+    targets: jobs + [
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -75,21 +90,12 @@ let package = Package(
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
         library("DeploymentKit", yams),
-        job("BootstrapJob", "SchemaKit"),
-        job("BootstrapSyncJob", "SchemaKit"),
-        job("OrgSyncAllJob", "SchemaKit"),
-        job("QuotaResetDailyJob", "QuotaKit"),
-        job("QuotaResetMonthlyJob", "QuotaKit"),
-        job("StaleCleanupJob", "QuotaKit"),
-        job("QuotaCleanupJob", "QuotaKit"),
-        job("BillingSyncRetryJob", "BillingKit"),
-        job("BillingSyncReconcileJob", "BillingKit"),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
             path: "Sources/Tools/DemoData", swiftSettings: settings),
         .executableTarget(
-            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser], path: "Sources/Tools/GenerateJobs",
-            swiftSettings: settings),
+            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
+            path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -106,20 +112,21 @@ let package = Package(
             "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
             "HTTPTransport", logging),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
-        tests("WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", logging),
+        tests(
+            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport", logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
             "JobRuntime", logging),
         tests(
-            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime",
-            "HTTPTransport", logging),
+            "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
+            "EmbeddedWarehouse", "JobRuntime", logging),
         tests(
             "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
             "JobRuntime",
             "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging),
         .testTarget(
-            name: "DeploymentKitTests", dependencies: ["DeploymentKit", yams], exclude: ["Golden"],
-            swiftSettings: settings),
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
+            exclude: ["Descriptions", "Golden"], swiftSettings: settings),
         tests(
             "EndToEndTests", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "WarehouseKit",
             "SchemaKit", "QuotaKit", "HTTPTransport", logging, grdb,

@@ -9,11 +9,22 @@ extension BigQueryWarehouse {
         try await run(statement, scope: .project)
     }
 
+    package func query(
+        _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        let job = QueryJob(warehouse: self, statement: statement, scope: .project, countsRows: false)
+        return try await job.run(eachPage: handle)
+    }
+
     /// - Parameter countingRows: Whether the result must say what was inserted, updated and deleted.
     func run(
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
-        try await QueryJob(warehouse: self, statement: statement, scope: scope, countsRows: countingRows).run()
+        let job = QueryJob(warehouse: self, statement: statement, scope: scope, countsRows: countingRows)
+        var rows: [Row] = []
+        var result = try await job.run { rows += $0 }
+        result.rows = rows
+        return result
     }
 }
 
@@ -42,15 +53,17 @@ struct QueryJob {
 
     private var api: BigQueryAPI { warehouse.api }
 
-    func run() async throws -> QueryResult {
+    /// - Parameter handle: Gets each page of rows once, as no new job follows a job that is done.
+    /// - Returns: The result without its rows.
+    func run(eachPage handle: (_ rows: [Row]) throws -> Void) async throws -> QueryResult {
         var jobs = Attempts(api.retry, on: api.time)
         var requests = Attempts(api.retry, on: api.time)
         var state = State.started(try start(), .notDone)
         while true {
             switch state {
             case .started(let call, let known): state = try await started(call, known, &requests)
-            case .running(let job): state = try await running(job, &requests)
-            case .done(let page, let hasWaited): return try await result(page, hasWaited: hasWaited)
+            case .running(let job): state = await running(job)
+            case .done(let page, let hasWaited): return try await result(page, hasWaited, eachPage: handle)
             case .failed(let error):
                 let decision = error.retry == .newJob ? RetryDecision.retry(after: error.retryAfter) : .stop
                 try await jobs.pause(after: error, decision, noting: api.logger.tryingAgain)
@@ -82,6 +95,7 @@ struct QueryJob {
             body["queryParameters"] = .array(statement.parameters.map { QueryParameter.json($0) })
         }
         if !warehouse.labels.isEmpty { body["labels"] = .object(warehouse.labels.mapValues { .string($0) }) }
+        if let rows = statement.rowsPerPage { body["maxResults"] = .integer(Int64(rows)) }
         if let bytes = warehouse.maximumBytesBilled { body["maximumBytesBilled"] = .string(String(bytes)) }
         if let jobsEnd = warehouse.jobsEnd {
             let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
@@ -109,25 +123,9 @@ struct QueryJob {
         return try await afterReply(page, page.jobReference, hasWaited: false)
     }
 
-    /// Waits for the job. A failed job answers every such request with its own error, which may read like an error of the
-    /// request, so every third failure in a row ends in a question about the job itself.
-    private func running(_ job: QueryResponse.JobReference, _ requests: inout Attempts) async throws -> State {
+    private func running(_ job: QueryResponse.JobReference) async -> State {
         do {
-            let call = results(of: job, token: nil, known: .unknown)
-            let page: QueryResponse
-            do {
-                page = try api.decode(QueryResponse.self, from: await api.attempt(call, known: .unknown), of: call)
-            } catch let error as WarehouseError where error.retry == .same {
-                if requests.failed % 3 == 2, error.detail != .missingJob,
-                    let reply = try? await api.attempt(resource(job, "status", known: .unknown), known: .unknown),
-                    let failure = try failure(in: reply, of: job)
-                {
-                    return .failed(failure)
-                }
-                try await api.pause(&requests, after: error)
-                return .running(job)
-            }
-            requests.restart()
+            let page = try await results(of: job, token: nil, known: .unknown)
             return try await afterReply(page, job, hasWaited: true)
         } catch let error as WarehouseError where error.certainty == .notDone {
             return .failed(error)
@@ -147,8 +145,8 @@ struct QueryJob {
         }
         if let problem = page.errors?.first {
             guard let job else { return .failed(error(of: problem)) }
-            let reply = try await api.send(resource(job, "status", known: .unknown))
-            if let failure = try failure(in: reply, of: job) { return .failed(failure) }
+            let question = resource(job, "status", known: .unknown)
+            if let failure = try failure(in: await api.send(question), to: question) { return .failed(failure) }
         }
         var page = page
         page.jobReference = job
@@ -156,10 +154,8 @@ struct QueryJob {
     }
 
     /// The error that the job ended with, if it failed.
-    private func failure(in reply: Data, of job: QueryResponse.JobReference) throws -> WarehouseError? {
-        let resource = try api.decode(
-            JobResource.self, from: reply, of: resource(job, "status", known: .unknown))
-        return resource.status?.errorResult.map { error(of: $0) }
+    private func failure(in reply: Data, to call: BigQueryAPI.Call) throws -> WarehouseError? {
+        try api.decode(JobResource.self, from: reply, of: call).status?.errorResult.map { error(of: $0) }
     }
 
     private func error(of problem: BigQueryErrors.ErrorProto) -> WarehouseError {
@@ -171,7 +167,9 @@ struct QueryJob {
     }
 
     /// Reads all pages, and what `jobs.getQueryResults` leaves out: the bytes billed and the rows inserted and updated.
-    private func result(_ first: QueryResponse, hasWaited: Bool) async throws -> QueryResult {
+    private func result(
+        _ first: QueryResponse, _ hasWaited: Bool, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
         var page = first
         var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
         result.rowCounts = page.dmlStats
@@ -185,25 +183,45 @@ struct QueryJob {
         }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         while true {
-            result.rows += try (page.rows ?? []).map { try reader.row($0) }
+            try handle(try (page.rows ?? []).map { try reader.row($0) })
             guard let token = page.pageToken, !token.isEmpty else { return result }
             guard let job else { throw unexpected("the reply names no job to read the next page of", .done) }
-            let call = results(of: job, token: token, known: .done)
-            page = try api.decode(QueryResponse.self, from: await api.send(call), of: call)
+            page = try await results(of: job, token: token, known: .done)
         }
     }
 
     /// The first page of a job, for which the server waits until the job has ended, or a later one.
+    ///
+    /// A failed job answers every such request with its own error, which may read like an error of the request. So every
+    /// third failure in a row leads to a question about the job itself.
     private func results(
         of job: QueryResponse.JobReference, token: String?, known: Certainty
-    ) -> BigQueryAPI.Call {
-        BigQueryAPI.Call(
-            method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))",
-            query: [
-                ("location", job.location ?? warehouse.location),
-                ("timeoutMs", String(Self.wait.wholeMilliseconds)), ("formatOptions.useInt64Timestamp", "true"),
-            ] + (token.map { [("pageToken", $0)] } ?? []),
+    ) async throws -> QueryResponse {
+        var query = [
+            (name: "location", value: job.location ?? warehouse.location),
+            (name: "timeoutMs", value: String(Self.wait.wholeMilliseconds)),
+            (name: "formatOptions.useInt64Timestamp", value: "true"),
+        ]
+        if let token { query.append((name: "pageToken", value: token)) }
+        if let rows = statement.rowsPerPage { query.append((name: "maxResults", value: String(rows))) }
+        let call = BigQueryAPI.Call(
+            method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))", query: query,
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope, known: known)
+        let question = resource(job, "status", known: known)
+        var requests = Attempts(api.retry, on: api.time)
+        while true {
+            do {
+                return try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
+            } catch let error as WarehouseError where error.retry == .same {
+                if requests.failed % 3 == 2, error.detail != .missingJob,
+                    let reply = try? await api.attempt(question, known: known),
+                    let failure = try failure(in: reply, to: question)
+                {
+                    throw failure
+                }
+                try await api.pause(&requests, after: error)
+            }
+        }
     }
 
     private func resource(

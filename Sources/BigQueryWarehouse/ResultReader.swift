@@ -86,7 +86,7 @@ struct ResultRow: Decodable, Sendable {
 }
 
 /// The value of a cell: a text for scalars, cells for a REPEATED field, a row for a RECORD.
-indirect enum ResultValue: Decodable, Sendable {
+enum ResultValue: Decodable, Sendable {
     case null
     case scalar(String)
     case repeated([ResultRow.Cell])

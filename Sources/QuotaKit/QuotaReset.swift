@@ -2,21 +2,23 @@ package import JobRuntime
 package import Warehouse
 package import WarehouseKit
 
-/// Gives every active organization with a live subscription its row of a day in `org_usage_quotas`, with counters recounted
+/// Gives every active organization with a live subscription its row of a day in `org_usage_quotas`. The counters are recounted
 /// from the run log.
 ///
 /// Invariants:
-/// - a counter is the number of runs in the log, so firing late, twice or again loses no run;
-/// - a row that is right already is not written;
-/// - the number of statements does not depend on the number of organizations;
-/// - a row is that of the day by organization and date, whatever its `usage_id`. Where there are several, all of them get the
-///   same values, and the organization is reported: which of them another service reads is not for this job to decide;
-/// - what is wrong with one organization keeps no other from its row: a subscription without a daily limit is a failure of its
-///   own, and where rows of the day were streamed so recently that BigQuery changes none, the missing ones are made all the same.
+/// - A counter is the number of runs in the log, so a run that fires late, twice or again loses no count.
+/// - A row that is right already is not written.
+/// - The number of statements does not depend on the number of organizations.
+/// - Organization and date identify a row, whatever its `usage_id`. If a day has several rows, all of them get the same values,
+///   and the organization is reported. This job cannot know which of them another service reads.
+/// - A problem of one organization keeps no other from its row. A subscription without a daily limit is a failure of its own.
+///   If rows of the day were streamed so recently that BigQuery changes none, the missing rows are created all the same.
+///
+/// ```swift
+/// let reset = QuotaReset(warehouse: warehouse, report: report)
+/// try await reset.openDay(at: run.now)
+/// ```
 package struct QuotaReset: Sendable {
-    package static let dailyJob = "quota-reset-daily"
-    package static let monthlyJob = "quota-reset-monthly"
-
     private let warehouse: MeteredWarehouse
     private let columns: QuotaColumns
     private let staleAfter: Duration
@@ -26,10 +28,10 @@ package struct QuotaReset: Sendable {
     private let isDryRun: Bool
 
     /// - Parameters:
-    ///   - fence: That of the lease under which the job works; without it a MERGE that begins late may make rows twice.
-    ///   - clock: For stamps, and for what is running now, which the day of the run does not tell.
+    ///   - fence: The fence of the job's lease. Without it, a MERGE that begins late may create rows twice.
+    ///   - clock: Gives the time of the stamps, and decides which runs are running now.
     package init(
-        warehouse: any Warehouse, columns: QuotaColumns = .standard, staleAfter: Duration = .seconds(3600),
+        warehouse: any SQLWarehouse, columns: QuotaColumns = .standard, staleAfter: Duration = .seconds(3600),
         fence: LeaseFence? = nil, report: RunReport, isDryRun: Bool = false,
         clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
     ) {
@@ -42,13 +44,13 @@ package struct QuotaReset: Sendable {
         self.isDryRun = isDryRun
     }
 
-    /// Brings the rows of the day to the run log and the subscriptions, and makes those that are missing.
+    /// Recounts the day's rows from the run log, copies the subscriptions' limits, and creates missing rows.
     package func openDay(at now: Timestamp) async throws {
         let statements = statements(now)
         try await run(statements.openDay, statements)
     }
 
-    /// Brings the monthly counter of the day's rows to the run log, and makes rows that are missing.
+    /// Recounts the monthly counter of the day's rows from the run log, and creates missing rows.
     package func recountMonth(at now: Timestamp) async throws {
         let statements = statements(now)
         try await run(statements.recountMonth, statements)
@@ -64,11 +66,14 @@ package struct QuotaReset: Sendable {
         let outcome = try await isDryRun ? preview(merge) : execute(merge, statements.day)
         report.add(Int(outcome.inserted), to: "rows_created")
         report.add(Int(outcome.updated), to: "rows_changed")
+        let (created, changed) = (outcome.inserted, outcome.updated)
         report.line(
-            "\(statements.day.date): \(outcome.inserted) rows \(isDryRun ? "to create" : "created"), "
-                + "\(outcome.updated) \(isDryRun ? "to change" : "changed")")
+            "\(statements.day.date): "
+                + (isDryRun
+                    ? "would create \(spoken(Int(created), "rows")), would change \(changed)"
+                    : "\(spoken(Int(created), "rows")) created, \(changed) changed"))
         try Task.checkCancellation()
-        // Afterwards, so that a row which is there twice is reported by the run that made it.
+        // After the MERGE, so that the run that creates a second row reports it.
         try await takeCensus(statements)
     }
 
@@ -79,7 +84,7 @@ package struct QuotaReset: Sendable {
             let outcome = try await warehouse.merge(merge.insertingOnly)
             report.fail(
                 "rows of \(day.date)",
-                "were not changed, since some were streamed a short while ago; a later run mends them")
+                "were not changed, because some were streamed a short while ago; a later run corrects them")
             return outcome
         }
     }
@@ -111,13 +116,13 @@ package struct QuotaReset: Sendable {
 
     private func preview(_ merge: MergeStatement) async throws -> MergeResult {
         guard let row = try await warehouse.query(merge.preview).rows.first else {
-            throw WarehouseError(.unexpectedResult, operation: merge.purpose, message: "no row came")
+            throw WarehouseError(.unexpectedResult, operation: merge.purpose, message: "the answer has no row")
         }
         return MergeResult(inserted: try row.int64("missing"), updated: try row.int64("differing"))
     }
 }
 
-/// The statements that give organizations their row of a day, with every counter recounted from the run log.
+/// The statements that give organizations their row of a day. Every counter is recounted from the run log.
 struct QuotaResetStatements: Sendable {
     let day: QuotaDay
     let columns: QuotaColumns
@@ -126,13 +131,13 @@ struct QuotaResetStatements: Sendable {
     let staleAfter: Duration
     var fence: LeaseFence?
 
-    /// A run that began before this and has not ended is stale, and not counted as running. On another day than today nothing
-    /// is running.
+    /// A run that began before this and has not ended is stale and does not count as running. No run counts as running on
+    /// another day than today.
     private var runningSince: Timestamp { now.date == day.date ? now.adding(.zero - staleAfter) : day.end }
 
-    /// One row for each organization with several live subscriptions, several rows of the day or no daily limit, and one
-    /// without a name for all of them: how many organizations have what it takes for a row, and how many runs of the day have
-    /// a status that nobody knows. Reads no other days.
+    /// Returns one row for each organization with several live subscriptions, several rows of the day or no daily limit. One
+    /// row without a name has the totals: how many organizations get a row, and how many runs of the day have an unknown
+    /// status. Reads no other days.
     var census: Statement {
         Statement(
             "count the organizations", Self.censusSQL,
@@ -141,8 +146,7 @@ struct QuotaResetStatements: Sendable {
             ])
     }
 
-    /// Everything but what only the row's own history knows: `created_at`, and the day's highest concurrency, which is at least
-    /// that of the moment.
+    /// Recounts everything except `created_at` and the day's highest concurrency, which is raised to the present one at least.
     var openDay: MergeStatement {
         merge(
             "reset the quotas of \(day.date)",
@@ -177,7 +181,7 @@ struct QuotaResetStatements: Sendable {
             SQLValue.Field("day_start", .timestamp(day.start)), SQLValue.Field("day_end", .timestamp(day.end)),
             SQLValue.Field("month_start", .timestamp(day.monthStart)),
             SQLValue.Field("month_end", .timestamp(day.monthEnd)),
-            // On the first of a month, runs of the evening before may still be running.
+            // On the first of a month, runs that started the evening before may still be running.
             SQLValue.Field("log_start", .timestamp(min(day.monthStart, runningSince))),
             SQLValue.Field("running_since", .timestamp(runningSince)), SQLValue.Field("now", .timestamp(now)),
         ] + (fence?.parameters ?? [])
@@ -188,7 +192,7 @@ struct QuotaResetStatements: Sendable {
             AND org_slug IN (SELECT org_slug FROM \(QuotaTables.profiles.sql) WHERE status = 'ACTIVE')
         """
 
-    /// The live subscriptions; of several, the newest has place 1.
+    /// The live subscriptions. The newest of an organization has place 1.
     private static let ranked = """
         SELECT
             org_slug, daily_limit, monthly_limit, concurrent_limit, seat_limit, providers_limit,

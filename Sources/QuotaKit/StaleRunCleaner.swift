@@ -3,14 +3,19 @@ package import Logging
 package import Warehouse
 import WarehouseKit
 
-/// Ends runs that crashed without a word, and recounts the counters that such runs leave behind.
+/// Marks crashed runs as failed, and recounts the counters that such runs leave behind.
 ///
 /// Invariants:
-/// - after one pass over a quiet run log, no run in the lookback is stale, today's rows count exactly the runs in progress, and
-///   those of the two days before count none;
-/// - the failed runs of these days are recounted along with them, since marking a run changes that number too;
-/// - what is right already is not written: a quiet pass only reads;
-/// - stopped anywhere, the next pass ends in the same state.
+/// - After one pass over a quiet run log, no run in the lookback is stale. Today's rows count exactly the runs in progress, and
+///   the rows of the two days before count none.
+/// - The failed runs of these days are recounted too, because marking a run changes their number.
+/// - A row that is right already is not written. A pass without anything to repair only reads.
+/// - If a pass is stopped anywhere, the next pass ends in the same state.
+///
+/// ```swift
+/// let cleaner = StaleRunCleaner(warehouse: warehouse, report: report, logger: logger)
+/// try await cleaner.clean(at: run.now)
+/// ```
 package struct StaleRunCleaner: Sendable {
     private let warehouse: MeteredWarehouse
     private let staleAfter: StaleAge
@@ -20,7 +25,7 @@ package struct StaleRunCleaner: Sendable {
     private let isDryRun: Bool
 
     package init(
-        warehouse: any Warehouse, staleAfter: StaleAge = StaleAge(minutes: 60), lookbackDays: Int = 7,
+        warehouse: any SQLWarehouse, staleAfter: StaleAge = StaleAge(minutes: 60), lookbackDays: Int = 7,
         report: RunReport, logger: Logger, isDryRun: Bool = false
     ) {
         self.warehouse = MeteredWarehouse(warehouse, report)
@@ -48,7 +53,9 @@ package struct StaleRunCleaner: Sendable {
                 [try row.string("org_slug"), String(try row.int64("runs")), try row.timestamp("oldest").description]
             })
         guard !isDryRun else {
-            return report.add(Int(try stale.reduce(0) { try $0 + $1.int64("runs") }), to: "runs_marked_failed")
+            let runs = Int(try stale.reduce(0) { try $0 + $1.int64("runs") })
+            report.add(runs, to: "runs_marked_failed")
+            return report.line("would mark \(spoken(runs, "runs")) as failed")
         }
         guard !stale.isEmpty else { return }
         try Task.checkCancellation()
@@ -59,7 +66,8 @@ package struct StaleRunCleaner: Sendable {
         let wrong = try await warehouse.query(statements.wrongCounters).rows
         guard !isDryRun else {
             try wrong.forEach(note)
-            return report.add(wrong.count, to: "rows_changed")
+            report.add(wrong.count, to: "rows_changed")
+            return report.line("would change \(spoken(wrong.count, "rows"))")
         }
         guard !wrong.isEmpty else { return }
         try Task.checkCancellation()
@@ -68,13 +76,13 @@ package struct StaleRunCleaner: Sendable {
         try wrong.forEach(note)
     }
 
-    /// How many rows were changed; `nil` if BigQuery changes none as yet, which keeps the pass from nothing else.
+    /// Returns how many rows were changed, or `nil` if BigQuery changes none yet. The pass goes on then.
     private func change(_ statement: Statement, _ subject: String) async throws -> Int? {
         do {
             return Int(try await warehouse.query(statement).affectedRows ?? 0)
         } catch let error as WarehouseError where error.concernsStreamedRows {
             report.fail(
-                subject, "were not changed, since some rows were streamed a short while ago; a later pass does it")
+                subject, "were not changed, because some rows were streamed a short while ago; a later pass corrects them")
             return nil
         }
     }
@@ -104,9 +112,9 @@ package struct StaleRunCleaner: Sendable {
     }
 }
 
-/// The statements that end crashed runs and recount what they left in the counters.
+/// The statements that mark crashed runs as failed and recount the counters.
 ///
-/// All of them read the run log from `log_start` on only, whole partitions of days.
+/// They read the run log from `log_start` on, in whole partitions of days.
 struct StaleRunStatements: Sendable {
     let day: QuotaDay
     let now: Timestamp
@@ -121,7 +129,7 @@ struct StaleRunStatements: Sendable {
         with("find the stale runs", Self.staleRunsSQL, [("log_start", .timestamp(logStart.start))] + stale)
     }
 
-    /// A run that was marked is not stale any more, so a second time finds nothing.
+    /// A run that was marked is not stale any more, so a second execution finds none.
     var markAsFailed: Statement {
         let reason = " for more than \(staleAfter.minutes) minutes: marked as failed by stale-cleanup"
         return with(
@@ -129,8 +137,8 @@ struct StaleRunStatements: Sendable {
             [("log_start", .timestamp(logStart.start)), ("now", .timestamp(now)), ("reason", .string(reason))] + stale)
     }
 
-    /// The rows of the last three days whose counters differ from the run log, with both values. Stale runs count as failed,
-    /// whether they have been marked or not.
+    /// Returns the rows of the last three days whose counters differ from the run log, with both values. Stale runs count as
+    /// failed, whether they have been marked or not.
     var wrongCounters: Statement { with("recount the running runs", Self.wrongCountersSQL, counters) }
 
     var correctCounters: Statement {
@@ -203,7 +211,7 @@ extension StaleRunStatements {
     private static let running = "IF(q.usage_date = @today, n.running, 0)"
     private static let isExceeded = "q.usage_date = @today AND IFNULL(q.max_concurrent_reached, 0) < n.running"
     private static let highest = "IF(\(isExceeded), n.running, q.max_concurrent_reached)"
-    /// Of a day that is not in the part of the log that is read, the count stays.
+    /// A day before the lookback keeps its count.
     private static let failed = """
         CASE
             WHEN q.usage_date < @log_first_day THEN q.pipelines_failed_today

@@ -5,16 +5,21 @@ package import WarehouseKit
 /// Creates and evolves the service's own datasets: `organizations` with its meta tables and `scheduler_jobs` with the state
 /// of these jobs.
 ///
-/// Two executions at once both succeed: what the other one created in the meantime counts as there.
+/// Two executions at the same time both succeed, because a resource that exists is not an error. A second run changes nothing.
+///
+/// ```swift
+/// let bootstrap = Bootstrap(warehouse: warehouse, catalog: catalog, environment: .test, report: report)
+/// try await bootstrap.create()
+/// ```
 package struct Bootstrap: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var catalog: Catalog
     package var environment: DeploymentEnvironment?
     package var report: RunReport
     package var isDryRun: Bool
 
     package init(
-        warehouse: any Warehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
+        warehouse: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
         isDryRun: Bool = false
     ) {
         self.warehouse = warehouse
@@ -24,10 +29,10 @@ package struct Bootstrap: Sendable {
         self.isDryRun = isDryRun
     }
 
-    /// Creates the datasets and tables that are missing; columns that are missing are reported.
+    /// Creates missing datasets and tables. Reports missing columns.
     package func create() async throws { try await run(.create) }
 
-    /// Adds the columns that are missing; a dataset or table that is missing is a failure.
+    /// Adds missing columns. A missing dataset or table is a failure.
     package func addColumns() async throws { try await run(.addColumns) }
 
     private static let groups: [(id: DatasetID, group: Catalog.Group, description: String)] = [
@@ -45,12 +50,12 @@ package struct Bootstrap: Sendable {
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
         try await eachConcurrently(Self.groups, atOnce: Self.groups.count) { id, group, description in
-            try await bringUp(dataset(id, description), to: catalog.tables(group), sync)
+            try await survey(dataset(id, description), with: catalog.tables(group), then: sync)
             report.advance(id.name)
         }
     }
 
-    private func bringUp(_ dataset: Dataset, to tables: [NamedTable], _ sync: SchemaSync) async throws {
+    private func survey(_ dataset: Dataset, with tables: [NamedTable], then sync: SchemaSync) async throws {
         report.add(tables.count, to: "tables")
         let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
         report.add(Int(survey.bytesBilled), to: "bytes_billed")
@@ -60,40 +65,12 @@ package struct Bootstrap: Sendable {
         }
         let affected = finding.datasetExists ? finding.absent.union(finding.differing).count : tables.count
         report.add(tables.count - affected, to: "in_sync")
-        try await sync.bringUp(dataset, to: tables, finding, subject: dataset.id.name)
+        try await sync.sync(dataset: dataset, with: tables, finding: finding, subject: dataset.id.name)
     }
 
     private func dataset(_ id: DatasetID, _ description: String) -> Dataset {
         var labels = ["managed_by": "scheduler-jobs"]
         labels["environment"] = environment?.rawValue
         return Dataset(id: id, location: warehouse.location, description: description, labels: labels)
-    }
-}
-
-/// What `bootstrap` and `bootstrap-sync` read from the environment.
-package struct BootstrapSettings: WarehouseUser {
-    package let warehouse: WarehouseSettings
-    package let catalog: Catalog
-    /// Becomes a label of new datasets.
-    package let environment: DeploymentEnvironment?
-
-    package static let environmentHelp =
-        WarehouseSettings.environmentHelp + CatalogSettings.environmentHelp + [DeploymentEnvironment.help]
-
-    package init(reading environment: inout EnvironmentReader) {
-        warehouse = WarehouseSettings(reading: &environment)
-        catalog = CatalogSettings(reading: &environment, groups: [.organizations, .operations]).catalog
-        self.environment = DeploymentEnvironment.read(&environment, isRequired: false)
-    }
-}
-
-extension JobContext where Job.Settings == BootstrapSettings {
-    package func withBootstrap(_ work: (Bootstrap) async throws -> Void) async throws {
-        try await withWarehouse { warehouse in
-            try await work(
-                Bootstrap(
-                    warehouse: warehouse, catalog: settings.catalog, environment: settings.environment, report: report,
-                    isDryRun: isDryRun))
-        }
     }
 }

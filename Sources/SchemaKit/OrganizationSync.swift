@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 package import JobRuntime
 package import Warehouse
 package import WarehouseKit
@@ -6,31 +6,41 @@ package import WarehouseKit
 /// Gives every active organization's dataset the tables and columns of the catalog.
 ///
 /// Invariants:
-/// - an organization that agrees with the catalog costs no request of its own;
-/// - one that fails is reported and does not keep the others from their turn;
-/// - stopped or killed anywhere, what is left is done by the next run, which ends in the same state as one clean run;
-/// - exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
+/// - An organization that agrees with the catalog costs no request of its own.
+/// - An organization that fails is reported, and the others still get their turn.
+/// - If a run is stopped or killed anywhere, the next run does the rest and ends in the same state as one clean run.
+/// - Exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
 ///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
+///
+/// ```swift
+/// let sync = OrganizationSync(
+///     sql: warehouse.sql, schema: warehouse.schema, catalog: catalog, environment: .prod, report: report)
+/// try await sync.run(only: ["acme"])
+/// ```
 package struct OrganizationSync: Sendable {
-    package var warehouse: any Warehouse
+    package var sql: any SQLWarehouse
+    package var schema: any SchemaWarehouse
     package var catalog: Catalog
     package var environment: DeploymentEnvironment
     package var report: RunReport
     package var task: CloudRunTask
     package var isDryRun: Bool
 
-    /// Datasets that are worked on at the same time; the requests have budgets of their own.
+    /// How many datasets are worked on at the same time. The requests have budgets of their own.
     private static let atOnce = 64
-    /// The same where tables are created by script: one takes 200 KB until it is done, and a job needs no more than 40 MB.
+    /// The same if tables are created by script. A script takes 200 KB until it is done, and a job may need 40 MB at most.
     private static let scriptsAtOnce = 24
-    /// As many tables as `tables.insert` takes in one burst: more are created by one script for each dataset.
+    /// How many tables a run creates by `tables.insert`, which accepts that many in one burst. To create more, it sends one
+    /// script for each dataset.
     static let mostCreatedByInsert = 30
 
     package init(
-        warehouse: any Warehouse, catalog: Catalog, environment: DeploymentEnvironment, report: RunReport,
+        sql: any SQLWarehouse, schema: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment,
+        report: RunReport,
         task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
     ) {
-        self.warehouse = warehouse
+        self.sql = sql
+        self.schema = schema
         self.catalog = catalog
         self.environment = environment
         self.report = report
@@ -38,14 +48,14 @@ package struct OrganizationSync: Sendable {
         self.isDryRun = isDryRun
     }
 
-    /// - Parameter slugs: Only these organizations, unless empty.
+    /// - Parameter slugs: The organizations to work on; all of them if empty.
     package func run(only slugs: [String] = []) async throws {
         report.declare(counts: "organizations", "in_sync")
         SchemaSync.declareCounts(in: report)
         let targets = try await targets(slugs)
         report.add(targets.count, to: "organizations")
         let tables = catalog.tables(.organization)
-        let survey = try await warehouse.survey(
+        let survey = try await schema.survey(
             targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
         let work = targets.compactMap { target in
             survey.findings[target.dataset.id].map { (target: target, finding: $0) }
@@ -55,12 +65,13 @@ package struct OrganizationSync: Sendable {
         let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
         let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: warehouse, policy: .everything(byScript: byScript),
+            warehouse: schema, policy: .everything(byScript: byScript),
             isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
         if !work.isEmpty { report.begin("organizations", total: work.count) }
         try await eachConcurrently(work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { item in
-            try await sync.bringUp(item.target.dataset, to: tables, item.finding, subject: item.target.slug)
+            try await sync.sync(
+                dataset: item.target.dataset, with: tables, finding: item.finding, subject: item.target.slug)
             report.advance(item.target.slug)
         }
     }
@@ -70,14 +81,14 @@ package struct OrganizationSync: Sendable {
         var dataset: Dataset
     }
 
-    /// What this run is for: the named organizations, or all of them, and of those the task's share.
+    /// Whether this task works on the organization: it was named, or none was, and it is in the task's share.
     private func isMine(_ slug: String, _ slugs: [String]) -> Bool {
         task.isMine(slug) && (slugs.isEmpty || slugs.contains(slug))
     }
 
-    /// Who owns a dataset is decided over all organizations, so that every task and every `--org` comes to the same answer.
+    /// The owner of a dataset is chosen among all organizations, so that every task and every `--org` comes to the same answer.
     private func targets(_ slugs: [String]) async throws -> [Target] {
-        let listing = try await OrganizationDirectory(warehouse: warehouse).active()
+        let listing = try await OrganizationDirectory(warehouse: sql, location: schema.location).active()
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
@@ -114,59 +125,12 @@ package struct OrganizationSync: Sendable {
 
     private func dataset(_ id: DatasetID, of slug: String) -> Dataset {
         Dataset(
-            id: id, location: warehouse.location,
+            id: id, location: schema.location,
             description: "Cost data of organization \(slug) (\(environment.rawValue))",
             labels: [
                 "environment": environment.rawValue, "managed_by": "scheduler-jobs",
-                // The label itself tells a customer's dataset from the service's own, whatever slug it has.
+                // The label alone marks a customer's dataset, so it is set even if the slug cannot be its value.
                 "org_slug": isLabelValue(slug) ? slug : "",
             ])
-    }
-}
-
-/// What `org-sync-all` reads from the environment.
-package struct OrganizationSyncSettings: WarehouseUser, NotificationUser {
-    package let warehouse: WarehouseSettings
-    package let catalog: Catalog
-    package let environment: DeploymentEnvironment
-    package let notification: NotificationSettings
-
-    package static let environmentHelp =
-        WarehouseSettings.environmentHelp + CatalogSettings.environmentHelp + [DeploymentEnvironment.help]
-        + NotificationSettings.environmentHelp
-
-    package init(reading environment: inout EnvironmentReader) {
-        warehouse = WarehouseSettings(reading: &environment)
-        catalog = CatalogSettings(reading: &environment, groups: [.organization]).catalog
-        self.environment = DeploymentEnvironment.read(&environment, isRequired: true) ?? .test
-        notification = NotificationSettings(reading: &environment)
-    }
-}
-
-/// The flags of `org-sync-all`.
-package struct OrganizationSyncOptions: ParsableArguments, Sendable {
-    @Option(help: .init("Only this organization; may be given several times.", valueName: "slug"))
-    package var org: [String] = []
-
-    package init() {}
-
-    package func validate() throws {
-        for slug in org where !Organization.isValid(slug: slug) {
-            throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
-        }
-    }
-}
-
-extension JobContext where Job.Settings == OrganizationSyncSettings {
-    package func withOrganizationSync(_ work: (OrganizationSync) async throws -> Void) async throws {
-        let changes = ["datasets_created", "tables_created", "tables_updated"]
-        try await notifyingService(ofChanges: changes) {
-            try await withWarehouse { warehouse in
-                try await work(
-                    OrganizationSync(
-                        warehouse: warehouse, catalog: settings.catalog, environment: settings.environment,
-                        report: report, task: task, isDryRun: isDryRun))
-            }
-        }
     }
 }

@@ -1,35 +1,35 @@
 import HTTPTransport
 package import Warehouse
 
-/// Carries out a plan against whatever the warehouse has become since.
+/// Applies a plan to the warehouse, which may have changed since the plan was made.
 ///
-/// Each step is safe to repeat and to race: creating what is there reads it and adds what it lacks, and a schema is only
-/// replaced in the version that was read, otherwise it is read and compared again. A run killed between two steps leaves a
-/// dataset that the next run completes.
+/// Each step is safe to repeat and to race. A resource that exists is read and completed instead of created. A schema is
+/// replaced only in the version that was read; otherwise the table is read and compared again. If a run is killed between two
+/// steps, the next run completes the dataset.
 package struct SchemaApplier: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var policy: SchemaPolicy
-    /// Hears of every step that was done, at once, so that a run that is stopped or fails knows what it did.
+    /// Is called after every step, so that a run that is stopped or fails has counted what it did.
     package var record: @Sendable (SchemaChanges) -> Void
 
-    /// How often a table that others keep changing is read anew before the run gives up on it.
+    /// How often a table that others keep changing is read again before the run gives up on it.
     private static let rounds = 5
 
     package init(
-        warehouse: any Warehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
+        warehouse: any SchemaWarehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
     ) {
         self.warehouse = warehouse
         self.policy = policy
         self.record = record
     }
 
-    /// Cancellation is obeyed between two steps. The plan's own conflicts are the caller's to report.
+    /// Stops between two steps when the task is cancelled. The caller reports the plan's own conflicts.
     package func apply(_ plan: SchemaPlan) async throws {
         var isNew = false
         if plan.createsDataset { isNew = try await create(plan.dataset) }
         var newTables = plan.newTables
         if policy.createsByScript && newTables.count > 1 {
-            // A dataset that was there may have some of the tables after all, and a script would leave them as they are.
+            // A dataset that exists may have some of the tables after all, and a script would not add columns to them.
             let present = isNew ? [] : Set(try await warehouse.tables(in: plan.dataset.id))
             try await createByScript(newTables.filter { !present.contains($0.name) }, in: plan.dataset)
             newTables.removeAll { !present.contains($0.name) }
@@ -38,12 +38,12 @@ package struct SchemaApplier: Sendable {
         for addition in plan.additions {
             try Task.checkCancellation()
             if try await !update(addition, in: plan.dataset) {
-                try await bringUpToDate(addition.table, in: plan.dataset, told: plan.conflicts)
+                try await addMissingColumns(to: addition.table, in: plan.dataset, reported: plan.conflicts)
             }
         }
     }
 
-    /// - Returns: `false` if it was there.
+    /// - Returns: `false` if the dataset exists already.
     private func create(_ dataset: Dataset) async throws -> Bool {
         var refusal: WarehouseError?
         do {
@@ -52,8 +52,9 @@ package struct SchemaApplier: Sendable {
                 return true
             }
         } catch let error as WarehouseError where error.code == .accessDenied {
-            // An account that may not create datasets can still use one that is there and was only not seen.
-            refusal = error.withAdvice("run create-all-jobs.sh, which makes it, or grant bigquery.datasets.create")
+            // An account that may not create datasets can still use one that exists and that the survey did not show.
+            refusal = error.withAdvice(
+                "run create-all-jobs.sh, which creates it, or grant bigquery.datasets.create")
         }
         let existing: Dataset?
         do {
@@ -80,7 +81,7 @@ package struct SchemaApplier: Sendable {
         do {
             try await warehouse.createTables(tables, in: dataset.id)
         } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
-            // A script that fails has done what stands before. Not being able to count that must not hide why it failed.
+            // The statements before the failed one are done. If they cannot be counted, the script's own error still counts.
             let present = Set((try? await warehouse.tables(in: dataset.id)) ?? [])
             record(SchemaChanges(tablesCreated: tables.count { present.contains($0.name) }))
             throw error
@@ -104,7 +105,7 @@ package struct SchemaApplier: Sendable {
         if try await warehouse.createTable(reference, table.table) {
             record(SchemaChanges(tablesCreated: 1))
         } else if policy.addsColumns {
-            try await bringUpToDate(table, in: dataset, told: [])
+            try await addMissingColumns(to: table, in: dataset, reported: [])
         } else {
             var plan = SchemaPlan(dataset: dataset)
             try await SchemaPlanner(warehouse: warehouse, tables: [table]).add(table, to: &plan)
@@ -112,18 +113,20 @@ package struct SchemaApplier: Sendable {
         }
     }
 
-    /// Reads, compares and updates until the table stands still.
-    /// - Parameter told: Conflicts that were reported before.
-    private func bringUpToDate(_ table: NamedTable, in dataset: Dataset, told: [TableConflict]) async throws {
+    /// Reads, compares and updates the table until an update succeeds or nothing is missing.
+    /// - Parameter reported: Conflicts that were reported before.
+    private func addMissingColumns(
+        to table: NamedTable, in dataset: Dataset, reported: [TableConflict]
+    ) async throws {
         let planner = SchemaPlanner(warehouse: warehouse, tables: [table])
-        var told = told
+        var reported = reported
         for _ in 1...Self.rounds {
             try Task.checkCancellation()
             var plan = SchemaPlan(dataset: dataset)
             try await planner.add(table, to: &plan)
             guard plan.newTables.isEmpty else { break }
-            record(SchemaChanges(conflicts: plan.conflicts.filter { !told.contains($0) }))
-            told += plan.conflicts
+            record(SchemaChanges(conflicts: plan.conflicts.filter { !reported.contains($0) }))
+            reported += plan.conflicts
             guard let addition = plan.additions.first else { return }
             if try await update(addition, in: dataset) { return }
         }
@@ -132,23 +135,21 @@ package struct SchemaApplier: Sendable {
             message: "somebody else keeps changing it; run the job again")
     }
 
-    /// - Returns: `false` if the table is no longer in the version that was read.
+    /// - Returns: `false` if the table changed since it was read.
     private func update(_ addition: TableAddition, in dataset: Dataset) async throws -> Bool {
         guard let reference = TableReference(dataset.id, addition.table.name) else { return false }
         do {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
-            // The version that is no longer there may have become ours, by an attempt whose reply was lost.
-            guard error.certainty != .notDone, try await hasAll(of: addition.diff.merged, reference) else {
-                return false
-            }
+            // The table may have changed by our own attempt, whose reply was lost.
+            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else { return false }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))
         return true
     }
 
-    private func hasAll(of fields: [FieldSchema], _ reference: TableReference) async throws -> Bool {
+    private func table(_ reference: TableReference, has fields: [FieldSchema]) async throws -> Bool {
         guard let actual = try await warehouse.table(reference) else { return false }
         var expected = actual
         expected.schema.fields = fields

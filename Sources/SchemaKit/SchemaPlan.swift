@@ -1,7 +1,13 @@
+import JobRuntime
 package import Warehouse
 
-/// What one dataset needs to have the tables of the catalog. A value: printing it is a dry run, and applying it twice is
-/// harmless.
+/// The changes that give one dataset the tables of the catalog. A plan is a value: a dry run prints it, and applying it twice
+/// is harmless.
+///
+/// ```swift
+/// let plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(for: dataset, finding: finding)
+/// print(plan.lines.joined(separator: "\n"))
+/// ```
 package struct SchemaPlan: Hashable, Sendable {
     package var dataset: Dataset
     package var createsDataset = false
@@ -23,20 +29,22 @@ package struct SchemaPlan: Hashable, Sendable {
             })
     }
 
-    /// One line a change, for people: `+ acme_prod.subscription_plans: add notes, contract_id`.
+    /// One line for each change: `+ acme_prod.subscription_plans: would add notes, contract_id`.
     package var lines: [String] {
-        var lines: [String] = createsDataset ? ["+ \(dataset.id): create dataset in \(dataset.location)"] : []
-        lines += newTables.map { "+ \(dataset.id).\($0.name): create table, \($0.table.schema.fields.count) columns" }
+        var lines: [String] = createsDataset ? ["+ \(dataset.id): would create dataset in \(dataset.location)"] : []
+        lines += newTables.map {
+            "+ \(dataset.id).\($0.name): would create table, \(spoken($0.table.schema.fields.count, "columns"))"
+        }
         for addition in additions {
             lines.append(
-                "+ \(dataset.id).\(addition.table.name): add \(addition.diff.additions.joined(separator: ", "))")
+                "+ \(dataset.id).\(addition.table.name): would add \(addition.diff.additions.joined(separator: ", "))")
         }
         lines += conflicts.map { "! \(dataset.id).\($0.table): \($0.conflict)" }
         return lines
     }
 }
 
-/// Columns that a table lacks, with the version of the table they were found in.
+/// The columns that a table lacks, with the version of the table in which they were missing.
 package struct TableAddition: Hashable, Sendable {
     package var table: NamedTable
     package var diff: SchemaDiff
@@ -49,6 +57,7 @@ package struct TableAddition: Hashable, Sendable {
     }
 }
 
+/// A difference between a table and the catalog that no job may close.
 package struct TableConflict: Hashable, Sendable, CustomStringConvertible {
     package var table: String
     package var conflict: SchemaConflict
@@ -56,12 +65,12 @@ package struct TableConflict: Hashable, Sendable, CustomStringConvertible {
     package var description: String { "\(table): \(conflict)" }
 }
 
-/// Turns the hints of a survey into a plan, by reading each table that seems to differ.
+/// Turns the hints of a survey into a plan. It reads each table that seems to differ.
 package struct SchemaPlanner: Sendable {
-    package var warehouse: any Warehouse
+    package var warehouse: any SchemaWarehouse
     package var tables: [NamedTable]
 
-    package init(warehouse: any Warehouse, tables: [NamedTable]) {
+    package init(warehouse: any SchemaWarehouse, tables: [NamedTable]) {
         self.warehouse = warehouse
         self.tables = tables
     }
@@ -81,7 +90,7 @@ package struct SchemaPlanner: Sendable {
         return plan
     }
 
-    /// Reads the table and puts into the plan what it needs: to be created, columns, or nothing but a report.
+    /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its conflicts.
     func add(_ table: NamedTable, to plan: inout SchemaPlan) async throws {
         guard let reference = TableReference(plan.dataset.id, table.name),
             let actual = try await warehouse.table(reference)
@@ -100,21 +109,21 @@ package struct SchemaPlanner: Sendable {
     }
 }
 
-/// Which changes a job may make.
+/// Which changes a job may apply.
 package enum SchemaPolicy: Sendable, Hashable {
-    /// bootstrap: datasets and tables; columns that are missing are reported.
+    /// bootstrap creates datasets and tables, and reports missing columns.
     case create
-    /// bootstrap-sync: columns; datasets and tables that are missing are reported.
+    /// bootstrap-sync adds columns, and reports missing datasets and tables.
     case addColumns
-    /// org-sync-all. `byScript`: several missing tables of a dataset are created by one script instead of a request each,
-    /// which takes the server longer, but BigQuery takes only ten `tables.insert` a second.
+    /// org-sync-all creates datasets and tables and adds columns. With `byScript`, one script creates several missing tables of
+    /// a dataset. A script takes the server longer, but BigQuery accepts only ten `tables.insert` a second.
     case everything(byScript: Bool)
 
     var addsColumns: Bool { self != .create }
     var createsByScript: Bool { self == .everything(byScript: true) }
 }
 
-/// What a step of applying a plan did, or several steps together.
+/// The changes of one step of applying a plan, or of several steps together.
 package struct SchemaChanges: Hashable, Sendable {
     package var datasetsCreated = 0
     package var tablesCreated = 0
@@ -122,9 +131,9 @@ package struct SchemaChanges: Hashable, Sendable {
     package var columnsAdded = 0
     /// Columns that the catalog calls REQUIRED and that were added as NULLABLE: `dataset.table.column`.
     package var relaxed: [String] = []
-    /// Conflicts that showed only while the plan was applied.
+    /// Conflicts between tables and the catalog.
     package var conflicts: [TableConflict] = []
-    /// Columns that tables lack which were there after all, where columns may not be added.
+    /// Missing columns that the job's policy does not add.
     package var leftOut: [TableAddition] = []
 
     package mutating func add(_ other: SchemaChanges) {
@@ -137,15 +146,22 @@ package struct SchemaChanges: Hashable, Sendable {
         leftOut += other.leftOut
     }
 
-    /// In a few words: `created the dataset, 19 tables; added 3 columns in 2 tables`.
-    package var summary: String {
-        var parts: [String] = []
-        if datasetsCreated > 0 { parts.append("dataset created") }
-        if tablesCreated > 0 { parts.append("\(tablesCreated) \(tablesCreated == 1 ? "table" : "tables") created") }
-        if columnsAdded > 0 {
-            parts.append("\(columnsAdded) \(columnsAdded == 1 ? "column" : "columns") added in \(tablesUpdated)")
+    /// The changes in a few words: `dataset created, 19 tables created`, in a dry run `would create dataset, would create 19
+    /// tables`; `nil` without any.
+    package func summary(isDryRun: Bool) -> String? {
+        func part(_ subject: String, _ verb: String, _ participle: String) -> String {
+            isDryRun ? "would \(verb) \(subject)" : "\(subject) \(participle)"
         }
-        if !conflicts.isEmpty { parts.append("\(conflicts.count) \(conflicts.count == 1 ? "conflict" : "conflicts")") }
-        return parts.isEmpty ? "nothing to do" : parts.joined(separator: ", ")
+        var parts: [String] = []
+        if datasetsCreated > 0 { parts.append(part("dataset", "create", "created")) }
+        if tablesCreated > 0 { parts.append(part(spoken(tablesCreated, "tables"), "create", "created")) }
+        if columnsAdded > 0 {
+            let tables = spoken(tablesUpdated, "tables")
+            parts.append(part(spoken(columnsAdded, "columns"), "add", "added") + " in \(tables)")
+        }
+        let missing = leftOut.reduce(0) { $0 + $1.diff.additions.count }
+        if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
+        if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
 }

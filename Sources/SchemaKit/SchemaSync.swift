@@ -2,47 +2,58 @@ import JobRuntime
 import Synchronization
 import Warehouse
 
-/// Plans and applies what datasets lack, one call for each dataset, and reports what came of it.
+/// Plans and applies what datasets lack, one call for each dataset, and reports the outcome.
 ///
-/// What fails or is in conflict is reported and does not keep other datasets from their turn, unless the next one would fail
-/// in the same way: then the error is thrown.
+/// A dataset that fails or is in conflict is reported, and the other datasets still get their turn. If the next dataset would
+/// fail in the same way, the error is thrown. In a dry run nothing is written, and every line says "would".
 final class SchemaSync: Sendable {
-    private let warehouse: any Warehouse
+    private struct Outcome {
+        var subject: String
+        var dataset: DatasetID
+        var text: String
+    }
+
+    private let warehouse: any SchemaWarehouse
     private let policy: SchemaPolicy
     private let isDryRun: Bool
     private let report: RunReport
-    private let rows = Mutex<[[String]]>([])
+    private let outcomes = Mutex<[Outcome]>([])
     private let planned = Mutex<[DatasetID: [String]]>([:])
 
-    init(warehouse: any Warehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
+    init(warehouse: any SchemaWarehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
         self.warehouse = warehouse
         self.policy = policy
         self.isDryRun = isDryRun
         self.report = report
     }
 
-    /// The counts that ``bringUp(_:to:_:subject:)`` adds to. In a dry run they say what would be done.
+    /// Names the counts that ``sync(dataset:with:finding:subject:)`` adds to. In a dry run they count what would be done.
     static func declareCounts(in report: RunReport) {
         report.declare(
             counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts", "bytes_billed"
         )
     }
 
-    /// - Parameter subject: Whom failures are reported for.
-    func bringUp(
-        _ dataset: Dataset, to tables: [NamedTable], _ finding: SchemaSurvey.Finding, subject: String
+    /// Gives the dataset the tables and columns that it lacks, as far as the policy allows.
+    ///
+    /// - Parameters:
+    ///   - finding: The survey's hint about the dataset.
+    ///   - subject: The name under which a failure is reported.
+    func sync(
+        dataset: Dataset, with tables: [NamedTable], finding: SchemaSurvey.Finding, subject: String
     ) async throws {
         let done = Mutex(SchemaChanges())
         let record: @Sendable (SchemaChanges) -> Void = { [self] step in
             done.withLock { $0.add(step) }
             count(step, in: dataset)
         }
+        var hasFailed = false
         do {
-            let finding = policy == .addColumns ? try await confirmed(finding, dataset, tables) : finding
+            let finding = policy == .addColumns ? try await confirmed(finding, of: dataset, with: tables) : finding
             var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
                 for: dataset, finding: finding)
             record(SchemaChanges(conflicts: plan.conflicts))
-            reportWhatIsNotOurs(&plan)
+            hasFailed = restrict(&plan, record: record)
             if isDryRun {
                 plan.lines.forEach(report.line)
                 planned.withLock { $0[dataset.id] = plan.lines }
@@ -53,31 +64,32 @@ final class SchemaSync: Sendable {
         } catch let error where !(error is CancellationError) {
             if (error as? WarehouseError)?.endsRun == true { throw error }
             report.fail(subject, String(describing: error))
-            note(subject, dataset, "failed; " + done.withLock { $0.summary })
-            return
+            hasFailed = true
         }
-        note(subject, dataset, done.withLock { $0.summary })
+        let summary = done.withLock { $0.summary(isDryRun: isDryRun) }
+        let text = hasFailed ? ["failed", summary].compactMap(\.self).joined(separator: "; ") : summary
+        outcomes.withLock {
+            $0.append(Outcome(subject: subject, dataset: dataset.id, text: text ?? "nothing to do"))
+        }
     }
 
-    /// One line for each dataset that was worked on, by subject; the summary's details have the same.
-    /// - Parameter title: What subjects are; without it there is no column for them.
+    /// Prints one line for each dataset that was worked on, sorted by subject. The summary's details get the same lines.
+    /// - Parameter title: The heading of the subjects; without it the table has no column for them.
     func printTable(title: String? = nil) {
-        let rows = rows.withLock { $0.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } }
-        let header = [title ?? "", "dataset", isDryRun ? "would be done" : "done"]
-        let hidden = title == nil ? 1 : 0
-        let outcomes = rows.map {
+        let outcomes = outcomes.withLock {
+            $0.sorted { ($0.subject, $0.dataset) < ($1.subject, $1.dataset) }
+        }
+        let details = outcomes.map {
             JSONText.object([
-                ("subject", .string($0[0])), ("dataset", .string($0[1])), ("outcome", .string($0[2])),
+                ("subject", .string($0.subject)), ("dataset", .string($0.dataset.name)), ("outcome", .string($0.text)),
             ])
         }
-        report.attach("datasets", .array(outcomes))
+        report.attach("datasets", .array(details))
         let plan = planned.withLock { $0.sorted { $0.key < $1.key }.flatMap(\.value) }
         if isDryRun { report.attach("plan", .array(plan.map { .string($0) })) }
-        report.table(header: Array(header.dropFirst(hidden)), rows: rows.map { Array($0.dropFirst(hidden)) })
-    }
-
-    private func note(_ subject: String, _ dataset: Dataset, _ outcome: String) {
-        rows.withLock { $0.append([subject, dataset.id.name, outcome]) }
+        let header = ["dataset", isDryRun ? "plan" : "done"]
+        let rows = outcomes.map { (title == nil ? [] : [$0.subject]) + [$0.dataset.name, $0.text] }
+        report.table(header: (title.map { [$0] } ?? []) + header, rows: rows)
     }
 
     private func count(_ step: SchemaChanges, in dataset: Dataset) {
@@ -92,15 +104,18 @@ final class SchemaSync: Sendable {
                 "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
             )
         }
-        for addition in step.leftOut { warn(of: addition, in: dataset) }
+        for addition in step.leftOut {
+            let columns = addition.diff.additions.joined(separator: ", ")
+            report.warn("\(dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
+        }
         for conflict in step.conflicts {
             report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")
         }
     }
 
-    /// A survey is a hint: before something is called missing it is looked for.
+    /// A survey is a hint, so a resource is read before it is reported as missing.
     private func confirmed(
-        _ finding: SchemaSurvey.Finding, _ dataset: Dataset, _ tables: [NamedTable]
+        _ finding: SchemaSurvey.Finding, of dataset: Dataset, with tables: [NamedTable]
     ) async throws -> SchemaSurvey.Finding {
         var differing = finding.absent.union(finding.differing)
         if !finding.datasetExists {
@@ -110,27 +125,27 @@ final class SchemaSync: Sendable {
         return SchemaSurvey.Finding(datasetExists: true, absent: [], differing: differing)
     }
 
-    private func warn(of addition: TableAddition, in dataset: Dataset) {
-        let columns = addition.diff.additions.joined(separator: ", ")
-        report.warn("\(dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
-    }
-
-    /// Takes out of the plan what this job does not do, and says which job does it.
-    private func reportWhatIsNotOurs(_ plan: inout SchemaPlan) {
-        if policy == .create {
-            for addition in plan.additions { warn(of: addition, in: plan.dataset) }
+    /// Removes from the plan what the policy does not allow, and reports which job does it.
+    /// - Returns: Whether something is missing without which this job cannot do its part.
+    private func restrict(_ plan: inout SchemaPlan, record: (SchemaChanges) -> Void) -> Bool {
+        switch policy {
+        case .everything: return false
+        case .create:
+            record(SchemaChanges(leftOut: plan.additions))
             plan.additions = []
-        }
-        if policy == .addColumns {
+            return false
+        case .addColumns:
+            let isIncomplete = plan.createsDataset || !plan.newTables.isEmpty
             if plan.createsDataset {
                 report.fail(plan.dataset.id.name, "the dataset does not exist: run bootstrap first")
-                plan.createsDataset = false
-                plan.newTables = []
+            } else {
+                for table in plan.newTables {
+                    report.fail("\(plan.dataset.id).\(table.name)", "the table does not exist: run bootstrap first")
+                }
             }
-            for table in plan.newTables {
-                report.fail("\(plan.dataset.id).\(table.name)", "the table does not exist: run bootstrap first")
-            }
+            plan.createsDataset = false
             plan.newTables = []
+            return isIncomplete
         }
     }
 }

@@ -5,7 +5,7 @@ package import JobRuntime
 ///
 /// NUMERIC and BIGNUMERIC keep BigQuery's decimal text, so nothing is rounded; DATETIME, TIME, GEOGRAPHY and INTERVAL come as
 /// their text in `string`.
-package indirect enum SQLValue: Hashable, Sendable {
+package enum SQLValue: Hashable, Sendable {
     case null(SQLType)
     case string(String)
     case bytes(Data)

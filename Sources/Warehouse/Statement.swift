@@ -7,6 +7,8 @@ package struct Statement: Sendable {
     package var purpose: String
     package var sql: String
     package var parameters: [SQLValue.Field]
+    /// The most rows in one reply of BigQuery; `nil` leaves that to BigQuery, which fills up to 10 MB.
+    package var rowsPerPage: Int?
 
     package init(_ purpose: String, _ sql: String, parameters: KeyValuePairs<String, SQLValue> = [:]) {
         self.purpose = purpose

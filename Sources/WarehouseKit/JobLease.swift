@@ -49,7 +49,7 @@ package struct JobLease: Sendable {
     private let watched: WatchedWarehouse
     private let statements: LeaseStatements
     private let validity: Duration
-    private let report: RunReport
+    package let report: RunReport
     private let now: @Sendable () -> Timestamp
     private let sleep: @Sendable (Duration) async throws -> Void
 
@@ -58,7 +58,7 @@ package struct JobLease: Sendable {
     ///   - holder: Who takes it, as `EXECUTION/TASK/ATTEMPT`: what an earlier attempt left behind is waited for, not skipped.
     ///   - sleep: Throws when the task is cancelled.
     package init(
-        warehouse: any Warehouse, job: String, excluding others: [String] = [], holder: String, validity: Duration,
+        warehouse: any SQLWarehouse, job: String, excluding others: [String] = [], holder: String, validity: Duration,
         report: RunReport, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
@@ -75,44 +75,53 @@ package struct JobLease: Sendable {
     /// For statements of the work that would do harm after the lease went to somebody else.
     package var fence: LeaseFence { LeaseFence(jobs: statements.jobs, token: statements.token) }
 
-    /// The warehouse for the work: what goes through it keeps the lease until it has ended.
-    package var workplace: any Warehouse { watched }
+    /// The warehouse for the work: a statement that goes through it keeps the lease until the statement has ended.
+    package var sql: any SQLWarehouse { watched }
 
-    /// Does the work under the lease, on ``workplace``. Waits, within bounds, for one that another job holds, or whose holder
-    /// has ended without seeing the end of its statements.
+    /// Takes the lease. Waits, within bounds, for a lease that another job holds, or whose holder has ended without seeing the
+    /// end of its statements.
     ///
-    /// - Returns: `false` if the work was not begun: another execution of the job is at it, and the report says skipped; or the wait
-    ///   was in vain, and the report says failed.
-    @discardableResult
-    package func withLease(_ work: () async throws -> Void) async throws -> Bool {
-        guard try await isTaken() else { return false }
+    /// - Throws: ``RunSkipped`` while another execution of the job works, ``RunFailure`` if the wait was in vain.
+    package func acquire() async throws {
         do {
-            try await work()
-        } catch {
-            await giveBack()
-            throw error
-        }
-        await giveBack()
-        return true
-    }
-
-    private func isTaken() async throws -> Bool {
-        do {
-            return try await acquire()
+            try await take()
         } catch let error as WarehouseError where error.code == .notFound && error.certainty == .notDone {
+            throw error
+        } catch let error where error is RunSkipped || error is RunFailure {
             throw error
         } catch {
             // The UPDATE may have come through without an answer. No work was begun, so nothing of it can be running; the UPDATE
             // itself can, and then the row is taken until its expiry.
-            _ = await Self.shielded { try await warehouse.query(statements.release(at: now())) }
+            _ = try? await shielded { try await warehouse.query(statements.release(at: now())) }
             throw error
         }
     }
 
-    private func acquire() async throws -> Bool {
+    /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lease that cannot be freed
+    /// expires; that is a warning.
+    ///
+    /// - Parameter limit: How long it may take; `nil` for as long as the warehouse's retries take.
+    package func release(within limit: Duration? = nil) async {
+        let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
+        let subject = "lease of \(statements.jobs[0])"
+        do {
+            let result = try await shielded {
+                guard let limit else { return try await warehouse.query(statement) }
+                return try await withTimeout(limit) { try await warehouse.query(statement) }
+            }
+            guard result.affectedRows == 0 else { return }
+            report.fail(
+                subject,
+                "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
+        } catch {
+            report.warn(subject, "not released; it is held for \(validity.components.seconds) s: \(error)")
+        }
+    }
+
+    private func take() async throws {
         var obstacle: HeldLease?
         for _ in 0..<Self.mostTries {
-            if try await take() { return true }
+            if try await update() { return }
             let rows = try await warehouse.query(statements.read()).rows
             if Set(try rows.map { try $0.string("job") }).count < statements.jobs.count {
                 _ = try await warehouse.query(statements.seed(at: now()))
@@ -126,22 +135,19 @@ package struct JobLease: Sendable {
                 held.isWorking && held.isOfSameJob(as: statements.holder)
                     && !held.isOfSameTask(as: statements.holder)
             }
-            if let other = held.first(where: isWorking) {
-                report.skip("the lease of \(other.description)")
-                return false
-            }
+            if let other = held.first(where: isWorking) { throw RunSkipped("the lease of \(other.description)") }
             // Freed since the UPDATE, unless there is a first one.
             guard let first = held.first else { continue }
             if obstacle == nil { report.line("waiting: the lease of \(first.description)") }
             obstacle = first
             try await sleep(Self.pause)
         }
-        report.fail(
-            "lease of \(statements.jobs[0])", "\(obstacle?.description ?? "it is taken all the time"); run it again")
-        return false
+        throw RunFailure(
+            operation: "lease of \(statements.jobs[0])",
+            reason: "\(obstacle?.description ?? "it is taken all the time"); run it again")
     }
 
-    private func take() async throws -> Bool {
+    private func update() async throws -> Bool {
         let instant = now()
         let result = try await warehouse.query(statements.take(at: instant, until: instant.adding(validity)))
         return result.affectedRows ?? 0 > 0
@@ -150,27 +156,6 @@ package struct JobLease: Sendable {
     private func keeping(_ token: String) -> Statement {
         let instant = now()
         return statements.keep(token, at: instant, until: instant.adding(Self.grace))
-    }
-
-    /// Frees the lease, or keeps it for the grace. Failing to do so fails nothing: it expires.
-    private func giveBack() async {
-        let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
-        let job = "lease of \(statements.jobs[0])"
-        switch await Self.shielded({ try await warehouse.query(statement) }) {
-        case .success(let result) where result.affectedRows == 0:
-            report.fail(
-                job, "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
-        case .success: return
-        case .failure(let error):
-            report.warn(job, "not released; it is held for \(validity.components.seconds) s: \(error)")
-        }
-    }
-
-    /// Runs to its end even where the work was cancelled.
-    private static func shielded(
-        _ run: @escaping @Sendable () async throws -> QueryResult
-    ) async -> Result<QueryResult, any Error> {
-        await Task.detached { try await run() }.result
     }
 }
 

@@ -10,80 +10,134 @@ package import Warehouse
     import EmbeddedWarehouse
 #endif
 
-/// The settings of a job that works on a warehouse.
-package protocol WarehouseUser: JobSettings {
-    var warehouse: WarehouseSettings { get }
+/// The warehouse as a run has it.
+package struct OpenWarehouse: Sendable {
+    /// Runs statements. While the run holds a lease, it is remembered whether a statement may still be running.
+    package let sql: any SQLWarehouse
+    /// Reads, creates and evolves datasets and tables.
+    package let schema: any SchemaWarehouse
+    /// For statements that would do harm after the lease went to another execution; `nil` without a lease.
+    package let fence: LeaseFence?
 }
 
-extension JobContext where Job.Settings: WarehouseUser {
-    /// Opens the warehouse that the environment names and does the work with it.
-    package func withWarehouse(_ work: (any Warehouse) async throws -> Void) async throws {
+extension Run {
+    /// Opens the warehouse that the environment names, and takes the job's lease if the job is exclusive.
+    ///
+    /// The run writes itself into the run history when it ends, and gives up its lease before that. A dry run does neither,
+    /// because it writes nothing.
+    ///
+    /// ```swift
+    /// let warehouse = try await run.openWarehouse(settings.warehouse)
+    /// let rows = try await warehouse.sql.query(statement).rows
+    /// ```
+    ///
+    /// - Parameter others: Other exclusive jobs that must not work at the same time; their leases are taken along.
+    /// - Throws: ``ConfigurationError`` if the warehouse cannot be opened, ``RunSkipped`` while another execution of the job
+    ///   works, and ``RunFailure`` if a lease that another job holds was not given up in time.
+    package func openWarehouse(
+        _ settings: WarehouseSettings, excluding others: [String] = []
+    ) async throws -> OpenWarehouse {
         let warehouse: any Warehouse
         do {
-            warehouse = try opened()
+            warehouse = try opened(settings)
         } catch {
-            // Nothing was asked of a server yet: a credential file or the path of the warehouse is wrong.
+            // No request was sent yet: a credential file or the path of the warehouse is wrong.
             throw ConfigurationError(String(describing: error))
         }
-        try await recorded(in: warehouse) { try await work(warehouse) }
+        guard !isDryRun else { return OpenWarehouse(sql: warehouse, schema: warehouse, fence: nil) }
+        RunHistory(run: self, environment: settings.environment?.rawValue ?? "").writeAtEnd(of: self, to: warehouse)
+        guard isExclusive else { return OpenWarehouse(sql: warehouse, schema: warehouse, fence: nil) }
+        let lease = JobLease(
+            warehouse: warehouse, job: job, excluding: others, holder: task.leaseHolder, validity: leaseValidity,
+            report: report)
+        try await lease.acquire()
+        onClose(.lease) { await lease.release(within: $0.isStopped ? StopBudget.limit(of: .lease) : nil) }
+        return OpenWarehouse(sql: lease.sql, schema: warehouse, fence: lease.fence)
     }
 
-    private func opened() throws -> any Warehouse {
-        switch settings.warehouse.choice {
-        case .bigQuery(let project): try bigQuery(project)
-        case .embedded(let path): try embedded(path)
+    private func opened(_ settings: WarehouseSettings) throws -> any Warehouse {
+        switch settings.choice {
+        case .bigQuery(let project): return try bigQuery(project, settings)
+        case .embedded(let path):
+            guard let openEmbedded else { throw ConfigurationError("this binary has no embedded warehouse") }
+            return try openEmbedded(path, settings.location, isDryRun)
         case nil: throw ConfigurationError("no warehouse is chosen")
         }
     }
 
-    private func bigQuery(_ project: ProjectID) throws -> BigQueryWarehouse {
+    private func bigQuery(_ project: ProjectID, _ settings: WarehouseSettings) throws -> BigQueryWarehouse {
         let transport = transport()
-        let credentials = try credentials(transport)
+        let credentials =
+            try settings.emulatorURL == nil
+            ? ApplicationDefaultCredentials.find(
+                environment: settings.credentialVariables, transport: transport, now: Timestamp.wallClock) : nil
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
+        // No statement outlives the run's deadline, or the lease under which it works.
+        let jobTimeout = [deadline, isExclusive ? leaseValidity : nil].compactMap(\.self).min()
         return BigQueryWarehouse(
-            project: project, location: settings.warehouse.location,
-            baseURL: settings.warehouse.emulatorURL ?? BigQueryWarehouse.productionURL, transport: transport,
+            project: project, location: settings.location,
+            baseURL: settings.emulatorURL ?? BigQueryWarehouse.productionURL, transport: transport,
             credentials: credentials.map { CachedAccessToken(source: $0, now: Timestamp.wallClock) },
             quotaProject: credentials?.quotaProject, labels: labels,
-            maximumBytesBilled: settings.warehouse.maximumBytesBilled, jobTimeout: jobTimeout, taskCount: task.count,
+            maximumBytesBilled: settings.maximumBytesBilled, jobTimeout: jobTimeout, taskCount: task.count,
             logger: logger)
     }
 
-    /// No statement outlives the run's deadline, or the lease under which it works.
-    private var jobTimeout: Duration? {
-        [deadline, (settings as? any LeaseUser)?.lease.validity].compactMap(\.self).min()
-    }
-
-    private func credentials(_ transport: CurlTransport) throws -> ApplicationDefaultCredentials? {
-        guard settings.warehouse.emulatorURL == nil else { return nil }
-        return try ApplicationDefaultCredentials.find(
-            environment: settings.warehouse.credentialVariables, transport: transport, now: Timestamp.wallClock)
-    }
-
-    /// Labels take lower-case letters, digits, `_` and `-`, at most 63: https://cloud.google.com/bigquery/docs/labels-intro
     private var labels: [String: String] {
-        var labels = ["job": Job.name]
+        var labels = ["job": job]
         if let execution = task.execution { labels["execution"] = execution }
         return labels.filter { isLabelValue($0.value) }
     }
+}
 
-    private func embedded(_ path: String) throws -> any Warehouse {
-        #if EmbeddedWarehouse
-            try EmbeddedWarehouse(path: path, location: settings.warehouse.location, isDryRun: isDryRun)
-        #else
-            throw ConfigurationError("this binary has no embedded warehouse")
-        #endif
+typealias EmbeddedOpening = @Sendable (_ path: String, _ location: String, _ isDryRun: Bool) throws -> any Warehouse
+
+/// Opens an SQLite file; `nil` in binaries that ship, which are built without the embedded warehouse.
+let openEmbedded: EmbeddedOpening? = {
+    #if EmbeddedWarehouse
+        { try EmbeddedWarehouse(path: $0, location: $1, isDryRun: $2) }
+    #else
+        nil
+    #endif
+}()
+
+extension JobAccess {
+    /// Runs statements. Every job that opens the warehouse needs it.
+    package static let runsQueries = JobAccess(on: "project", permissions: ["bigquery.jobs.create"])
+
+    /// Reads the rows of a dataset's tables.
+    package static func reads(_ dataset: DatasetID) -> JobAccess {
+        JobAccess(on: dataset.name, permissions: ["bigquery.tables.getData"])
     }
+
+    /// Reads and changes the rows of a dataset's tables.
+    package static func writes(_ dataset: DatasetID) -> JobAccess {
+        JobAccess(on: dataset.name, permissions: ["bigquery.tables.getData", "bigquery.tables.updateData"])
+    }
+
+    /// Creates and evolves the tables of a dataset.
+    package static func evolves(_ dataset: DatasetID) -> JobAccess {
+        JobAccess(on: dataset.name, permissions: schemaPermissions)
+    }
+
+    /// Creates datasets, and creates and evolves the tables of every dataset.
+    package static let evolvesAllDatasets = JobAccess(
+        on: "project", permissions: ["bigquery.datasets.create"] + schemaPermissions)
+
+    private static let schemaPermissions = [
+        "bigquery.datasets.get", "bigquery.tables.create", "bigquery.tables.get", "bigquery.tables.list",
+        "bigquery.tables.update",
+    ]
 }
 
 /// A warehouse whose billed bytes add up in the run's summary, as `bytes_billed`.
 ///
 /// A dataset or table that is missing ends in the advice to run bootstrap, which makes all that these statements read.
 package struct MeteredWarehouse: Sendable {
-    private let warehouse: any Warehouse
+    private let warehouse: any SQLWarehouse
     private let report: RunReport
 
-    package init(_ warehouse: any Warehouse, _ report: RunReport) {
+    package init(_ warehouse: any SQLWarehouse, _ report: RunReport) {
         self.warehouse = warehouse
         self.report = report
     }
@@ -92,6 +146,12 @@ package struct MeteredWarehouse: Sendable {
         let result = try await advising { try await warehouse.query(statement) }
         report.add(Int(result.bytesBilled), to: "bytes_billed")
         return result
+    }
+
+    /// Hands the rows over page by page; see ``SQLWarehouse/query(_:eachPage:)``.
+    package func query(_ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void) async throws {
+        let result = try await advising { try await warehouse.query(statement, eachPage: handle) }
+        report.add(Int(result.bytesBilled), to: "bytes_billed")
     }
 
     package func merge(_ statement: MergeStatement) async throws -> MergeResult {
@@ -111,11 +171,11 @@ package struct MeteredWarehouse: Sendable {
 
 /// A warehouse that remembers whether one of its statements may still be running, since nobody saw its end: the client was
 /// cancelled or cut off. An error about the statement itself is an end.
-final class WatchedWarehouse: Warehouse {
-    private let warehouse: any Warehouse
+final class WatchedWarehouse: SQLWarehouse {
+    private let warehouse: any SQLWarehouse
     private let isOpen = Mutex(false)
 
-    init(_ warehouse: any Warehouse) {
+    init(_ warehouse: any SQLWarehouse) {
         self.warehouse = warehouse
     }
 
@@ -123,6 +183,12 @@ final class WatchedWarehouse: Warehouse {
 
     func query(_ statement: Statement) async throws -> QueryResult {
         try await watching { try await warehouse.query(statement) }
+    }
+
+    func query(
+        _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        try await watching { try await warehouse.query(statement, eachPage: handle) }
     }
 
     func merge(_ merge: MergeStatement) async throws -> MergeResult {
@@ -133,33 +199,9 @@ final class WatchedWarehouse: Warehouse {
         do {
             return try await run()
         } catch {
-            // Anything else, such as a CancellationError or a TimeoutError, says nothing about the statement.
+            // An error that is no WarehouseError, such as a CancellationError, says nothing about the statement.
             if (error as? WarehouseError)?.certainty != .notDone { isOpen.withLock { $0 = true } }
             throw error
         }
-    }
-
-    var location: String { warehouse.location }
-    func dataset(_ id: DatasetID) async throws -> Dataset? { try await warehouse.dataset(id) }
-    func createDataset(_ dataset: Dataset) async throws -> Bool { try await warehouse.createDataset(dataset) }
-    func table(_ reference: TableReference) async throws -> Table? { try await warehouse.table(reference) }
-    func tables(in dataset: DatasetID) async throws -> [String] { try await warehouse.tables(in: dataset) }
-
-    func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool {
-        try await warehouse.createTable(reference, table)
-    }
-
-    func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws {
-        try await warehouse.createTables(tables, in: dataset)
-    }
-
-    func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws {
-        try await warehouse.updateSchema(of: reference, to: fields, ifMatch: etag)
-    }
-
-    func survey(
-        _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
-    ) async throws -> SchemaSurvey {
-        try await warehouse.survey(datasets, for: tables, known: known)
     }
 }

@@ -53,10 +53,13 @@ package struct OrganizationDirectory: Sendable {
 
     package static let profiles = TableReference(DatasetID.organizations, "org_profiles")!
 
-    package var warehouse: any Warehouse
+    private let warehouse: any SQLWarehouse
+    private let location: String
 
-    package init(warehouse: any Warehouse) {
+    /// - Parameter location: Where datasets are expected, for the advice if the profiles are not found.
+    package init(warehouse: any SQLWarehouse, location: String) {
         self.warehouse = warehouse
+        self.location = location
     }
 
     /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once, with a dataset where one profile names it.
@@ -85,8 +88,7 @@ package struct OrganizationDirectory: Sendable {
         do {
             return try await warehouse.query(Statement("list the active organizations", Self.allActive))
         } catch let error as WarehouseError where error.code == .notFound {
-            throw error.withAdvice(
-                "run bootstrap first, or set BIGQUERY_LOCATION (now \(warehouse.location)) to where it is")
+            throw error.withAdvice("run bootstrap first, or set BIGQUERY_LOCATION (now \(location)) to where it is")
         }
     }
 
@@ -100,11 +102,15 @@ package struct OrganizationDirectory: Sendable {
 package enum DeploymentEnvironment: String, Sendable, CaseIterable {
     case test, stage, prod
 
-    package static let help = (name: "ENVIRONMENT", text: "test, stage or prod.")
-
-    /// `nil` where it is not set and need not be, or where it is wrong.
-    package static func read(_ environment: inout EnvironmentReader, isRequired: Bool) -> DeploymentEnvironment? {
-        guard isRequired || environment.isSet("ENVIRONMENT") else { return nil }
-        return DeploymentEnvironment(rawValue: environment.choice("ENVIRONMENT", of: allCases.map(\.rawValue)))
+    /// `nil` if the variable is wrong, or is not set and need not be.
+    package init?(reading environment: inout EnvironmentReader, isRequired: Bool) {
+        let words = Self.allCases.map(\.rawValue)
+        let help = "The environment. It is part of the names of the organizations' datasets."
+        let word =
+            isRequired
+            ? environment.choice("ENVIRONMENT", of: words, help: help)
+            : environment.optionalChoice("ENVIRONMENT", of: words, help: help)
+        guard let word, let value = DeploymentEnvironment(rawValue: word) else { return nil }
+        self = value
     }
 }

@@ -9,7 +9,7 @@ import Warehouse
 struct RunHistory: Sendable {
     static let table = TableReference(DatasetID.schedulerJobs, "job_runs")!
 
-    /// A stopped run has seven seconds for everything, two of which may go into cancelling a job.
+    /// How long the row may take in a run that was not stopped.
     static let patience = Duration.seconds(5)
 
     var job: String
@@ -41,35 +41,23 @@ struct RunHistory: Sendable {
     }
 }
 
-extension JobContext where Job.Settings: WarehouseUser {
-    /// Does the work and then writes it into the history, also when it failed or was stopped.
-    func recorded(in warehouse: any Warehouse, _ work: () async throws -> Void) async throws {
-        let history = RunHistory(
-            job: Job.name, task: task, environment: settings.warehouse.environmentName, startedAt: Timestamp.wallClock()
-        )
-        do {
-            try await work()
-        } catch {
-            await write(history, report.outcome(endedBy: error, isStopped: Task.isCancelled), to: warehouse)
-            throw error
-        }
-        await write(history, report.outcome(isStopped: false), to: warehouse)
+extension RunHistory {
+    init(run: Run, environment: String) {
+        self.init(job: run.job, task: run.task, environment: environment, startedAt: Timestamp.wallClock())
     }
 
-    private func write(_ history: RunHistory, _ outcome: RunReport.Outcome, to warehouse: any Warehouse) async {
-        guard !isDryRun else { return }
-        let statement = history.statement(outcome, finishedAt: Timestamp.wallClock())
-        // A task of its own: that of a stopped run is cancelled, and the row is still wanted. It is not waited for much longer
-        // than it takes, so that an outage does not hold up the end of a run.
-        let writing = Task { _ = try await warehouse.query(statement) }
-        let timer = Task {
-            try await Task.sleep(for: RunHistory.patience)
-            writing.cancel()
-        }
-        defer { timer.cancel() }
-        if case .failure(let error) = await writing.result {
-            let reason = writing.isCancelled ? "no answer within \(RunHistory.patience)" : "\(error)"
-            logger.warning("no row in the run history: \(reason)")
+    /// Writes the row when the run has ended, also when it failed or was stopped.
+    func writeAtEnd(of run: Run, to warehouse: any SQLWarehouse) {
+        run.onClose(.history) { outcome in
+            let statement = statement(outcome, finishedAt: Timestamp.wallClock())
+            do {
+                // An outage must not hold up the end of a run.
+                let limit = outcome.isStopped ? StopBudget.limit(of: .history) : Self.patience
+                _ = try await withTimeout(limit) { try await warehouse.query(statement) }
+            } catch {
+                let reason = (error as? WarehouseError)?.code.rawValue ?? String(describing: error)
+                run.logger.warning("this run has no row in \(Self.table): \(reason)")
+            }
         }
     }
 }

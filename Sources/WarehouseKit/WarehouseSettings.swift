@@ -1,3 +1,4 @@
+import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
@@ -16,34 +17,37 @@ package struct WarehouseSettings: JobSettings {
     package let maximumBytesBilled: Int64
     /// The variables in which Google's Application Default Credentials are looked for.
     package let credentialVariables: [String: String]
-    /// `ENVIRONMENT`, for the run history; empty where it is not set. Jobs that depend on it check it.
-    package let environmentName: String
-
-    package static let environmentHelp: [(name: String, text: String)] = [
-        ("GCP_PROJECT_ID", "The Google Cloud project whose BigQuery is the warehouse."),
-        ("WAREHOUSE_URL", "Instead: bigquery://PROJECT, or sqlite:PATH for the embedded warehouse."),
-        ("BIGQUERY_LOCATION", "Where datasets are, such as US, EU or europe-west1. Default: US."),
-        ("BIGQUERY_EMULATOR_HOST", "Base URL of an emulator, such as http://127.0.0.1:9050; no credentials are sent."),
-        ("MAX_BYTES_BILLED", "A query that would bill more bytes fails instead. Default: 10737418240 (10 GiB)."),
-        ("GOOGLE_APPLICATION_CREDENTIALS", "A credential file; otherwise gcloud's own, or the metadata server."),
-    ]
+    /// `nil` if it is not set and need not be.
+    package let environment: DeploymentEnvironment?
 
     package init(reading environment: inout EnvironmentReader) {
+        self.init(reading: &environment, requiresEnvironment: false)
+    }
+
+    /// - Parameter requiresEnvironment: Whether the job cannot work without knowing its environment.
+    package init(reading environment: inout EnvironmentReader, requiresEnvironment: Bool) {
         choice = Self.choice(&environment)
         location = environment.string(
-            "BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1"
+            "BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1",
+            help: "The location of the datasets, such as US, EU or europe-west1."
         ) {
             $0.utf8.allSatisfy { $0.isWordCharacter || $0 == UInt8(ascii: "-") } ? nil : "is no location"
         }
         emulatorURL = environment.optionalString(
-            "BIGQUERY_EMULATOR_HOST", expected: "a base URL such as http://127.0.0.1:9050"
-        ) { Self.isBaseURL(Self.withScheme($0)) ? nil : "is no base URL" }.map(Self.withScheme)
+            "BIGQUERY_EMULATOR_HOST", expected: "a base URL such as http://127.0.0.1:9050",
+            help: "Base URL of an emulator, such as http://127.0.0.1:9050. No credentials are sent there."
+        ) { Self.baseURL($0) == nil ? "is no base URL" : nil }.flatMap(Self.baseURL)
         maximumBytesBilled = Int64(
-            environment.integer("MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max))
+            environment.integer(
+                "MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max,
+                help: "A query that would bill more bytes fails instead."))
+        self.environment = DeploymentEnvironment(reading: &environment, isRequired: requiresEnvironment)
         credentialVariables = environment.variables
-        environmentName = environment.variables["ENVIRONMENT"] ?? ""
+        // Not read as a text, because a problem would show it: some people set it to the key itself.
+        environment.declare(
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            help: "A credential file. Without it, gcloud's own credentials or the metadata server are used.")
         guard case .bigQuery = choice, emulatorURL == nil else { return }
-        // Not shown: some set it to the key itself.
         if let file = environment.variables["GOOGLE_APPLICATION_CREDENTIALS"], !file.isEmpty, problemOfFile(file) != nil
         {
             environment.note(
@@ -53,27 +57,35 @@ package struct WarehouseSettings: JobSettings {
     }
 
     private static func choice(_ environment: inout EnvironmentReader) -> Choice? {
-        let project = environment.optionalString("GCP_PROJECT_ID", expected: projectRule) {
+        let names = ["GCP_PROJECT_ID", "WAREHOUSE_URL"]
+        let project = environment.optionalString(
+            "GCP_PROJECT_ID", expected: projectRule, help: "The Google Cloud project whose BigQuery is the warehouse."
+        ) {
             ProjectID($0) == nil ? "is no project id" : nil
         }
-        let url = environment.optionalString("WAREHOUSE_URL", expected: urlRule) {
+        let url = environment.optionalString(
+            "WAREHOUSE_URL", expected: urlRule,
+            help: "Instead of GCP_PROJECT_ID: bigquery://PROJECT, or sqlite:PATH for the embedded warehouse."
+        ) {
             read(url: $0) == nil ? "is no warehouse" : nil
         }
-        guard !environment.hasProblem(with: ["GCP_PROJECT_ID", "WAREHOUSE_URL"]) else { return nil }
+        guard !environment.hasProblem(with: names) else { return nil }
         switch (project.flatMap { ProjectID($0) }.map { Choice.bigQuery($0) }, url.flatMap(read)) {
         case (nil, nil):
             environment.note(
                 problem:
-                    "no warehouse is chosen: set GCP_PROJECT_ID, or WAREHOUSE_URL to bigquery://PROJECT or sqlite:PATH")
+                    "no warehouse is chosen: set GCP_PROJECT_ID, or WAREHOUSE_URL to bigquery://PROJECT or sqlite:PATH",
+                with: names)
             return nil
         case (let project?, let url?) where project != url:
             environment.note(
-                problem: "GCP_PROJECT_ID and WAREHOUSE_URL name two warehouses: unset one of them")
+                problem: "GCP_PROJECT_ID and WAREHOUSE_URL name two warehouses: unset one of them", with: names)
             return nil
-        case (_, .embedded?) where !Self.hasEmbeddedWarehouse:
+        case (_, .embedded?) where openEmbedded == nil:
             environment.note(
                 problem:
-                    "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build without --disable-default-traits"
+                    "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build without --disable-default-traits",
+                with: ["WAREHOUSE_URL"]
             )
             return nil
         case (let project, let url): return url ?? project
@@ -89,23 +101,10 @@ package struct WarehouseSettings: JobSettings {
         return .embedded(path: String(url.dropFirst(7)))
     }
 
-    private static func withScheme(_ host: String) -> String {
-        let url = host.contains("://") ? host : "http://\(host)"
-        return url.hasSuffix("/") ? String(url.dropLast()) : url
-    }
-
-    private static func isBaseURL(_ url: String) -> Bool {
-        (url.hasPrefix("http://") || url.hasPrefix("https://")) && url.split(separator: "/").count >= 2
-            && url.unicodeScalars.allSatisfy {
-                $0.value > 0x20 && $0.value < 0x7F && !"?#@\\\"<>".unicodeScalars.contains($0)
-            }
-    }
-
-    private static var hasEmbeddedWarehouse: Bool {
-        #if EmbeddedWarehouse
-            true
-        #else
-            false
-        #endif
+    /// The URL without a slash at its end; `nil` for anything but a base URL. A host alone means http.
+    private static func baseURL(_ host: String) -> String? {
+        let text = host.contains("://") ? host : "http://\(host)"
+        guard let url = try? HTTPURL(text, refusing: [.query, .fragment]) else { return nil }
+        return url.text.hasSuffix("/") ? String(url.text.dropLast()) : url.text
     }
 }

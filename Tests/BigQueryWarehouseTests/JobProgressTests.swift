@@ -1,6 +1,7 @@
 import BigQueryWarehouse
 import GoogleCredentials
 import HTTPTransport
+import JobRuntime
 import TestSupport
 import Testing
 import Warehouse
@@ -77,6 +78,41 @@ import Warehouse
 
         #expect(try result.rows.map { try $0.int64("n") } == [1, 2, 3, 4])
         #expect(fixture.server.requests.map { $0.query["pageToken"] } == [nil, "a+b/=", "c"])
+    }
+
+    @Test func handsOverEachPageOnceAndKeepsNone() async throws {
+        let fixture = try BigQueryFixture([
+            Self.page([1, 2], token: "t"), .refusal(503, "backendError"), Self.page([3]),
+        ])
+        var statement = Statement("read numbers", "SELECT n")
+        statement.rowsPerPage = 2
+        var pages: [[Int64]] = []
+
+        let result = try await fixture.warehouse.query(statement) { rows in
+            pages.append(try rows.map { try $0.int64("n") })
+        }
+
+        #expect(pages == [[1, 2], [3]])
+        #expect(result.rows.isEmpty)
+        #expect(fixture.server.requests[0].jsonBody["maxResults"] == .integer(2))
+        #expect(fixture.server.requests.dropFirst().map { $0.query["maxResults"] } == ["2", "2"])
+    }
+
+    /// The rows of a second job would come on top of the ones that were handed over.
+    @Test func startsNoNewJobAfterAPageWasHandedOver() async throws {
+        let fixture = try BigQueryFixture(
+            [Self.page([1], token: "t")] + Array(repeating: .refusal(503, "backendError"), count: 3)
+                + [.json(#"{"status": {"errorResult": {"reason": "backendError", "message": "again"}}}"#)])
+        var pages = 0
+
+        let error = await #expect(throws: WarehouseError.self) {
+            try await fixture.warehouse.query(Statement("read numbers", "SELECT n")) { _ in pages += 1 }
+        }
+
+        #expect(error?.retry == .newJob)
+        #expect(pages == 1)
+        #expect(fixture.server.requests.filter { $0.method == "POST" }.count == 1)
+        #expect(fixture.server.unexpected.isEmpty)
     }
 
     @Test func readsTheFirstPageOfAJobThatTookItsTime() async throws {

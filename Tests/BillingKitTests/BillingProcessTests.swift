@@ -1,5 +1,6 @@
 import EmbeddedWarehouse
 import Glibc
+import JobRuntime
 import SchemaKit
 import TestSupport
 import Testing
@@ -26,15 +27,17 @@ import WarehouseKit
                 }
             }
 
-            /// With no variables but these.
-            func start(_ product: String, _ arguments: String...) throws -> RunningJob {
+            /// With no variables but these and `more`.
+            func start(
+                _ product: String, _ arguments: String..., more: [String: String] = [:]
+            ) throws -> RunningJob {
                 let job = try #require(JobExecutable.jobs.first { $0.product == product })
                 return try job.start(
                     arguments,
                     environment: [
                         "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
                         "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
-                    ])
+                    ].merging(more) { $1 })
             }
 
             func reconcile() async throws -> JobOutcome {
@@ -72,7 +75,7 @@ import WarehouseKit
             let last = try again.summary()
             #expect(last.status == "succeeded" && last.counts["checked"] == 2 && last.counts["mismatches"] == 0)
             for slug in ["acme", "globex"] {
-                #expect(try await stage.fixture.state(slug)[.planName] == "STARTER")
+                #expect(try await stage.fixture.state(slug)["plan_name"] == "STARTER")
                 #expect(try await stage.fixture.audits(slug).count == 1)
             }
         }
@@ -109,12 +112,39 @@ import WarehouseKit
             #expect(try await stage.retry().summary().counts["completed"] == 1)
         }
 
+        /// The execution is killed while it waits for Stripe; its item comes back at the very end of its lease.
+        @Test(arguments: [([:], 900), (["ITEM_LEASE_SECONDS": "10"], 10), (["ITEM_LEASE_SECONDS": "7200"], 7200)])
+        func aKilledQueueGivesItsItemsBackAfterItemLeaseSeconds(
+            _ variables: [String: String], _ seconds: Int
+        ) async throws {
+            let stage = try await Stage(["acme"])
+            try await stage.fixture.enqueue("acme", id: "sync_1")
+            stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
+            let job = try stage.start("BillingSyncRetryJob", more: variables)
+            while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            job.send(SIGKILL)
+            _ = try await job.outcome()
+            stage.fixture.stripe.change { $0.onRequest = nil }
+            let row = try #require(
+                try await stage.fixture.run(
+                    "SELECT updated_at, lease_expires_at FROM `scheduler_jobs.billing_sync_queue`"
+                ).first)
+            let (claimed, expires) = (try row.timestamp("updated_at"), try row.timestamp("lease_expires_at"))
+
+            let before = try await stage.fixture.retry(at: expires.adding(.microseconds(-1)))
+            let after = try await stage.fixture.retry(at: expires)
+
+            #expect(expires == claimed.adding(.seconds(seconds)))
+            #expect(before["claimed"] == 0)
+            #expect(after["claimed"] == 1 && after["completed"] == 1)
+        }
+
         @Test func aReconciliationThatIsStoppedChangesNothingAndRunsAgain() async throws {
             let stage = try await Stage(["acme"])
 
             _ = try await stop(stage, "BillingSyncReconcileJob")
 
-            #expect(try await stage.fixture.state("acme")[.planName] == "OLD")
+            #expect(try await stage.fixture.state("acme")["plan_name"] == "OLD")
             #expect(try await stage.reconcile().summary().counts["synced"] == 1)
         }
 

@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import Foundation
 import HTTPTransport
 import JobRuntime
@@ -75,24 +76,23 @@ import WarehouseKit
 
         let first = try await reconcile(fixture, account)
         #expect(first["synced"] == 2)
-        #expect(try await fixture.state("acme")[.planName] == "STARTER")
-        #expect(try await fixture.state("acme")[.status] == "ACTIVE")
-        #expect(try await fixture.state("acme")[.currentPeriodEnd] != "")
-        #expect(try await fixture.state("globex")[.quotaDailyLimit] == "100")
+        #expect(try await fixture.state("acme")["plan_name"] == "STARTER")
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
+        #expect(try await fixture.state("acme")["current_period_end"] != "")
+        #expect(try await fixture.state("globex")["quota.daily_limit"] == "100")
 
         _ = try await account.post("/v1/subscriptions/\(acme)", ["items": [["plan": "scale"]]])
         try await fixture.enqueue("acme", "plan_change", id: "sync_1")
         let retried = ReportFixture()
         try await BillingRetry(
-            stripe: account.client(), warehouse: fixture.warehouse, today: fixture.today, report: retried.report,
-            logger: BillingFixture.quiet
+            stripe: account.client(), warehouse: fixture.warehouse, today: fixture.today, report: retried.report
         ).run(limit: 10, lease: .seconds(900))
         #expect(retried["completed"] == 1)
-        #expect(try await fixture.state("acme")[.planName] == "SCALE")
+        #expect(try await fixture.state("acme")["plan_name"] == "SCALE")
 
         try await account.delete("/v1/subscriptions/\(acme)")
         #expect(try await reconcile(fixture, account)["synced"] == 1)
-        #expect(try await fixture.state("acme")[.status] == "CANCELLED")
+        #expect(try await fixture.state("acme")["status"] == "CANCELLED")
         #expect(try await reconcile(fixture, account)["mismatches"] == 0)
         #expect(try await fixture.audits("acme").map(\.reason) == ["reconciliation", "plan_change", "reconciliation"])
     }

@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import SchemaKit
 import TestSupport
 import Testing
@@ -34,8 +35,8 @@ import WarehouseKit
 
         try await fixture.retry()
 
-        #expect(try await fixture.state("acme")[.subscription] == "sub_9")
-        #expect(try await fixture.state("acme")[.status] == "ACTIVE")
+        #expect(try await fixture.state("acme")["stripe_subscription_id"] == "sub_9")
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
     }
 
     @Test func aNewerActiveSubscriptionElsewhereCounts() async throws {
@@ -50,7 +51,7 @@ import WarehouseKit
 
         try await fixture.retry(on: statements)
 
-        #expect(try await fixture.state("acme")[.subscription] == "sub_9")
+        #expect(try await fixture.state("acme")["stripe_subscription_id"] == "sub_9")
     }
 
     @Test func onlyTheNewestAreLookedThroughForIt() async throws {
@@ -86,7 +87,7 @@ import WarehouseKit
             "acme", id: "sync_1", payload: #"{"customer_id": "cus_9", "subscription_id": "sub_acme"}"#)
 
         try await fixture.retry()
-        #expect(try await fixture.state("acme")[.subscription] == "sub_acme")
+        #expect(try await fixture.state("acme")["stripe_subscription_id"] == "sub_acme")
         let report = try await fixture.reconcile(isDryRun: true)
 
         #expect(!report.output.contains("acme"))

@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import JobRuntime
 import SchemaKit
 import TestSupport
@@ -25,7 +26,7 @@ import WarehouseKit
 
         #expect(report["queued"] == 1)
         #expect(report["synced"] == 0)
-        #expect(try await fixture.state("acme")[.planName] == "SCALE")
+        #expect(try await fixture.state("acme")["plan_name"] == "SCALE")
         #expect(try await fixture.audits("acme").map(\.reason) == ["webhook"])
         try await fixture.retry()
         #expect(try await fixture.queue().values.map(\.status) == ["completed", "completed"])
@@ -35,9 +36,10 @@ import WarehouseKit
     @Test(arguments: Backend.allCases)
     func aStatementThatRunsTwiceAuditsOnce(_ backend: Backend) async throws {
         let fixture = try await BillingFixture(backend, "billing-twice")
-        let rows = try await fixture.warehouse.query(BillingStateStatements(today: fixture.today).all).rows
-        let stored = try #require(try BillingState(rows).organizations["acme"])
-        let values = BillingValues(plan: "SCALE", status: "ACTIVE", daily: 1, monthly: 30, concurrent: 2)
+        let stored = try #require(
+            try await BillingState.read(fixture.metered, today: fixture.today).organizations["acme"])
+        let values = BillingValues(
+            plan: "SCALE", status: "ACTIVE", limits: BillingLimits(daily: 1, monthly: 30, concurrent: 2))
         let time = ReadTime(from: fixture.clock.now(), until: fixture.clock.now())
         let change = try #require(try BillingChange(values, stored, read: time, reason: "test"))
         let writer = BillingWriter(
@@ -70,7 +72,7 @@ import WarehouseKit
 
         try await fixture.retry(on: slow)
 
-        #expect(try await fixture.state("acme")[.planName] == "STARTER")
+        #expect(try await fixture.state("acme")["plan_name"] == "STARTER")
         #expect(try await fixture.audits("acme").count == 1)
         #expect(try await fixture.queue()["sync_1"]?.status == "completed")
     }
@@ -104,7 +106,7 @@ import WarehouseKit
         finished.open()
         _ = try await retry
 
-        #expect(try await fixture.state("acme")[.planName] == "SCALE")
+        #expect(try await fixture.state("acme")["plan_name"] == "SCALE")
         #expect(try await fixture.queue()["sync_1"]?.status == "completed")
         #expect(try await fixture.audits("acme").map(\.reason) == ["reconciliation", "webhook"])
     }
@@ -132,7 +134,7 @@ import WarehouseKit
 
         try await fixture.retry(on: slow)
 
-        #expect(try await fixture.state("acme")[.planName] == "STARTER")
+        #expect(try await fixture.state("acme")["plan_name"] == "STARTER")
         #expect(try await fixture.audits("acme").count == 1)
         #expect(try await fixture.queue()["sync_1"]?.status == "pending")
     }

@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import JobRuntime
 import SchemaKit
 import TestSupport
@@ -19,20 +20,20 @@ import WarehouseKit
         let report = try await fixture.reconcile()
 
         let state = try await fixture.state("acme")
-        #expect(state[.planName] == "STARTER")
-        #expect(state[.profilePlan] == "STARTER")
-        #expect(state[.status] == "ACTIVE")
-        #expect(state[.dailyLimit] == "6")
-        #expect(state[.monthlyLimit] == "180")
-        #expect(state[.quotaDailyLimit] == "6")
-        #expect(state[.quotaSeatLimit] == "2")
-        #expect(state[.subscription] == "sub_1")
-        #expect(state[.currentPeriodEnd] == "1800000000000000")
-        #expect(state[.cancelAtPeriodEnd] == "0")
+        #expect(state["plan_name"] == "STARTER")
+        #expect(state["profile.subscription_plan"] == "STARTER")
+        #expect(state["status"] == "ACTIVE")
+        #expect(state["daily_limit"] == "6")
+        #expect(state["monthly_limit"] == "180")
+        #expect(state["quota.daily_limit"] == "6")
+        #expect(state["quota.seat_limit"] == "2")
+        #expect(state["stripe_subscription_id"] == "sub_1")
+        #expect(state["current_period_end"] == "1800000000000000")
+        #expect(state["cancel_at_period_end"] == "0")
         let audits = try await fixture.audits("acme")
         #expect(audits.count == 1)
         #expect(audits.first?.reason == "reconciliation")
-        #expect(audits.first?.changes.contains { $0 == (.planName, "OLD", "STARTER") } == true)
+        #expect(audits.first?.changes.contains { $0 == ("plan_name", "OLD", "STARTER") } == true)
         #expect(report["synced"] == 1)
         #expect(report["mismatches_plan_name"] == 1)
         #expect(report.failures.isEmpty)
@@ -70,9 +71,9 @@ import WarehouseKit
         let rows = try await fixture.run("SELECT subscription_id FROM `organizations.org_subscriptions`")
         #expect(try rows.map { try $0.string("subscription_id") } == ["billing-acme"])
         let state = try await fixture.state("acme")
-        #expect(state[.status] == "TRIAL")
-        #expect(state[.trialEndDate] == "2026-03-15")
-        #expect(state[.subscriptionEndDate] == "2027-01-15")
+        #expect(state["status"] == "TRIAL")
+        #expect(state["trial_end_date"] == "2026-03-15")
+        #expect(state["subscription_end_date"] == "2027-01-15")
         #expect(try await fixture.audits("acme").count == 1)
     }
 
@@ -88,7 +89,7 @@ import WarehouseKit
         #expect(report.output.contains("STARTER"))
         #expect(report["mismatches_status"] == 1)
         #expect(report["synced"] == 0)
-        #expect(try await fixture.state("acme")[.planName] == "OLD")
+        #expect(try await fixture.state("acme")["plan_name"] == "OLD")
     }
 
     @Test func oneBadOrganizationDoesNotKeepTheOthers() async throws {
@@ -121,8 +122,8 @@ import WarehouseKit
                 "product prod_empty has no metadata plan_id", #"subscription sub_3 has the unknown status "frozen""#,
             ])
         #expect(report.warnings.map(\.subject) == ["unmatched subscription sub_5", "unmatched subscription sub_6"])
-        #expect(try await fixture.state("acme")[.planName] == "OLD")
-        #expect(try await fixture.state("hooli")[.planName] == "STARTER")
+        #expect(try await fixture.state("acme")["plan_name"] == "OLD")
+        #expect(try await fixture.state("hooli")["plan_name"] == "STARTER")
     }
 
     @Test func aCustomersMetadataMatchesToo() async throws {
@@ -135,7 +136,7 @@ import WarehouseKit
         try await fixture.reconcile()
         try await fixture.reconcile()
 
-        #expect(try await fixture.state("acme")[.subscription] == "sub_1")
+        #expect(try await fixture.state("acme")["stripe_subscription_id"] == "sub_1")
         #expect(fixture.stripe.requests("/v1/customers") == 0)
     }
 
@@ -156,12 +157,12 @@ import WarehouseKit
         }
 
         try await fixture.reconcile()
-        #expect(try await fixture.state("acme")[.status] == "CANCELLED")
-        #expect(try await fixture.state("globex")[.planName] == "STARTER")
+        #expect(try await fixture.state("acme")["status"] == "CANCELLED")
+        #expect(try await fixture.state("globex")["plan_name"] == "STARTER")
         fixture.stripe.change { $0.onRequest = nil }
         try await fixture.reconcile()
 
-        #expect(try await fixture.state("globex")[.planName] == "SCALE")
+        #expect(try await fixture.state("globex")["plan_name"] == "SCALE")
         #expect(try await fixture.audits("globex").count == 2)
     }
 
@@ -175,6 +176,132 @@ import WarehouseKit
 
         await #expect(throws: StripeError.self) { try await fixture.reconcile(cancelMissing: 10) }
 
-        #expect(try await fixture.state("acme")[.planName] == "OLD")
+        #expect(try await fixture.state("acme")["plan_name"] == "OLD")
+    }
+}
+
+@Suite struct MissingSubscriptionTests {
+    /// What is left in the account is the subscription of one more organization.
+    private func fixture(_ name: String, _ slugs: [String] = ["acme"]) async throws -> BillingFixture {
+        let fixture = try await BillingFixture(Backend.allCases[0], name, slugs + ["other"])
+        fixture.stripe.change { account in
+            account.subscriptions = (slugs + ["other"]).map {
+                .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0])
+            }
+        }
+        try await fixture.reconcile()
+        fixture.stripe.change { $0.subscriptions.removeAll { $0.id != "sub_other" } }
+        return fixture
+    }
+
+    @Test func isReportedAndLeftAlone() async throws {
+        let fixture = try await fixture("billing-missing")
+
+        let report = try await fixture.reconcile()
+
+        #expect(report["missing_in_stripe"] == 1)
+        #expect(report.warnings.map(\.reason) == ["missing_in_stripe: there is no subscription sub_acme"])
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
+    }
+
+    @Test func isCancelledOnDemandOnce() async throws {
+        let fixture = try await fixture("billing-cancel")
+
+        try await fixture.reconcile(cancelMissing: 10)
+        let second = try await fixture.reconcile(cancelMissing: 10)
+
+        let state = try await fixture.state("acme")
+        #expect(state["status"] == "CANCELLED")
+        #expect(state["subscription_end_date"] == "2026-03-15")
+        #expect(state["plan_name"] == "STARTER")
+        #expect(try await fixture.audits("acme").map(\.reason) == ["reconciliation", "missing_in_stripe"])
+        #expect(second["synced"] == 0)
+        // One that is cancelled is missing no more.
+        #expect(second["missing_in_stripe"] == 0 && second.warnings.isEmpty)
+    }
+
+    @Test(arguments: [(1, "ACTIVE"), (2, "CANCELLED")])
+    func manyAtOnceAreMoreLikelyTheWrongAccount(_ limit: Int, _ status: String) async throws {
+        let fixture = try await fixture("billing-limit", ["acme", "globex"])
+
+        let report = try await fixture.reconcile(cancelMissing: limit)
+
+        #expect(try await fixture.state("acme")["status"] == status)
+        #expect(report.failures.isEmpty == (limit == 2))
+    }
+
+    @Test func oneThatIsThereAfterAllIsNotCancelled() async throws {
+        let fixture = try await fixture("billing-there")
+        fixture.stripe.change {
+            $0.onRequest = { account, request in
+                if request.path == "/v1/products" {
+                    account.subscriptions.append(
+                        .init(id: "sub_acme", customer: "cus_acme", metadata: ["org_slug": "acme"]))
+                }
+                return nil
+            }
+        }
+
+        let report = try await fixture.reconcile(cancelMissing: 10)
+
+        #expect(report["missing_in_stripe"] == 1)
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
+    }
+
+    @Test func thoseThatAreCancelledAlreadyDoNotCountAgainstTheLimit() async throws {
+        let fixture = try await fixture("billing-cancelled", ["acme", "globex"])
+        try await fixture.reconcile(cancelMissing: 2)
+        fixture.stripe.change { $0.subscriptions = [.init(id: "sub_b", customer: "cus_b")] }
+        _ = try await fixture.run(
+            "UPDATE `organizations.org_subscriptions` SET stripe_subscription_id = 'sub_b' WHERE org_slug = 'acme'")
+
+        let report = try await fixture.reconcile(cancelMissing: 1)
+
+        #expect(report.failures.isEmpty)
+        #expect(try await fixture.state("other")["status"] == "CANCELLED")
+    }
+
+    @Test func anAccountWithoutAnyStoredSubscriptionIsAnotherOne() async throws {
+        let fixture = try await fixture("billing-other-account")
+        fixture.stripe.change { $0.subscriptions = [.init(id: "sub_9", customer: "cus_9")] }
+
+        let report = try await fixture.reconcile(cancelMissing: 10)
+
+        #expect(report["missing_in_stripe"] == 2)
+        #expect(report.failures.map(\.subject) == ["missing_in_stripe"])
+        #expect(report.failures.first?.reason.hasPrefix("no stored subscription at all is in the account") == true)
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
+    }
+
+    @Test func aSecondLookThatFailsIsThatOrganizationsOnly() async throws {
+        let fixture = try await fixture("billing-second-look", ["acme", "globex"])
+        fixture.stripe.change {
+            $0.subscriptions[0].product = "prod_scale"
+            $0.onRequest = { _, request in
+                request.path.hasSuffix("sub_acme") ? .json("{}", status: 400) : nil
+            }
+        }
+
+        let report = try await fixture.reconcile(cancelMissing: 10)
+
+        #expect(report.failures.map(\.subject) == [#""acme""#])
+        #expect(try await fixture.state("acme")["status"] == "ACTIVE")
+        #expect(try await fixture.state("globex")["status"] == "CANCELLED")
+        #expect(try await fixture.state("other")["plan_name"] == "SCALE")
+    }
+
+    /// As a key that lacks a permission does, which the listing does not need.
+    @Test func whatWasFoundBeforeTheSecondLookIsApplied() async throws {
+        let fixture = try await fixture("billing-before-look")
+        fixture.stripe.change {
+            $0.subscriptions[0].product = "prod_scale"
+            $0.onRequest = { _, request in
+                request.path.hasSuffix("sub_acme") ? .json("{}", status: 403) : nil
+            }
+        }
+
+        await #expect(throws: StripeError.self) { try await fixture.reconcile(cancelMissing: 10) }
+
+        #expect(try await fixture.state("other")["plan_name"] == "SCALE")
     }
 }

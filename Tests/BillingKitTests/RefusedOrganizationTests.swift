@@ -1,3 +1,4 @@
+import EmbeddedWarehouse
 import SchemaKit
 import TestSupport
 import Testing
@@ -32,8 +33,8 @@ import WarehouseKit
         #expect(report["synced"] == 28 && report["errors"] == 2 && report["queued"] == 2)
         #expect(report.failures.map(\.subject) == [#""org_20""#, #""org_7""#])
         #expect(report.failures.first?.reason.hasPrefix("not applied, but queued: could not write") == true)
-        #expect(try await fixture.state("org_8")[.planName] == "STARTER")
-        #expect(try await fixture.state("org_7")[.planName] == "OLD")
+        #expect(try await fixture.state("org_8")["plan_name"] == "STARTER")
+        #expect(try await fixture.state("org_7")["plan_name"] == "OLD")
     }
 
     @Test func theQueueGoesOnWithoutIt() async throws {
@@ -46,7 +47,7 @@ import WarehouseKit
         #expect(report["completed"] == 29 && report["postponed"] == 1)
         #expect(queue["org_7"]?.status == "pending" && queue["org_7"]?.retries == 1)
         #expect(queue["org_7"]?.error?.hasSuffix("a value is refused (invalid)") == true)
-        #expect(try await fixture.state("org_7")[.planName] == "OLD")
+        #expect(try await fixture.state("org_7")["plan_name"] == "OLD")
     }
 
     @Test func whereEverythingIsRefusedTheSearchEnds() async throws {
@@ -71,7 +72,7 @@ import WarehouseKit
         #expect(report["synced"] == 15 && report["errors"] == 15 && report["queued"] == 15)
         #expect(report.failures.map(\.subject) == ["15 organizations"])
         #expect(try await fixture.queue().count == 15)
-        #expect(try await fixture.state("org_1")[.planName] == "STARTER")
+        #expect(try await fixture.state("org_1")["plan_name"] == "STARTER")
     }
 
     /// The first is found after five refusals, then a reply is lost.

@@ -70,7 +70,7 @@ import WarehouseKit
             try await JobLease(
                 warehouse: warehouse, job: "billing-sync-reconcile", holder: "first", validity: .seconds(60),
                 report: ReportFixture().report
-            ).withLease {}
+            ).holding {}
 
             let night = try await reconcile(warehouse, server, fixture)
 
@@ -93,7 +93,7 @@ import WarehouseKit
             let lease = JobLease(
                 warehouse: counting, job: "billing-sync-reconcile", holder: "test", validity: .seconds(3600),
                 report: report.report)
-            try await lease.withLease {
+            try await lease.holding {
                 try await BillingReconciliation(
                     stripe: stripe, warehouse: counting, today: fixture.today, report: report.report,
                     logger: BillingFixture.quiet, now: fixture.clock.now

@@ -93,7 +93,7 @@ import Testing
         #expect(server.requests.count == 5)
     }
 
-    @Test(arguments: [(100, 2), (300, 1)])
+    @Test(arguments: [(100, 2), (300, 1), (7200, 1)])
     func waitsAsLongAsStripeAsksOrNotAtAll(_ seconds: Int, _ requests: Int) async throws {
         let clock = LeapingClock()
         let server = try ScriptedServer { request in
@@ -126,7 +126,7 @@ import Testing
 
     @Test func bothJobsTogetherKeepTwentyRequestsASecond() {
         #expect(
-            BillingReconciliationSettings.stripeRequestsPerSecond + BillingRetrySettings.stripeRequestsPerSecond == 20)
+            BillingReconciliation.stripeRequestsPerSecond + BillingRetry.stripeRequestsPerSecond == 20)
     }
 
     @Test(arguments: [401, 403])
@@ -212,4 +212,45 @@ import Testing
 
     private static let metadata =
         #"{"plan_id": "starter", "teamMembers": "2", "providers": "3", "pipelinesPerDay": "6"}"#
+}
+
+@Suite struct BillingSettingsTests {
+    private static func problems(_ variables: [String: String]) -> [String] {
+        var reader = EnvironmentReader(variables)
+        _ = StripeSettings(reading: &reader)
+        _ = NotificationSettings(reading: &reader)
+        return reader.problems
+    }
+
+    @Test(arguments: ["rk_test_1", "sk_live_abcDEF", "rk_live_x\n"])
+    func takesSecretAndRestrictedKeys(_ key: String) {
+        #expect(Self.problems(["STRIPE_SECRET_KEY": key]) == [])
+    }
+
+    @Test(arguments: [
+        "pk_live_NeverShown", "NeverShown", "sk_", "sk_test_Never Shown", "sk_test_NeverShown\r\nX-Evil: 1",
+    ])
+    func refusesOthersWithoutShowingThem(_ key: String) {
+        let problems = Self.problems(["STRIPE_SECRET_KEY": key])
+
+        #expect(problems.count == 1)
+        #expect(problems.first?.hasPrefix("STRIPE_SECRET_KEY ") == true)
+        #expect(problems.first?.contains("Never") == false)
+    }
+
+    @Test func aMissingKeyIsOneProblem() {
+        #expect(Self.problems([:]).count == 1)
+    }
+
+    @Test(arguments: [
+        ("https://api.stripe.com", true), ("http://127.0.0.1:8420", true), ("http://localhost:8420/", true),
+        ("http://[::1]:8420", true), ("http://stripe.example", false), ("http://localhost.evil.example", false),
+        ("ftp://x", false), ("https://", false), ("https://user@host", false), ("https://host?x=1", false),
+    ])
+    func sendsTheKeyOverTLSOnly(_ url: String, _ isFine: Bool) {
+        #expect(Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "STRIPE_API_BASE": url]).isEmpty == isFine)
+        #expect(
+            Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "API_SERVICE_URL": url, "CA_ROOT_API_KEY": "hush"]).isEmpty
+                == isFine)
+    }
 }

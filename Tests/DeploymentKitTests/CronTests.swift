@@ -13,6 +13,17 @@ import Testing
         #expect(try Cron(schedule).longestGap == minutes * 60)
     }
 
+    @Test(arguments: [
+        ("*/15 * * * *", "every 15 minutes"), ("0 1 * * *", "daily at 01:00 UTC"),
+        ("5 0 1 * *", "on day 1 of the month at 00:05 UTC"), ("0 9-17 * * 1-5", "`0 9-17 * * 1-5` UTC"),
+        ("0 12 * * MON", "`0 12 * * MON` UTC"), ("0 0 1,15 * *", "`0 0 1,15 * *` UTC"),
+        ("*/5 1 * * *", "`*/5 1 * * *` UTC"),
+    ])
+    func speaksOfCommonSchedules(schedule: String, words: String) throws {
+        #expect(try Cron(schedule).spoken(in: "Etc/UTC") == words)
+        #expect(try Cron("0 1 * * *").spoken(in: "Europe/Berlin") == "daily at 01:00 Europe/Berlin")
+    }
+
     @Test func sevenIsSunday() throws {
         #expect(try Cron("0 0 * * 7").daysOfWeek == Cron("0 0 * * SUN").daysOfWeek)
     }

@@ -35,7 +35,7 @@ enum Fixture {
             executable: SweepJob
             purpose: Sweeps.
             schedule: 0 1 * * *
-            exclusive: true
+            memory: 1024Mi
             environment:
               DAYS_TO_KEEP: 90
             secrets:
@@ -60,10 +60,25 @@ enum Fixture {
 
     static func file() throws -> JobsFile { try JobsFileReader.read(yaml) }
 
+    /// The descriptions of the two jobs in the environment of the fixture.
+    static func descriptions() throws -> JobDescriptions {
+        ["test": ["sweep": try description("sweep"), "setup": try description("setup")]]
+    }
+
+    static func description(_ job: String) throws -> JobDescription {
+        let text = try Self.text("Tests/DeploymentKitTests/Descriptions/\(job).json")
+        return try JSONDecoder().decode(JobDescription.self, from: Data(text.utf8))
+    }
+
     /// The problems of a text, as `line: message`.
     static func problems(_ yaml: String) -> [String] {
+        problems { () throws(Problems) in _ = try JobsFileReader.read(yaml) }
+    }
+
+    /// The problems that an action throws, as `line: message`.
+    static func problems(_ action: () throws(Problems) -> Void) -> [String] {
         do {
-            _ = try JobsFileReader.read(yaml)
+            try action()
             return []
         } catch {
             return error.all.map { "\($0.line): \($0.message)" }

@@ -10,7 +10,7 @@ import Yams
     private static let golden = "Tests/DeploymentKitTests/Golden"
 
     @Test func writesTheGoldenFiles() throws {
-        let texts = GeneratedFiles.texts(for: try Fixture.file())
+        let texts = GeneratedFiles.texts(for: try Fixture.file(), describedBy: try Fixture.descriptions())
 
         if Self.records {
             try record(texts)
@@ -19,15 +19,6 @@ import Yams
         #expect(try files(Self.golden) == Set(texts.keys))
         for (path, text) in texts {
             #expect(try Fixture.text("\(Self.golden)/\(path)") == text, "\(path)")
-        }
-    }
-
-    @Test func committedFilesAreUpToDate() throws {
-        let texts = GeneratedFiles.texts(for: try JobsFileReader.read(Fixture.text("jobs.yaml")))
-
-        #expect(try files("deploy/generated") == Set(texts.keys))
-        for (path, text) in texts {
-            #expect(try Fixture.text("deploy/generated/\(path)") == text, "\(path): swift run generate-jobs")
         }
     }
 
@@ -44,19 +35,10 @@ import Yams
         #expect(fromYAML == fromJSON)
     }
 
-    /// Its exit code 1 says that an item was given up, once; a second try of the task would find nothing due and succeed.
-    @Test(arguments: ["test", "stage", "prod"])
-    func theQueuesJobIsNotTriedAgain(_ environment: String) throws {
-        let names = try files("deploy/generated").filter {
-            $0.hasPrefix("\(environment)/jobs/") && $0.hasSuffix("billing-sync-retry.yaml")
-        }
-
-        #expect(names.count == 1)
-        for name in names { #expect(try Fixture.text("deploy/generated/\(name)").contains("maxRetries: 0\n")) }
-    }
-
     @Test func secretsAreNamesOnly() throws {
-        let job = try #require(GeneratedFiles.texts(for: try Fixture.file())["test/jobs/demo-sweep.yaml"])
+        let job = try #require(
+            GeneratedFiles.texts(for: try Fixture.file(), describedBy: try Fixture.descriptions())[
+                "test/jobs/demo-sweep.yaml"])
 
         #expect(job.contains("secretKeyRef:"))
         #expect(job.contains("name: stripe-test"))
@@ -70,10 +52,33 @@ import Yams
         .replacing("    confirm: false\n", with: "    confirm: false\n    environment: {B: test, DAYS_TO_KEEP: 2}\n")
         let file = try JobsFileReader.read(yaml)
 
-        let job = DeployedJob(job: file.jobs[0], environment: file.environments[0], common: file.variables)
+        let job = DeployedJob(job: file.jobs[0], environment: file.environments[0], file: file, description: nil)
 
         let own = job.variables.suffix(3).map { "\($0.name)=\($0.value)" }
         #expect(own == ["A=defaults", "B=test", "DAYS_TO_KEEP=90"])
+    }
+
+    @Test func variablesForSeveralJobsReachThoseThatReadThem() throws {
+        let yaml = try Fixture.yaml("defaults:\n", "defaults:\n  environment: {DAYS_TO_KEEP: 1, LOG_FORMAT: json}\n")
+        let file = try JobsFileReader.read(yaml)
+
+        let jobs = try file.jobs.map {
+            DeployedJob(
+                job: $0, environment: file.environments[0], file: file, description: try Fixture.description($0.name))
+        }
+
+        #expect(jobs[0].variables.suffix(2).map(\.name) == ["DAYS_TO_KEEP", "LOG_FORMAT"])
+        #expect(jobs[1].variables.map(\.name).last == "LOG_FORMAT")
+        #expect(!jobs[1].variables.contains { $0.name == "DAYS_TO_KEEP" })
+    }
+
+    @Test func onlyAnExclusiveJobHasALease() throws {
+        let texts = GeneratedFiles.texts(for: try Fixture.file(), describedBy: try Fixture.descriptions())
+
+        #expect(
+            try #require(texts["test/jobs/demo-sweep.yaml"]).contains(
+                "- name: LEASE_SECONDS\n              value: \"660\""))
+        #expect(!(try #require(texts["test/jobs/demo-setup.yaml"]).contains("LEASE_SECONDS")))
     }
 
     @Test func aJobStopsBeforeItsTimeoutAndItsLeaseOutlivesIt() throws {
@@ -82,8 +87,125 @@ import Yams
             #expect(
                 job.deadlineSeconds >= job.timeoutSeconds * 9 / 10 - 1 || job.timeoutSeconds - job.deadlineSeconds == 60
             )
-            if let lease = job.leaseSeconds { #expect(lease > job.timeoutSeconds) }
+            #expect(job.leaseSeconds > job.timeoutSeconds)
         }
+    }
+
+    // MARK: The schema
+
+    @Test func theSchemaHasEveryDeclaredKeyAndNoOther() throws {
+        let schema = try schema()
+
+        #expect(try keys(schema) == JobsFile.keys.sorted())
+        #expect(try keys(definition("environment", of: schema)) == EnvironmentDefinition.fields.map(\.key).sorted())
+        #expect(try keys(definition("customRole", of: schema)) == CustomRole.fields.map(\.key).sorted())
+        #expect(try keys(definition("job", of: schema)) == JobDefinition.fields.map(\.key).sorted())
+        #expect(
+            try keys(definition("defaults", of: schema))
+                == JobDefinition.fields.filter(\.mayBeDefault).map(\.key).sorted())
+        for name in ["environment", "customRole", "job", "defaults"] {
+            #expect(try definition(name, of: schema)["additionalProperties"] as? Bool == false, "\(name)")
+        }
+        #expect(schema["additionalProperties"] as? Bool == false)
+    }
+
+    @Test func theSchemaKnowsTheEnvironmentsOfTheJobs() throws {
+        let properties = try #require(try schema()["properties"] as? [String: [String: Any]])
+        let names = try #require(properties["environments"]?["propertyNames"] as? [String: [String]])
+
+        #expect(names["enum"] == EnvironmentDefinition.names)
+    }
+
+    /// Keys that defaults may have need not be in a job.
+    @Test func theSchemaRequiresWhatTheReaderRequires() throws {
+        let job = try definition("job", of: try schema())
+
+        #expect(job["required"] as? [String] == ["name", "executable", "purpose", "schedule"])
+    }
+
+    @Test(arguments: JobDefinition.fields.filter { $0.place != nil }.map(\.key))
+    func aFieldIsInTheResourceWhereItsPointerSays(_ key: String) throws {
+        let field = try #require(JobDefinition.fields.first { $0.key == key })
+        let file = try Fixture.file()
+        let owner = try #require(file.jobs.first { $0.values.document(key) != nil }, "the fixture has no \(key)")
+        let job = DeployedJob(job: owner, environment: file.environments[0], file: file, description: nil)
+        let pointer = try #require(field.place).pointer.split(separator: "/")
+
+        var place = Optional(job.resource)
+        for part in pointer.map({ $0.replacing("~1", with: "/").replacing("~0", with: "~") }) {
+            switch place {
+            case .object(let members): place = members.first { $0.key == part }?.value
+            case .array(let items): place = Int(part).flatMap { items.indices.contains($0) ? items[$0] : nil }
+            default: place = nil
+            }
+        }
+
+        #expect(place == owner.values.document(key), "\(pointer)")
+    }
+
+    private func schema() throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(GeneratedFiles.schema.utf8)) as? [String: Any])
+    }
+
+    private func definition(_ name: String, of schema: [String: Any]) throws -> [String: Any] {
+        let all = try #require(schema["$defs"] as? [String: [String: Any]])
+        return try #require(all[name])
+    }
+
+    private func keys(_ schema: [String: Any]) throws -> [String] {
+        try #require(schema["properties"] as? [String: Any]).keys.sorted()
+    }
+
+    // MARK: Tables in documents
+
+    @Test func writesTheTablesOfADocument() throws {
+        let text = """
+            Before.
+            <!-- generated: jobs -->
+            old
+            <!-- /generated -->
+            <!-- generated: roles -->
+            <!-- /generated -->
+            After.
+
+            """
+
+        let written = try GeneratedFiles.document(text, named: "a.md", for: try Fixture.file())
+
+        #expect(
+            written == """
+                Before.
+                <!-- generated: jobs -->
+                | Job | Binary | Purpose | Schedule |
+                | --- | --- | --- | --- |
+                | `sweep` | `SweepJob` | Sweeps. | daily at 01:00 UTC |
+                | `setup` | `SetupJob` | Sets up. | by hand |
+                <!-- /generated -->
+                <!-- generated: roles -->
+                | Jobs | On the project | On `organizations` | Secrets |
+                | --- | --- | --- | --- |
+                | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor` | `STRIPE_SECRET_KEY` |
+                | `setup` |  |  |  |
+                <!-- /generated -->
+                After.
+
+                """)
+        #expect(try GeneratedFiles.document(written, named: "a.md", for: try Fixture.file()) == written)
+    }
+
+    @Test(arguments: [
+        ("<!-- generated: jobs -->\n", "a.md:1: the generated table has no end, <!-- /generated -->"),
+        ("<!-- /generated -->\n", "a.md:1: nothing generated begins before this end"),
+        ("\n<!-- generated: costs -->\n", "a.md:2: no table costs can begin here"),
+    ])
+    func aMarkWithoutItsPartnerOrItsTableIsAProblem(_ text: String, _ expected: String) throws {
+        let file = try Fixture.file()
+
+        let problems = #expect(throws: Problems.self) {
+            try GeneratedFiles.document(text, named: "a.md", for: file)
+        }
+
+        #expect(problems?.description == expected)
     }
 
     private func files(_ folder: String) throws -> Set<String> {

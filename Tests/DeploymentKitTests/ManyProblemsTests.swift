@@ -74,10 +74,10 @@ import Testing
                 jobs.yaml:10: environments test: confirm must be true or false, not perhaps
                 jobs.yaml:11: environments test: ops is not an e-mail address
                 jobs.yaml:12: environments test: paused names setup, which has no schedule
-                jobs.yaml:14: custom_roles reader: bigquery.tables is no permission, such as bigquery.tables.get
+                jobs.yaml:16: custom_roles reader: bigquery.tables is not a permission, such as bigquery.tables.get
                 jobs.yaml:21: defaults: timeout must be a number and a unit, such as 90s, 10m or 2h, not 10
                 jobs.yaml:22: defaults: retries must be a whole number from 0 to 10, not 11
-                jobs.yaml:22: the key retries is there twice
+                jobs.yaml:22: the key retries appears twice
                 jobs.yaml:32: job sweep: the schedule 61 1 * * * has the minute 61, which is not within 0 to 59
                 jobs.yaml:33: job sweep: cpu must be 1, 2, 4, 6 or 8, not 3
                 jobs.yaml:35: job sweep: API_KEY looks like a secret; put it into secrets, not into environment
@@ -86,11 +86,11 @@ import Testing
                 jobs.yaml:40: job sweep: roles/owner is wider than any job needs
                 jobs.yaml:41: job sweep: roles are given on project, organizations, not on customers
                 jobs.yaml:42: job setup lacks purpose
-                jobs.yaml:42: job setup: an exclusive job has one task, not 2
                 jobs.yaml:43: job setup: executable must be the name of a target, such as OrgSyncAllJob, not setup
                 jobs.yaml:44: job setup has the unknown key purpos; did you mean purpose?
+                jobs.yaml:47: job setup has the unknown key exclusive
                 jobs.yaml:48: job setup: Mars/Olympus is no time zone of the tz database, such as Europe/Berlin
-                jobs.yaml:49: job sweep is there twice, first in line 29
+                jobs.yaml:49: job sweep appears twice, first in line 29
                 jobs.yaml:50: job sweep: Package.swift has no line job("GoneJob")
                 """)
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import DeploymentKit
 
 @Suite struct WarningTests {
-    private static let stage = """
+    static let stage = """
           stage:
             project: demo-project
             region: us-central1

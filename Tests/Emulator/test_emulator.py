@@ -160,6 +160,59 @@ class EmulatorTests(unittest.TestCase):
         self.assertIn("at most one source row", answer["error"]["message"])
 
 
+class MemoryTests(unittest.TestCase):
+    """A text that comes again has the meaning that it has then."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.emulator = Emulator()
+        cls.addClassCleanup(cls.emulator.stop)
+
+    def query(self, project, sql, **more):
+        status, answer = self.emulator.call("POST", f"/projects/{project}/queries", {"query": sql, "useLegacySql": False, **more})
+        self.assertEqual(status, 200, answer)
+        fields = [field["name"] for field in answer.get("schema", {}).get("fields", [])]
+        return fields, [[cell["v"] for cell in row["f"]] for row in answer.get("rows", [])]
+
+    def test_in_each_project(self):
+        for project, column in (("one", "a"), ("two", "b")):
+            self.query(project, "CREATE SCHEMA d")
+            self.query(project, f"CREATE TABLE d.t ({column} STRING)")
+            self.query(project, f"INSERT INTO d.t ({column}) VALUES ('{project}')")
+        answers = [self.query(project, "SELECT * FROM d.t") for project in ("one", "two", "one")]
+        self.assertEqual(answers, [(["a"], [["one"]]), (["b"], [["two"]]), (["a"], [["one"]])])
+
+    def test_with_each_schema(self):
+        self.query("three", "CREATE SCHEMA d")
+        self.query("three", "CREATE TABLE d.t (a INT64)")
+        before = self.query("three", "SELECT * FROM d.t")
+        self.query("three", "ALTER TABLE d.t ADD COLUMN b STRING")
+        self.assertEqual((before, self.query("three", "SELECT * FROM d.t")), ((["a"], []), (["a", "b"], [])))
+
+    def test_with_each_parameter(self):
+        def doubled(value):
+            parameter = {"name": "p", "parameterType": {"type": "INT64"}, "parameterValue": {"value": str(value)}}
+            return self.query("four", "SELECT @p * 2 AS n", parameterMode="NAMED", queryParameters=[parameter])[1]
+
+        self.assertEqual([doubled(2), doubled(3), doubled(2)], [[["4"]], [["6"]], [["4"]]])
+
+    def test_in_scripts(self):
+        script = "BEGIN TRANSACTION; INSERT INTO d.n (a) SELECT COUNT(*) FROM d.n; COMMIT TRANSACTION;"
+        self.query("five", "CREATE SCHEMA d")
+        self.query("five", "CREATE TABLE d.n (a INT64)")
+        for _ in range(3):
+            self.query("five", script)
+        self.assertEqual(self.query("five", "SELECT a FROM d.n ORDER BY a")[1], [["0"], ["1"], ["2"]])
+
+
+def swallow(work, *arguments):
+    """Runs work whose connection ends with the emulator."""
+    try:
+        work(*arguments)
+    except OSError:
+        pass
+
+
 class EmulatorProcessTests(unittest.TestCase):
     def test_delays_requests_side_by_side(self):
         emulator = Emulator("--delay-ms", "300")
@@ -173,6 +226,21 @@ class EmulatorProcessTests(unittest.TestCase):
         self.assertGreaterEqual(time.monotonic() - start, 0.3)
         self.assertEqual(emulator.call("GET", "/_requests")[1]["total"], 3)
         self.assertGreaterEqual(emulator.call("GET", "/_requests")[1]["peakInFlight"], 2)
+
+    def test_delays_the_requests_of_one_project(self):
+        emulator = Emulator()
+        self.addCleanup(emulator.stop)
+        self.addCleanup(emulator.process.kill)      # it would wait for the slow request
+        emulator.call("PUT", "/_delay?project=slow&ms=30000")
+        slow = threading.Thread(target=swallow, args=(emulator.call, "GET", "/projects/slow/datasets"), daemon=True)
+        slow.start()
+        while emulator.call("GET", "/_requests?project=slow")[1]["total"] == 0:
+            pass
+        self.assertEqual(emulator.call("GET", "/projects/other/datasets")[0], 200)
+        self.assertTrue(slow.is_alive())
+        emulator.call("PUT", "/_delay?project=slow&ms=0")
+        self.assertEqual(emulator.call("GET", "/projects/slow/datasets")[0], 200)
+        self.assertTrue(slow.is_alive())
 
     def test_ends_with_its_parent(self):
         script = ("import os, subprocess, sys, time; "

@@ -47,8 +47,8 @@ import Warehouse
             let summary = try outcome.succeeded()
             #expect(summary.dryRun)
             #expect(summary.counts["tables_created"] == 24)
-            #expect(outcome.output.contains("+ organizations: create dataset in US"))
-            #expect(outcome.output.contains("+ organizations.org_profiles: create table"))
+            #expect(outcome.output.contains("+ organizations: would create dataset in US"))
+            #expect(outcome.output.contains("+ organizations.org_profiles: would create table"))
             #expect(try stage.folder.names() == [])
         }
 

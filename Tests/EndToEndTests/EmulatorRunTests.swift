@@ -6,6 +6,16 @@ import Warehouse
 import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct EmulatorRunTests {
+    /// Its datasets would be missing on another one.
+    @Test func aProjectStaysOnItsEmulator() async throws {
+        let first = try await EmulatorProcess.shared(by: "a-project-that-stays")
+        for number in 1...4 { _ = try await EmulatorProcess.shared(by: "a-project-between-\(number)") }
+
+        let second = try await EmulatorProcess.shared(by: "a-project-that-stays")
+
+        #expect(first === second)
+    }
+
     @Test func bootstrapCreatesEverythingTogetherAndThenRests() async throws {
         let stage = try await EmulatorStage.shared
 

@@ -7,7 +7,7 @@ import Testing
 import Warehouse
 import WarehouseKit
 
-/// `org-sync-all` is killed half-way, again and again, and the next run puts everything right.
+/// `org-sync-all` is killed half-way again and again, and the next run repairs everything.
 @Suite(.timeLimit(.minutes(30))) struct KillTests {
     /// Three organizations have tables of an older catalog, so that columns are missing; three have nothing yet.
     private struct Scene {
@@ -33,16 +33,18 @@ import WarehouseKit
             try await killAndRepair(stage, after: pause) { try await stage.progress() >= progress }
         }
 
-        /// Starts the job, kills it some time after it came so far, and runs it again.
+        /// Starts the job, kills it some time after it reached a point, and runs it again.
         /// - Returns: Whether the kill left something to do.
         func killAndRepair(
             _ stage: some Stage, after pause: Duration, once isReached: () async throws -> Bool
         ) async throws -> Bool {
+            try await stage.delayRequests(milliseconds: 40)
             let job = try stage.start(.orgSyncAll, with: new.variables)
             while job.isRunning, try await !isReached() { await Task.yield() }
             try await Task.sleep(for: pause)
             job.send(SIGKILL)
             let wasKilled = try await job.outcome().ending == .killed(SIGKILL)
+            try await stage.delayRequests(milliseconds: 0)
             let repair = try await stage.run(.orgSyncAll, with: new.variables).succeeded()
             return wasKilled && repair.changes > 0
         }
@@ -78,7 +80,7 @@ import WarehouseKit
     @Test(arguments: [(4, UInt64(3)), (6, UInt64(4))])
     func onTheEmulatorTheNextRunEndsInTheStateOfOneCleanRun(_ tables: Int, _ seed: UInt64) async throws {
         let scene = try Scene(organizationTables: tables)
-        let clean = try await EmulatorStage.slow
+        let clean = try await EmulatorStage.shared
         try await scene.prepare(clean)
         try await clean.emulator.resetRequestCounts(project: clean.project)
         _ = try await clean.run(.orgSyncAll, with: scene.new.variables).succeeded()
@@ -88,7 +90,7 @@ import WarehouseKit
 
         var halfDone = 0
         for _ in 1...20 where halfDone < 3 {
-            let stage = try await EmulatorStage.slow
+            let stage = try await EmulatorStage.shared
             try await scene.prepare(stage)
             try await stage.emulator.resetRequestCounts(project: stage.project)
             let point = Int.random(in: 3..<end, using: &random)
@@ -105,7 +107,7 @@ import WarehouseKit
     @Test func killedWhileScriptsCreateTablesItIsCompletedByTheNextRun() async throws {
         let tables = 11
         let scene = try Scene(organizationTables: tables)
-        let clean = try await EmulatorStage.slow
+        let clean = try await EmulatorStage.shared
         try await scene.prepare(clean)
         let (outcome, requests) = try await clean.counting(.orgSyncAll, with: scene.new.variables)
         _ = try outcome.succeeded()
@@ -114,7 +116,7 @@ import WarehouseKit
 
         var halfDone = 0
         for _ in 1...20 where halfDone < 3 {
-            let stage = try await EmulatorStage.slow
+            let stage = try await EmulatorStage.shared
             try await scene.prepare(stage)
             try await stage.emulator.resetRequestCounts(project: stage.project)
             let scripts = Int.random(in: 1...3, using: &random)

@@ -76,7 +76,7 @@ import EmbeddedWarehouse
                 return
             }
             #expect(plan.count == 20)
-            #expect(plan.first == .string("+ acme_test: create dataset in US"))
+            #expect(plan.first == .string("+ acme_test: would create dataset in US"))
             #expect(outcome.error.isEmpty)
         }
 

@@ -11,8 +11,11 @@ import WarehouseKit
     private func overlap(_ stage: some Stage, _ job: JobExecutable, _ variables: [String: String]) async throws
         -> [JobSummary]
     {
+        try await stage.delayRequests(milliseconds: 40)
         let jobs = try [stage.start(job, with: variables), stage.start(job, with: variables)]
-        return [try await jobs[0].outcome().succeeded(), try await jobs[1].outcome().succeeded()]
+        let summaries = [try await jobs[0].outcome().succeeded(), try await jobs[1].outcome().succeeded()]
+        try await stage.delayRequests(milliseconds: 0)
+        return summaries
     }
 
     private func organizationsOverlap(_ stage: some Stage, reference: some Stage) async throws {
@@ -45,11 +48,11 @@ import WarehouseKit
 
     @Test(arguments: 1...2)
     func organizationsOnTheEmulator(_ round: Int) async throws {
-        try await organizationsOverlap(try await EmulatorStage.slow, reference: try await EmulatorStage.slow)
+        try await organizationsOverlap(try await EmulatorStage.shared, reference: try await EmulatorStage.shared)
     }
 
     @Test func bootstrapOnTheEmulator() async throws {
-        let (stage, reference) = (try await EmulatorStage.slow, try await EmulatorStage.slow)
+        let (stage, reference) = (try await EmulatorStage.shared, try await EmulatorStage.shared)
         _ = try await reference.run(.bootstrap).succeeded()
 
         let summaries = try await overlap(stage, .bootstrap, [:])

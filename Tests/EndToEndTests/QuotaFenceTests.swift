@@ -7,7 +7,7 @@ import Warehouse
 import WarehouseKit
 
 @Suite(.timeLimit(.minutes(30))) struct QuotaFenceTests {
-    /// The statement that makes rows names the lease under which its process works.
+    /// The statement that creates rows names the lease under which its process works.
     @Test(arguments: [
         ("QuotaResetDailyJob", "quota-reset-daily", ["quota-reset-daily"]),
         ("QuotaResetMonthlyJob", "quota-reset-monthly", ["quota-reset-monthly", "quota-reset-daily"]),

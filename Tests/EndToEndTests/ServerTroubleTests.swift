@@ -85,7 +85,7 @@ import WarehouseKit
 
     @Test func aDatasetThatRefusesDoesNotStopTheOthers() async throws {
         let table = try String(
-            contentsOfFile: Repository.path("Sources/WarehouseKit/Catalog/Tables/organization/subscription_plans.json"),
+            contentsOfFile: Repository.path("Sources/SchemaKit/Catalog/Tables/organization/subscription_plans.json"),
             encoding: .utf8)
         let warehouse = try ScriptedWarehouse { request in
             if request.path.contains("/globex_test/") {
@@ -109,7 +109,7 @@ import WarehouseKit
         }
     }
 
-    /// So that what a killed run left behind is over when the next one may begin.
+    /// A statement that a killed run left behind must have ended when the next run may start.
     @Test(
         arguments: [
             ("OrgSyncAllJob", [:], nil), ("OrgSyncAllJob", ["DEADLINE_SECONDS": "600"], 600),

@@ -6,19 +6,21 @@ import Testing
 import Warehouse
 import WarehouseKit
 
-/// A run on a slow warehouse that is told to stop half-way.
+/// A run on a slow warehouse that stops half-way.
 @Suite(.timeLimit(.minutes(30))) struct StopTests {
     private static let slugs = (1...20).map { "org_\($0)" }
 
     private func stage(_ catalog: CatalogCopy) async throws -> EmulatorStage {
-        let stage = try await EmulatorStage.slow
+        let stage = try await EmulatorStage.shared
         try await stage.prepare(Self.slugs, with: catalog.variables)
         try await stage.emulator.resetRequestCounts(project: stage.project)
+        try await stage.delayRequests(milliseconds: 40)
         return stage
     }
 
     private func expectRest(of stopped: JobSummary, on stage: EmulatorStage, _ catalog: CatalogCopy) async throws {
         let created = stopped.counts["datasets_created"] ?? 0
+        try await stage.delayRequests(milliseconds: 0)
         let summary = try await stage.run(.orgSyncAll, with: catalog.variables).succeeded()
 
         #expect(created < Self.slugs.count)
@@ -49,11 +51,10 @@ import WarehouseKit
     }
 
     @Test func theDeadlineEndsTheRunWithItsSummary() async throws {
-        // Too slow for the work to be over within a second, whatever else the machine does.
-        let emulator = try await EmulatorProcess.start(delayMilliseconds: 400)
-        let stage = EmulatorStage(emulator)
         let catalog = try CatalogCopy(organizationTables: 2)
-        try await stage.prepare(Self.slugs, with: catalog.variables)
+        let stage = try await stage(catalog)
+        // This is too slow for the work to be over within a second, whatever else the machine does.
+        try await stage.delayRequests(milliseconds: 400)
 
         let outcome = try await stage.run(
             .orgSyncAll, with: catalog.variables.merging(["DEADLINE_SECONDS": "1"]) { $1 })
@@ -63,7 +64,6 @@ import WarehouseKit
         #expect(summary.status == "stopped")
         #expect(summary.reason?.hasPrefix("deadline of 1") == true)
         try await expectRest(of: summary, on: stage, catalog)
-        try await emulator.stop()
     }
 
     /// Nothing can be written to the run history either, so that the run ends when its time of grace is over.

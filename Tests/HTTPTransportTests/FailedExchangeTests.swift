@@ -103,7 +103,7 @@ import Testing
     }
 }
 
-/// An error says for certain that a request was not sent, or that nobody knows.
+/// An error says that a request was surely not sent, or that nobody knows.
 @Suite struct CertaintyTests {
     private func failure(
         of request: HTTPRequest, _ configuration: CurlTransport.Configuration = .init()
@@ -200,7 +200,7 @@ import Testing
     }
 }
 
-/// A listening socket whose queue is full, so that further connections wait for ever.
+/// A listening socket whose queue is full, so that further connections wait forever.
 final class FullListener {
     let port: UInt16
     private var sockets: [Int32] = []

@@ -39,7 +39,7 @@ import Testing
 
             let body = try? await CurlTransport().send(HTTPRequest(.get, "http://\(host):\(port)/")).body
 
-            // The server listens on IPv4 only; what matters is that the proxy hears nothing.
+            // The server listens only on IPv4. The proxy must hear nothing in any case.
             try #require(body == Data("direct".utf8) || host == "[::1]")
             try #require(proxy.requests.isEmpty)
         }

@@ -39,7 +39,7 @@ import Testing
     }
 }
 
-/// Against hypercorn, from the virtual environment that `scripts/test.sh` makes.
+/// These tests run against hypercorn, from the virtual environment that `scripts/test.sh` creates.
 @Suite struct HTTP2Tests {
     /// Answers with protocol version, the client's port and the length of the body it got.
     private static let program = """
@@ -125,7 +125,7 @@ import Testing
     }
 }
 
-/// Against a server that ends every HTTP/2 connection after fifty answers, as load balancers do from time to time.
+/// These tests run against a server that ends every HTTP/2 connection after fifty answers, as load balancers do from time to time.
 @Suite(.timeLimit(.minutes(30))) struct GoAwayTests {
     /// Answers with the client's port. After fifty answers it sends GOAWAY and closes the connection. Requests on their way by
     /// then are above the last stream that GOAWAY names, so the server did not work on them.

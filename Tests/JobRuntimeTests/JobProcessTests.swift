@@ -46,7 +46,7 @@ import Testing
 
         #expect(status == .failure)
         #expect(
-            try summary()["failures"] == .array([.object(["subject": "job", "reason": "the warehouse burnt down"])]))
+            try summary()["failures"] == .array([.object(["subject": "trial", "reason": "the warehouse burnt down"])]))
     }
 
     @Test func cancellationThatNobodyAskedForIsAFailure() async throws {

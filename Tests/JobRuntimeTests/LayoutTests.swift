@@ -99,18 +99,18 @@ import Testing
         let fields: [(key: String, value: Logger.MetadataValue)] = [
             ("n", "1"), ("path", "a b"), ("q", "x\"y"), ("z", ""),
         ]
-        let plain = TextLayout(hasColours: false)
+        let plain = TextLayout(hasColors: false)
         #expect(
             plain.line(for: entry("went well", fields)) == #"00:05:00 INFO    went well n=1 path="a b" q="x\"y" z="""#)
         #expect(
-            TextLayout(hasColours: true).line(for: entry("odd", level: .warning))
+            TextLayout(hasColors: true).line(for: entry("odd", level: .warning))
                 == "00:05:00 \u{1B}[33mWARNING\u{1B}[0m odd")
         #expect(plain.line(for: entry("odd", level: .warning)) == "00:05:00 WARNING odd")
     }
 
     @Test(arguments: ["\u{1B}[2J", "a\nERROR fake", "\r", "\u{9B}31m"])
     func textEscapesControlCharacters(text: String) {
-        let line = TextLayout(hasColours: false).line(for: entry(text, [("key", .string(text))]))
+        let line = TextLayout(hasColors: false).line(for: entry(text, [("key", .string(text))]))
         #expect(!line.unicodeScalars.contains { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) })
     }
 }

@@ -15,7 +15,7 @@ import Testing
         var logger = Logger(label: "trial") { _ in
             ConsoleLogHandler(
                 level: .info, console: console, wallClock: surroundings.wallClock,
-                layout: TextLayout(hasColours: false).line(for:))
+                layout: TextLayout(hasColors: false).line(for:))
         }
         logger[metadataKey: "dataset"] = "general"
         logger[metadataKey: "run"] = "1"

@@ -6,8 +6,8 @@ import Testing
 @testable import JobRuntime
 
 @Suite struct NotificationTests {
-    private enum Job: ScheduledJob {
-        struct Settings: NotificationUser {
+    private struct Job: ScheduledJob {
+        struct Settings: JobSettings {
             let notification: NotificationSettings
 
             init(reading environment: inout EnvironmentReader) {
@@ -18,35 +18,55 @@ import Testing
         static let name = "trial"
         static let purpose = "Changes something."
 
-        static func run(in context: JobContext<Self>) async throws {
-            try await context.notifyingService(ofChanges: ["rows_changed"]) {
-                context.report.add(context.isDryRun ? 1 : 2, to: "rows_changed")
-                context.report.add(1, to: "rows_read")
-            }
+        static let isExclusive = false
+        static let access: [JobAccess] = []
+        static let discussion = ""
+
+        let options: NoOptions
+        let settings: Settings
+
+        func run(_ run: Run) async throws {
+            run.notifyAtEnd(settings.notification, ofChangesIn: ["rows_changed"])
+            run.report.add(run.isDryRun ? 1 : 2, to: "rows_changed")
+            run.report.add(1, to: "rows_read")
         }
     }
 
-    private enum IdleJob: ScheduledJob {
+    private struct IdleJob: ScheduledJob {
         typealias Settings = Job.Settings
         static let name = "idle"
         static let purpose = "Changes nothing."
 
-        static func run(in context: JobContext<Self>) async throws {
-            try await context.notifyingService(ofChanges: ["rows_changed"]) { context.report.add(5, to: "rows_read") }
+        static let isExclusive = false
+        static let access: [JobAccess] = []
+        static let discussion = ""
+
+        let options: NoOptions
+        let settings: Settings
+
+        func run(_ run: Run) async throws {
+            run.notifyAtEnd(settings.notification, ofChangesIn: ["rows_changed"])
+            run.report.add(5, to: "rows_read")
         }
     }
 
-    private enum FailingJob: ScheduledJob {
+    private struct FailingJob: ScheduledJob {
         typealias Settings = Job.Settings
         static let name = "failing"
         static let purpose = "Changes something and fails."
 
-        static func run(in context: JobContext<Self>) async throws {
-            try await context.notifyingService(ofChanges: ["rows_changed"]) {
-                context.report.add(1, to: "rows_changed")
-                context.report.fail("row 2", "is \"odd\"")
-                throw ConfigurationError("half-way")
-            }
+        static let isExclusive = false
+        static let access: [JobAccess] = []
+        static let discussion = ""
+
+        let options: NoOptions
+        let settings: Settings
+
+        func run(_ run: Run) async throws {
+            run.notifyAtEnd(settings.notification, ofChangesIn: ["rows_changed"])
+            run.report.add(1, to: "rows_changed")
+            run.report.fail("row 2", "is \"odd\"")
+            throw ConfigurationError("half-way")
         }
     }
 
@@ -105,7 +125,7 @@ import Testing
         #expect(body["status"] as? String == "failed")
         #expect(
             body["failures"] as? [[String: String]] == [
-                ["subject": "row 2", "reason": #"is "odd""#], ["subject": "job", "reason": "half-way"],
+                ["subject": "row 2", "reason": #"is "odd""#], ["subject": "configuration", "reason": "half-way"],
             ])
         #expect(body["failures_omitted"] as? Int == 0)
     }

@@ -13,7 +13,7 @@ import Testing
         let logger = Logger(label: "trial") { _ in
             ConsoleLogHandler(
                 level: .info, console: console, wallClock: surroundings.wallClock,
-                layout: TextLayout(hasColours: false).line(for:))
+                layout: TextLayout(hasColors: false).line(for:))
         }
         let style = width.map { width in Progress.Style.bar { width } } ?? .log
         let progress = Progress(

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Testing
 
@@ -154,6 +155,81 @@ import Testing
         #expect(await run.value == .stopped)
         #expect(try summary()["status"] == "stopped")
         #expect(process.output.contains("the warehouse burnt down"))
+    }
+
+    @Test(
+        arguments: [
+            (nil, "succeeded", []), (FailureOfWork.broken, "failed", ["trial: Broken()"]),
+            (.named, "failed", ["read the profiles: the warehouse burnt down"]), (.cancelled, "stopped", []),
+            (.skipped, "skipped", []), (.misconfigured, "failed", ["configuration: a.json is empty"]),
+        ] as [(FailureOfWork?, String, [String])])
+    func closingsSeeTheOutcomeOfTheRunInTheirOrder(
+        _ failure: FailureOfWork?, _ status: String, _ failures: [String]
+    ) async throws {
+        let (lifecycle, run) = try lifecycle()
+        let seen = Shared<[String]>([])
+        run.onClose(.notification) { outcome in
+            seen.change { $0.append("notification: \(outcome.status) \(outcome.failures)") }
+        }
+        run.onClose(.history) { outcome in seen.change { $0.append("history: \(outcome.status) \(outcome.failures)") } }
+        run.onClose(.lease) { outcome in
+            seen.change { $0.append("lease: \(outcome.status) \(outcome.failures)") }
+            if failure == nil { run.report.fail("lease", "lost") }
+        }
+
+        _ = await lifecycle.run {
+            if failure == .cancelled { process.send(.terminate) }
+            if let failure { throw failure.error }
+        }
+
+        let afterLease = failure == nil ? "failed [\"lease: lost\"]" : "\(status) \(failures)"
+        #expect(
+            seen.value == ["lease: \(status) \(failures)", "history: \(afterLease)", "notification: \(afterLease)"])
+    }
+
+    @Test func anExclusiveJobThatTookNoLeaseFails() async throws {
+        let (lifecycle, _) = try lifecycle(isExclusive: true)
+
+        #expect(await lifecycle.run {} == .failure)
+        #expect(process.output.contains("it worked without a lease"))
+    }
+
+    @Test func anExclusiveDryRunAndASkippedRunNeedNoLease() async throws {
+        let dry = try lifecycle(isExclusive: true, isDryRun: true).lifecycle
+        #expect(await dry.run {} == .success)
+        #expect(
+            try await lifecycle(isExclusive: true).lifecycle.run { throw RunSkipped("it is not the first") } == .success)
+    }
+
+    enum FailureOfWork: Sendable {
+        case broken, named, cancelled, skipped, misconfigured
+
+        struct Broken: Error {}
+
+        var error: any Error {
+            switch self {
+            case .broken: Broken()
+            case .named: RunFailure(operation: "read the profiles", reason: "the warehouse burnt down")
+            case .cancelled: CancellationError()
+            case .skipped: RunSkipped("another execution holds the lease")
+            case .misconfigured: ConfigurationError("a.json is empty")
+            }
+        }
+    }
+
+    private func lifecycle(isExclusive: Bool = false, isDryRun: Bool = false) throws -> (
+        lifecycle: RunLifecycle, run: Run
+    ) {
+        var reader = EnvironmentReader([:])
+        let settings = RuntimeSettings(reading: &reader, isExclusive: isExclusive)
+        let options = try CommonOptions.parse(isDryRun ? ["--dry-run"] : [])
+        let setting = RunSetting(
+            job: "trial", options: options, settings: settings, surroundings: process.surroundings())
+        let run = Run(
+            job: "trial", isExclusive: isExclusive, isDryRun: isDryRun, now: setting.now, report: setting.report,
+            logger: setting.logger, task: settings.task, deadline: nil, leaseValidity: settings.leaseValidity,
+            certificateAuthorityFile: nil)
+        return (RunLifecycle(setting, run), run)
     }
 
     @Test func aSignalAfterTheEndChangesNothing() async {

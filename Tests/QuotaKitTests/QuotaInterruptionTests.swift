@@ -21,16 +21,14 @@ import WarehouseKit
         return [wrong, old]
     }()
 
-    #if EmbeddedWarehouse
-        @Test(
-            arguments: jobs,
-            (0..<9).flatMap { [FaultyWarehouse.Fault.killedBefore($0), .killedDuring($0), .replyLost($0)] })
-        func oneCleanRunFollowsOnTheEmbeddedWarehouse(
-            _ job: QuotaFixture.Job, _ fault: FaultyWarehouse.Fault
-        ) async throws {
-            try await expectTheSameState(job, fault, Backend.embedded, "")
-        }
-    #endif
+    @Test(
+        arguments: jobs,
+        (0..<9).flatMap { [FaultyWarehouse.Fault.killedBefore($0), .killedDuring($0), .replyLost($0)] })
+    func oneCleanRunFollowsOnTheEmbeddedWarehouse(
+        _ job: QuotaFixture.Job, _ fault: FaultyWarehouse.Fault
+    ) async throws {
+        try await expectTheSameState(job, fault, Backend.embedded, "")
+    }
 
     @Test(arguments: jobs.indices, [FaultyWarehouse.Fault.killedBefore(5), .killedDuring(5), .replyLost(4)])
     func oneCleanRunFollowsOnTheEmulator(_ job: Int, _ fault: FaultyWarehouse.Fault) async throws {

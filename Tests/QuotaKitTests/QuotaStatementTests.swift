@@ -13,18 +13,18 @@ import Testing
     private static let now = instant("2026-02-01T00:05:00Z")
 
     @Test func googleSQLAnalyzesEveryStatement() async throws {
-        let analyzer = SQLAnalyzer(tables: try Self.tables(columns: .standard))
+        let analyzer = try SQLAnalyzer.ofServiceTables()
         let statements = Self.statements(columns: .standard)
 
         let problems = try await analyzer.problems(in: statements)
 
         #expect(problems.map(\.description) == [])
-        #expect(statements.count == 17)
+        #expect(statements.count == 19)
     }
 
     @Test func googleSQLAnalyzesTheStatementsWithOtherColumns() async throws {
         let columns = try #require(Self.renamed)
-        let analyzer = SQLAnalyzer(tables: try Self.tables(columns: columns))
+        let analyzer = try SQLAnalyzer.ofServiceTables(Self.catalog(columns: columns))
 
         let problems = try await analyzer.problems(in: Self.statements(columns: columns))
         let refused = try await analyzer.problems(in: Self.statements(columns: .standard))
@@ -66,7 +66,7 @@ import Testing
             ],
             "org_usage_quotas": [
                 "usage_date = @usage_date", "usage_date >= @first_day AND usage_date <= @today",
-                "usage_date < @first_kept_day",
+                "`usage_date` < @first_kept",
             ],
         ]
         for statement in Self.statements(columns: .standard) {
@@ -95,24 +95,19 @@ import Testing
         let stale = StaleRunStatements(
             day: QuotaDay(now.date), now: now, staleAfter: StaleAge(minutes: 60), lookbackDays: 7)
         let lease = LeaseStatements(jobs: ["a"], holder: "h", token: "t")
-        let retention: KeyValuePairs<String, SQLValue> = ["first_kept_day": .date(now.date)]
         let all: [(String, Statement)] = [
             ("census", reset.census), ("open day", merge(reset.openDay)), ("open day, preview", reset.openDay.preview),
             ("open day, missing rows only", merge(reset.openDay.insertingOnly)), ("month", merge(reset.recountMonth)),
             ("month, preview", reset.recountMonth.preview),
             ("stale runs", stale.staleRuns), ("mark", stale.markAsFailed), ("wrong", stale.wrongCounters),
             ("correct", stale.correctCounters),
-            ("old rows", Statement("", QuotaRetention.countSQL, parameters: retention)),
-            ("delete", Statement("", QuotaRetention.deleteSQL, parameters: retention)),
             ("take", lease.take(at: now, until: now)), ("read", lease.read()), ("seed", lease.seed(at: now)),
             ("keep", lease.keep("t", at: now, until: now)), ("release", lease.release(at: now)),
         ]
-        return all.map { name, statement in
-            SQLAnalyzer.Statement(
-                name: name, sql: statement.sql,
-                parameters: Dictionary(
-                    statement.parameters.map { ($0.name, $0.value.type.text) }, uniquingKeysWith: { $1 }))
+        let retention = AgingTable.all.flatMap { table in
+            [table.countStatement(before: now.date), table.deleteStatement(before: now.date)].map { ($0.purpose, $0) }
         }
+        return (all + retention).map { $1.forAnalysis(named: $0) }
     }
 
     private static func merge(_ merge: MergeStatement) -> Statement {
@@ -133,18 +128,5 @@ import Testing
             }
         }
         return try Catalog(files)
-    }
-
-    private static func tables(columns: QuotaColumns) throws -> [SQLAnalyzer.Table] {
-        let catalog = try catalog(columns: columns)
-        return try [
-            (DatasetID.organizations, Catalog.Group.organizations), (DatasetID.schedulerJobs, .operations),
-        ]
-        .flatMap { dataset, group in
-            try catalog.tables(group).map {
-                try SQLAnalyzer.Table(
-                    dataset: dataset.name, name: $0.name, resource: try JSONEncoder().encode($0.table))
-            }
-        }
     }
 }

@@ -109,6 +109,21 @@ import Testing
         #expect(try await fixture.rows().count == 1)
     }
 
+    /// Each job with work to do: a second execution is skipped, and the lease ends as the statements do.
+    @Test(arguments: [QuotaFixture.Job.daily, .monthly, .stale, .retention(days: 31)])
+    func everyJobKeepsTheLeaseContract(_ job: QuotaFixture.Job) async throws {
+        let fixture = try await QuotaFixture(Backend.embedded.warehouse("quota-lease"))
+        try await fixture.add(active: ["acme"])
+        let (name, others) = QuotaFixture.leases(job)
+        let contract = LeaseContract(job: name, excluding: others) { warehouse, fence, report in
+            try await fixture.perform(job, at: now, on: warehouse, fence: fence, report: ReportFixture())
+        }
+
+        let violations = try await contract.violations(on: fixture.warehouse)
+
+        #expect(violations == [])
+    }
+
     @Test(arguments: Backend.allCases)
     func theRunThatMakesARowTwiceReportsIt(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("quota-twice"))

@@ -110,6 +110,8 @@ import WarehouseKit
             ])
         #expect(report["runs_marked_failed"] == 1)
         #expect(report["rows_changed"] == 1)
+        #expect(report.output.contains("would mark 1 run as failed\n"))
+        #expect(report.output.contains("would change 1 row\n"))
         #expect(try await fixture.runs() == runs)
         #expect(try await fixture.rows() == rows)
     }

@@ -1,8 +1,9 @@
 import BigQueryWarehouse
+import Foundation
 import JobRuntime
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import SchemaKit
 @testable import Warehouse
@@ -10,7 +11,7 @@ import Testing
 
 /// The main job from end to end over BigQuery's API.
 @Suite(.serialized) struct OrganizationSyncOnBigQueryTests {
-    @Test func asksOncePerRunWhereNothingIsToBeDone() async throws {
+    @Test func needsTwoRequestsHoweverManyOrganizationsAreInSync() async throws {
         let bigQuery = try await EmulatedBigQuery(project: "sync-tests-one")
         let fixture = try await OrganizationFixture(
             bigQuery.warehouse, (0..<4).map { .init("org_\($0)") } + [.init("a;drop"), .init("x", dataset: "own")])
@@ -76,6 +77,27 @@ import Testing
         #expect(try await bigQuery.warehouse.tables(in: plan.dataset.id) == ["one", "three", "two"])
     }
 
+    /// BigQuery takes 30 `tables.insert` at once; from 31 creations on, one script for each dataset creates them.
+    @Test(arguments: [(1, 30, false), (1, 31, true), (15, 2, false), (16, 2, true)])
+    func createsThirtyTablesByInsertAndMoreByScript(organizations: Int, tables: Int, isByScript: Bool) async throws {
+        let project = "sync-tests-\(organizations)-\(tables)"
+        let bigQuery = try await EmulatedBigQuery(project: project)
+        let fixture = try await OrganizationFixture(bigQuery.warehouse, (0..<organizations).map { .init("org_\($0)") })
+        let file = Data(#"{"schema": {"fields": [{"name": "a", "type": "STRING"}]}}"#.utf8)
+        let catalog = try Catalog([
+            .organization: (1...tables).map { CatalogFile(name: "t\($0)", path: "t\($0).json", contents: file) }
+        ])
+        let insert = "POST /projects/*/datasets/*/tables"
+        let before = try await bigQuery.emulator.requestCounts(project: project).routes[insert] ?? 0
+
+        let report = try await fixture.sync(catalog: catalog)
+
+        let inserts = try await bigQuery.emulator.requestCounts(project: project).routes[insert] ?? 0
+        #expect(report.failures.isEmpty)
+        #expect(report["tables_created"] == organizations * tables)
+        #expect(inserts - before == (isByScript ? 0 : organizations * tables))
+    }
+
     @Test func addsAColumnToEveryDatasetThatLacksIt() async throws {
         let bigQuery = try await EmulatedBigQuery(project: "sync-tests-three")
         let fixture = try await OrganizationFixture(bigQuery.warehouse, [.init("a"), .init("b")])
@@ -98,5 +120,81 @@ import Testing
         let dataset = try #require(DatasetID("a_test"))
         let reference = try #require(TableReference(dataset, short.name))
         #expect(try await bigQuery.warehouse.table(reference)?.schema.fields.last?.name == missing.name)
+    }
+}
+
+/// What a refusal does to the rest of a run, over BigQuery's API.
+@Suite struct OrganizationFailureTests {
+    private static let slugs = (0..<5).map { "org_\($0)" }
+
+    /// Five organizations; in each dataset the table `job_runs` seems to differ.
+    private func fixture(_ table: @escaping @Sendable (ScriptedRequest) -> ScriptedReply) throws -> BigQueryFixture {
+        try BigQueryFixture { request in
+            guard request.path.hasSuffix("/queries") else { return table(request) }
+            let isListing = request.jsonBody["query"]?.string?.contains("org_slug") == true
+            let cells = Self.slugs.map { slug in
+                isListing
+                    ? #"{"f": [{"v": "\#(slug)"}, {"v": ""}]}"#
+                    : #"{"f": [{"v": "\#(slug)_test"}, {"v": "true"}, {"v": null}, {"v": "job_runs"}]}"#
+            }
+            let names = isListing ? ["org_slug", "org_dataset_id"] : ["dataset", "is_there", "absent", "differing"]
+            let fields = names.map { #"{"name": "\#($0)", "type": "\#($0 == "is_there" ? "BOOL" : "STRING")"}"# }
+            let known = isListing ? "" : #", {"f": [{"v": ""}, {"v": "true"}, {"v": null}, {"v": null}]}"#
+            return .json(
+                #"{"jobComplete": true, "schema": {"fields": [\#(fields.joined(separator: ","))]}, "rows": [\#(cells.joined(separator: ","))\#(known)]}"#
+            )
+        }
+    }
+
+    private func sync(_ fixture: BigQueryFixture, _ report: ReportFixture) throws -> OrganizationSync {
+        let file = CatalogFile(
+            name: "job_runs", path: "job_runs.json",
+            contents: Data(#"{"schema": {"fields": [{"name": "job", "type": "STRING"}]}}"#.utf8))
+        return OrganizationSync(
+            sql: fixture.warehouse, schema: fixture.warehouse, catalog: try Catalog([.organization: [file]]),
+            environment: .test, report: report.report)
+    }
+
+    @Test func servesTheOthersWhereOneIsRefused() async throws {
+        let report = ReportFixture()
+        let fixture = try fixture { request in
+            if request.path.contains("/org_3_test/") { return .refusal(403, "accessDenied", "not yours") }
+            return request.method == "GET" ? .json(#"{"etag": "e", "schema": {"fields": []}}"#) : .json("{}")
+        }
+
+        try await sync(fixture, report).run()
+
+        #expect(report.failures.map(\.subject) == ["org_3"])
+        #expect(report.failures.first?.reason == "could not read table org_3_test.job_runs: not yours (accessDenied)")
+        #expect(report["tables_updated"] == 4)
+        #expect(report.output.contains("org_3         org_3_test  failed\n"))
+    }
+
+    @Test(arguments: ["quotaExceeded", "billingNotEnabled"])
+    func endsWhereTheOthersWouldFailInTheSameWay(_ reason: String) async throws {
+        let report = ReportFixture()
+        let fixture = try fixture { _ in .refusal(403, reason) }
+
+        let error = await #expect(throws: WarehouseError.self) { try await sync(fixture, report).run() }
+
+        #expect(error?.code.rawValue == reason)
+        #expect(report["tables_updated"] == 0)
+    }
+
+    @Test func leavesAtOnceWhenItIsCancelled() async throws {
+        let report = ReportFixture()
+        let (asked, ask) = AsyncStream<Void>.makeStream()
+        let fixture = try fixture { _ in
+            ask.yield()
+            return .delayed(.seconds(3600), .json("{}"))
+        }
+        let sync = try sync(fixture, report)
+
+        let run = Task { try await sync.run() }
+        for await _ in asked { break }
+        run.cancel()
+
+        await #expect(throws: CancellationError.self) { try await run.value }
+        #expect(report.failures.isEmpty)
     }
 }

@@ -16,7 +16,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROJECT, REGION = "cloudact-testing-1", "us-central1"
 INDEX = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())
-SERVICES = INDEX["services"]
+JOBS, SERVICES = INDEX["jobs"], INDEX["services"]
+SCHEDULES = {job["job"]: job["schedule"] for job in JOBS if job["schedule"]}
 sys.path.insert(0, str(ROOT / "scripts"))
 
 # Counts gcloud's processes: one line a start.
@@ -61,7 +62,7 @@ class FakeGoogle:
         raise RuntimeError("the fake did not start")
 
     def _environment(self):
-        """What env.sh exports, with the counting gcloud in front."""
+        """The variables that env.sh exports, with the counting gcloud first in PATH."""
         script = f'. "{ROOT}/Tests/FakeGoogle/env.sh" && env -0'
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDSDK_")}
         out = subprocess.run(["bash", "-c", script], env={**clean, "FAKE_GOOGLE_VAR": str(self.folder)}, capture_output=True,
@@ -113,7 +114,7 @@ class FakeGoogle:
                                        f"--project={PROJECT} --quiet")
             self.run("gcloud", "artifacts", "repositories", "create", "scheduler-jobs", "--repository-format=docker",
                      f"--location={REGION}", f"--project={PROJECT}", "--quiet")
-            self.control("POST", "state", {"docker_images": {job["deployed"]["image"]: {} for job in INDEX["jobs"]}})
+            self.control("POST", "state", {"docker_images": {job["image"]: {} for job in JOBS}})
             self.states["prepared"] = self.state()
         return copy.deepcopy(self.states["prepared"])
 
@@ -139,17 +140,17 @@ needs_gcloud = unittest.skipUnless(shutil.which("gcloud"), "gcloud is not instal
 
 
 def mutating(requests):
-    """What would have changed something; reading a policy and fetching a token are POSTs too."""
+    """The requests that change something. Reading a policy and fetching a token are POSTs, too."""
     reading = (":getIamPolicy", "/token", "/v2/entries:list")
     return [f"{r['method']} {r['host']}{r['path']}" for r in requests if r["method"] != "GET" and not r["path"].endswith(reading)]
 
 
-def job(state, name):
+def deployed_job(state, name):
     return state["run_jobs"][f"{PROJECT}/{REGION}/{name}"]
 
 
 def container(state, name):
-    return job(state, name)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+    return deployed_job(state, name)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
 
 
 def trigger(state, name):

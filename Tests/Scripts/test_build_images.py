@@ -1,5 +1,4 @@
 """build-images.sh: with a docker that only notes what it is asked for, and with Cloud Build."""
-import json
 import os
 import pathlib
 import shutil
@@ -7,7 +6,7 @@ import subprocess
 import tempfile
 import unittest
 
-from fake_project import PROJECT, ROOT, fake, needs_gcloud
+from fake_project import INDEX, JOBS, PROJECT, ROOT, fake, needs_gcloud
 
 DOCKER = """#!/bin/sh
 echo "$*" >>"$DOCKER_CALLS"
@@ -17,8 +16,7 @@ case "$1 $2" in
     "build "*) ! echo "$*" | grep -q "JOB=${BROKEN:-nothing is broken}" ;;
 esac
 """
-INDEX = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())
-IMAGES, TAG = INDEX["images"], INDEX["image_tag"]
+TAG = INDEX["image_tag"]
 
 
 def git(root, *arguments):
@@ -51,15 +49,14 @@ class BuildImagesTests(unittest.TestCase):
     def test_builds_one_image_for_each_job(self):
         done = self.build("test")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(len(done.calls), 9)
-        self.assertEqual(done.calls[2], f"build --build-arg JOB=OrgSyncAllJob --build-arg VERSION={TAG} --build-arg REVISION=abc "
-                                        f"--tag {IMAGES}/org-sync-all:{TAG} .")
+        self.assertEqual(done.calls, [
+            f"build --build-arg JOB={job['executable']} --build-arg VERSION={TAG} --build-arg REVISION=abc --tag {job['image']} ."
+            for job in JOBS])
 
     def test_pushes_what_is_not_there_yet(self):
         done = self.build("test", "--push", THERE="quota")
         pushed = [call.rpartition("/")[2] for call in done.calls if call.startswith("push ")]
-        self.assertEqual(pushed, [f"{n}:{TAG}" for n in (
-            "bootstrap", "bootstrap-sync", "org-sync-all", "stale-cleanup", "billing-sync-retry", "billing-sync-reconcile")])
+        self.assertEqual(pushed, [f"{job['job']}:{TAG}" for job in JOBS if "quota" not in job["job"]])
 
     def test_a_tag_is_not_used_for_other_sources(self):
         done = self.build("test", "--push", THERE="quota", BUILT_FROM="def")
@@ -99,7 +96,9 @@ class BuildImagesTests(unittest.TestCase):
         done = self.build("test", "--push", BROKEN="BootstrapSyncJob")
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"bootstrap-sync:{TAG} could not be built", done.stderr)
-        self.assertFalse(any("push" in call and "bootstrap-sync" in call for call in done.calls))
+        before, broken = (next(job["image"] for job in JOBS if job["job"] == name) for name in ("bootstrap", "bootstrap-sync"))
+        self.assertEqual([call.split()[0] + " " + call.removesuffix(" .").split()[-1] for call in done.calls], [
+            f"manifest {before}", f"build {before}", f"push {before}", f"manifest {broken}", f"build {broken}"])
 
     def test_only_takes_a_job_that_exists(self):
         self.assertEqual(len(self.build("test", "--only", "bootstrap").calls), 1)

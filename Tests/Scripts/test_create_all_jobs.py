@@ -6,13 +6,8 @@ import tempfile
 import unittest
 import urllib.request
 
-from fake_project import PROJECT, REGION, ROOT, container, fake, job, members, mutating, needs_gcloud, trigger
-
-SCHEDULES = {
-    "quota-reset-daily": "0 0 * * *", "quota-reset-monthly": "5 0 1 * *", "stale-cleanup": "*/15 * * * *",
-    "quota-cleanup": "0 1 * * *", "billing-sync-retry": "*/5 * * * *", "billing-sync-reconcile": "0 2 * * *",
-}
-MANUAL = ("bootstrap", "bootstrap-sync", "org-sync-all")
+from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, members, mutating,
+                          needs_gcloud, trigger)
 
 
 @needs_gcloud
@@ -49,13 +44,13 @@ class CreateAllJobsTests(unittest.TestCase):
     def test_the_first_run_makes_everything(self):
         state = self.google.deployed()
         self.assertEqual(self.google.first_run.returncode, 0, self.google.first_run.stdout + self.google.first_run.stderr)
-        self.assertEqual(len(self.google.first_run.gcloud), 16, "credentials, nine jobs, six triggers")
+        self.assertEqual(len(self.google.first_run.gcloud), 1 + len(JOBS), "credentials and the jobs")
         names = {key.split("/")[-1] for key in state["run_jobs"]}
-        self.assertEqual(names, {f"cloudact-{n}" for n in (*MANUAL, *SCHEDULES)})
+        self.assertEqual(names, {job["name"] for job in JOBS})
         self.assertEqual({k.split("/")[-1]: t["schedule"] for k, t in state["scheduler_jobs"].items()},
                          {f"cloudact-{n}-trigger": schedule for n, schedule in SCHEDULES.items()})
-        self.assertEqual(len(state["service_accounts"]), 10)
-        self.assertEqual(len(state["alert_policies"]), 8)
+        self.assertEqual(len(state["service_accounts"]), len(JOBS) + 1, "one of each job and the triggers'")
+        self.assertEqual(len(state["alert_policies"]), len(SCHEDULES) + 2)
         self.assertEqual({k.split("/")[-1] for k in state["datasets"]}, {"organizations", "scheduler_jobs"})
         for name in SCHEDULES:
             self.assertRegex(self.google.first_run.stdout, rf"(?m)^cloudact-{name} .*created$")
@@ -112,7 +107,10 @@ class CreateAllJobsTests(unittest.TestCase):
             for folder in ("scripts", "deploy"):
                 shutil.copytree(ROOT / folder, root / folder)
             index = root / "deploy/generated/test/deployment.json"
-            index.write_text(json.dumps(json.loads(index.read_text()) | {"alert_emails": ["ops@example.com"]}))
+            desired = json.loads(index.read_text())
+            index.write_text(json.dumps(desired | {"notification_channels": [{
+                "type": "email", "displayName": "Operators", "labels": {"email_address": "ops@example.com"},
+                "userLabels": desired["ownership"]["labels"]}]}))
             done = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
             again = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -120,7 +118,7 @@ class CreateAllJobsTests(unittest.TestCase):
         state = self.google.state()
         channel = next(iter(state["notification_channels"].values()))
         self.assertEqual(channel["labels"], {"email_address": "ops@example.com"})
-        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * 8)
+        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * (len(SCHEDULES) + 2))
 
     def test_gcloud_takes_the_generated_files_as_they_are(self):
         self.google.put(self.google.deployed())
@@ -130,7 +128,7 @@ class CreateAllJobsTests(unittest.TestCase):
         state = self.google.state()
         self.assertEqual(container(state, "cloudact-billing-sync-retry")["env"][-1]["valueFrom"]["secretKeyRef"]["name"],
                          "stripe-secret-key-test")
-        self.assertEqual(job(state, "cloudact-billing-sync-retry")["metadata"]["generation"], 1)
+        self.assertEqual(deployed_job(state, "cloudact-billing-sync-retry")["metadata"]["generation"], 1)
         self.assertEqual(trigger(state, "cloudact-billing-sync-retry-trigger")["state"], "ENABLED")
 
     def test_only_deploys_one_job_with_what_it_needs(self):

@@ -2,7 +2,7 @@
 import copy
 import unittest
 
-from fake_project import PROJECT, REGION, container, fake, job, mutating, needs_gcloud, trigger
+from fake_project import PROJECT, REGION, container, deployed_job, fake, mutating, needs_gcloud, trigger
 
 ACCOUNT = "ca-test-{}@" + PROJECT + ".iam.gserviceaccount.com"
 JOB_POLICY = f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-"
@@ -16,7 +16,7 @@ def drift(state):
     variables = container(state, "cloudact-quota-cleanup")["env"]
     next(v for v in variables if v["name"] == "DAYS_TO_KEEP")["value"] = "7"
     variables.append({"name": "EXTRA", "value": "1"})
-    job(state, "cloudact-bootstrap-sync")["spec"]["template"]["spec"]["template"]["spec"]["timeoutSeconds"] = "60"
+    deployed_job(state, "cloudact-bootstrap-sync")["spec"]["template"]["spec"]["template"]["spec"]["timeoutSeconds"] = "60"
     trigger(state, "cloudact-stale-cleanup-trigger")["state"] = "PAUSED"
     del state["policies"][JOB_POLICY + "billing-sync-retry"]
     project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
@@ -43,7 +43,7 @@ def drift(state):
     ]
 
 
-# What begins with our letters, or has a role on our jobs, without being ours.
+# Resources of others that begin with our letters, or have a role on our jobs.
 FOREIGN = ("job cloudact-shop", "trigger cloudact-shop-trigger", "account ca-test-shop", "custom role cloudact_shop",
            "job cloudact-bootstrap: run.invoker for allUsers")
 
@@ -51,7 +51,7 @@ FOREIGN = ("job cloudact-shop", "trigger cloudact-shop-trigger", "account ca-tes
 def left_over(state):
     """Things of a job that is gone, access that nothing asks for any more, and things of others. The account of the former."""
     region, key = f"projects/{PROJECT}/locations/{REGION}", f"{PROJECT}/{REGION}/"
-    bootstrap = job(state, "cloudact-bootstrap")
+    bootstrap = deployed_job(state, "cloudact-bootstrap")
     for name, labels in (("cloudact-old", {}), ("cloudact-stage-bootstrap", {"environment": "stage"}),
                          ("another-team", {"managed-by": "them"}), ("cloudact-shop", {"managed-by": "them"})):
         labels = {**bootstrap["metadata"]["labels"], **labels}

@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from fake_project import PROJECT, REGION, ROOT, fake, mutating, needs_gcloud
+from fake_project import JOBS, PROJECT, REGION, ROOT, SCHEDULES, fake, mutating, needs_gcloud
 
 LOST = ("cloudact-bootstrap", "cloudact-stale-cleanup", "cloudact-quota-cleanup")
 POLICY = {"method": "POST", "path": ":setIamPolicy$"}
@@ -39,18 +39,18 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("denied", done.stdout)
         self.assertIn("Run the same command again", done.stdout)
-        self.assertEqual(len(self.google.state()["run_jobs"]), 8, "the other jobs are made nevertheless")
+        self.assertEqual(len(self.google.state()["run_jobs"]), len(JOBS) - 1, "the other jobs are deployed nevertheless")
         again = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(again.returncode, 0, again.stdout)
         state = self.google.state()
-        self.assertEqual((len(state["run_jobs"]), len(state["scheduler_jobs"])), (9, 6))
+        self.assertEqual((len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(JOBS), len(SCHEDULES)))
 
     def test_a_creation_whose_answer_was_lost_counts_as_done(self):
         self.without(["cloudact-stale-cleanup"])
         self.google.faults({"method": "POST", "host": "cloudscheduler", "path": "/jobs$", "status": 503, "after": True, "times": 1})
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["scheduler_jobs"]), 6)
+        self.assertEqual(len(self.google.state()["scheduler_jobs"]), len(SCHEDULES))
 
     def test_a_policy_that_somebody_else_changed_is_read_again(self):
         self.without(["cloudact-stale-cleanup"])
@@ -85,11 +85,11 @@ class FailureTests(unittest.TestCase):
         try:
             done = self.google.script("create-all-jobs.sh", "test", "--yes")
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-            self.assertIn("1 of 9 images missing", done.stderr)
+            self.assertIn(f"1 of {len(JOBS)} images missing", done.stderr)
             self.assertIn("scheduler-jobs/stale-cleanup:", done.stderr)
-            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is made nevertheless")
+            self.assertIn(f"{PROJECT}/{REGION}/cloudact-stale-cleanup", self.google.state()["run_jobs"], "the job is deployed nevertheless")
             again = self.google.script("create-all-jobs.sh", "test", "--dry-run")
-            self.assertIn("1 of 9 images missing", again.stderr)
+            self.assertIn(f"1 of {len(JOBS)} images missing", again.stderr)
             self.assertIn("not ready: Image ", again.stdout)
             self.google.control("POST", "state", {"docker_images": images})
             mended = self.google.script("create-all-jobs.sh", "test", "--yes")
@@ -104,7 +104,7 @@ class FailureTests(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("gcloud auth login", done.stderr)
 
-    def test_an_interruption_says_what_was_being_made(self):
+    def test_an_interruption_names_the_running_changes(self):
         self.without(["cloudact-stale-cleanup"])
         with tempfile.TemporaryDirectory() as folder:
             mark = pathlib.Path(folder) / "begun"

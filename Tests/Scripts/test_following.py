@@ -89,13 +89,13 @@ class FollowTests(unittest.TestCase):
         self.assertEqual(self.follow(services), 0)
         self.assertIn("summary: ", self.out.getvalue())
 
-    def test_an_execution_that_cannot_be_looked_at_for_a_while_is_looked_at_again(self):
+    def test_an_execution_that_cannot_be_read_for_a_while_is_read_again(self):
         services = Services([GoogleError("unavailable", 503), execution(), execution("True")], [(0, ended(1, 5))])
         self.assertEqual(self.follow(services), 0)
-        self.assertIn("cannot be looked at, trying on: unavailable", self.err.getvalue())
+        self.assertIn("cannot be read, trying again: unavailable", self.err.getvalue())
 
-    def test_an_execution_that_may_not_be_looked_at_goes_on_by_itself(self):
-        with self.assertRaisesRegex(GoogleError, "demo-x goes on"):
+    def test_an_execution_that_may_not_be_read_continues_by_itself(self):
+        with self.assertRaisesRegex(GoogleError, "demo-x continues"):
             self.follow(Services([GoogleError("denied", 403)]))
 
     def test_the_log_is_read_seldom_and_from_where_it_was(self):
@@ -134,7 +134,7 @@ class SignInTests(unittest.TestCase):
     def test_a_gcloud_that_cannot_sign_in_again_ends_the_following(self):
         desired = types.SimpleNamespace(project=PROJECT, region="us-central1")
         with unittest.mock.patch.object(self.google, "_send", side_effect=GoogleError("token expired", 401)), \
-                self.assertRaisesRegex(GoogleError, "can no longer be looked at: sign in again\ndemo-x goes on"):
+                self.assertRaisesRegex(GoogleError, "can no longer be read: sign in again\ndemo-x continues"):
             run_job.follow(self.google, desired, {"name": "demo"}, executions.Execution(execution()))
 
     def test_only_a_service_that_does_not_answer_may_answer_later(self):

@@ -5,7 +5,7 @@ import re
 import tempfile
 import unittest
 
-from fake_project import PROJECT, REGION, container, fake, job, mutating, needs_gcloud, trigger
+from fake_project import JOBS, PROJECT, REGION, container, deployed_job, fake, mutating, needs_gcloud, trigger
 
 
 @needs_gcloud
@@ -100,7 +100,7 @@ class ListJobsTests(unittest.TestCase):
 
         listed = json.loads(self.google.script("list-jobs.sh", "test", "--json").stdout)
         jobs = {j["job"]: j for j in listed["jobs"]}
-        self.assertEqual(len(jobs), 9)
+        self.assertEqual(list(jobs), [job["job"] for job in JOBS])
         self.assertEqual(jobs["stale-cleanup"]["last_execution"]["status"], "succeeded")
         self.assertFalse(jobs["stale-cleanup"]["overdue"])
         self.assertIsNone(jobs["bootstrap"]["next_run"])
@@ -111,14 +111,14 @@ class ListJobsTests(unittest.TestCase):
             file = pathlib.Path(folder) / "jobs.html"
             self.assertEqual(self.google.script("list-jobs.sh", "test", "--html", file).returncode, 0)
             page = file.read_text()
-        self.assertEqual(page.count("<article>"), 9)
+        self.assertEqual(page.count("<article>"), len(JOBS))
         self.assertEqual(len(re.findall(r'<rect class="good"', page)), 1)
         self.assertNotRegex(page, r'(?:src|href)=|url\(|@import|<script', "the page loads nothing")
 
     def test_a_job_is_overdue_when_it_had_the_time_to_run(self):
         state = self.google.deployed()
         for name in ("stale-cleanup", "bootstrap"):
-            job(state, f"cloudact-{name}")["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00.000000Z"
+            deployed_job(state, f"cloudact-{name}")["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00.000000Z"
         self.google.put(state)
         listed = json.loads(self.google.script("list-jobs.sh", "test", "--json").stdout)
         self.assertEqual([j["job"] for j in listed["jobs"] if j["overdue"]], ["stale-cleanup"])
@@ -137,7 +137,7 @@ class ListJobsTests(unittest.TestCase):
         self.google.put(self.google.prepared())
         done = self.google.script("list-jobs.sh", "test")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(done.stdout.count("not deployed"), 9)
+        self.assertEqual(done.stdout.count("not deployed"), len(JOBS))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 package import BigQueryWarehouse
-import GoogleCredentials
+import Foundation
+package import GoogleCredentials
 package import HTTPTransport
-import JobRuntime
+package import JobRuntime
 import Logging
+import Synchronization
 package import Warehouse
 
 /// BigQuery's client in front of a scripted server, over the real transport, with a clock that nothing waits for.
@@ -98,4 +100,45 @@ extension ScriptedReply {
              "schema": {"fields": [{"name": "n", "type": "INTEGER"}]}, "rows": [{"f": [{"v": "\(value)"}]}]}
             """)
     }
+}
+
+/// Hands out `token-1`, `token-2` and so on, or an error instead.
+package final class CountingTokens: AccessTokenSource {
+    package static let now = Timestamp("2026-01-31T00:00:00Z")!
+
+    private let count = Mutex(0)
+    private let error: CredentialsError?
+    package let origin = "a test"
+
+    package init(error: CredentialsError? = nil) {
+        self.error = error
+    }
+
+    package var fetched: Int { count.withLock { $0 } }
+
+    package func fetchToken() async throws -> AccessToken {
+        let number = count.withLock { count in
+            count += 1
+            return count
+        }
+        if let error { throw error }
+        return AccessToken(value: "token-\(number)", expiresAt: Self.now.adding(.seconds(3600)))
+    }
+
+    package var cached: CachedAccessToken { CachedAccessToken(source: self, now: { Self.now }) }
+}
+
+extension JSONValue {
+    /// The value that the text holds.
+    package static func text(_ text: String) throws -> JSONValue {
+        try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
+    }
+
+    package subscript(key: String) -> JSONValue? { object?[key] }
+    package subscript(index: Int) -> JSONValue? { array.flatMap { $0.indices.contains(index) ? $0[index] : nil } }
+}
+
+extension ScriptedRequest {
+    /// The body; `null` where there is none.
+    package var jsonBody: JSONValue { (try? JSONDecoder().decode(JSONValue.self, from: body)) ?? .null }
 }

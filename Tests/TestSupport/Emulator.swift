@@ -3,6 +3,7 @@ import EmbeddedWarehouse
 package import Foundation
 import HTTPTransport
 import Logging
+import Synchronization
 package import Warehouse
 import WarehouseKit
 
@@ -10,17 +11,17 @@ import WarehouseKit
 package struct EmulatedBigQuery {
     package let project: String
     package let warehouse: BigQueryWarehouse
-    private let emulator: EmulatorProcess
+    package let emulator: EmulatorProcess
 
     package init(project: String) async throws {
         self.project = project
-        emulator = try await EmulatorProcess.shared
+        emulator = try await EmulatorProcess.shared(by: project)
         warehouse = BigQueryWarehouse(
             project: ProjectID(project)!, location: "US", baseURL: emulator.url, transport: CurlTransport(),
             credentials: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// How many requests this project has seen so far.
+    /// The number of requests of this project so far.
     package var requests: Int {
         get async throws { try await emulator.requestCounts(project: project).total }
     }
@@ -33,7 +34,7 @@ package enum Backend: String, CaseIterable, Sendable {
     #endif
     case emulator
 
-    /// - Parameter project: On the emulator, which all tests share, the test's own project.
+    /// - Parameter project: The test's own project on the emulator. Other tests share the emulator.
     package func warehouse(_ project: String) async throws -> any Warehouse {
         switch self {
         #if EmbeddedWarehouse
@@ -46,14 +47,32 @@ package enum Backend: String, CaseIterable, Sendable {
 
 /// A running BigQuery emulator of this project (`Tests/Emulator`), on a free port.
 ///
-/// It ends with the test process, however that ends. Tests share one; each takes a project id of its own, so that they
+/// It ends with the test process, however that ends. Tests share a few. Each test uses a project id of its own, so that tests
 /// see neither each other's datasets nor each other's requests.
 package final class EmulatorProcess: Sendable {
-    private static let sharedStart = Task { try await EmulatorProcess.start() }
+    private struct Pool {
+        var starts: [Task<EmulatorProcess, any Error>] = []
+        var places: [String: Int] = [:]
+    }
 
-    /// The emulator that this test process shares, started by whoever asks first.
+    private static let pool = Mutex(Pool())
+    /// One emulator uses one processor, since it serves one POST at a time. More than four are never busy together.
+    private static let most = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount))
+
+    /// The emulator that this project is on: one of the few that all tests share, each started when a test first needs it.
+    package static func shared(by project: String) async throws -> EmulatorProcess {
+        let start = pool.withLock { pool in
+            let place = pool.places[project] ?? pool.places.count % most
+            pool.places[project] = place
+            if place == pool.starts.count { pool.starts.append(Task { try await EmulatorProcess.start() }) }
+            return pool.starts[place]
+        }
+        return try await start.value
+    }
+
+    /// The emulator of a test that names no project.
     package static var shared: EmulatorProcess {
-        get async throws { try await sharedStart.value }
+        get async throws { try await shared(by: "") }
     }
 
     /// `http://127.0.0.1:PORT`, the value for `BIGQUERY_EMULATOR_HOST`.
@@ -75,24 +94,32 @@ package final class EmulatorProcess: Sendable {
             ]))
     }
 
-    /// What was asked of the emulator since it started or since `resetRequestCounts`, by one project or by all.
+    /// Makes each later request of the project wait that long before it is served, so that a test can interrupt a run.
+    package func delay(_ project: String, milliseconds: Int) async throws {
+        _ = try await control("PUT", "/_delay?project=\(project)&ms=\(milliseconds)")
+    }
+
+    /// The requests since the emulator started or since `resetRequestCounts`, of one project or of all.
     package func requestCounts(project: String? = nil) async throws -> EmulatorRequestCounts {
-        try EmulatorRequestCounts(json: await control("GET", project: project))
+        try EmulatorRequestCounts(json: await control("GET", Self.requests(project)))
     }
 
     package func resetRequestCounts(project: String? = nil) async throws {
-        _ = try await control("DELETE", project: project)
+        _ = try await control("DELETE", Self.requests(project))
     }
 
-    /// What a GET below `/bigquery/v2` answers, without any of the code under test; an error unless that is 200.
+    /// The body of a GET below `/bigquery/v2`, read without the code under test. A status other than 200 is an error.
     package func resource(_ path: String) async throws -> Data {
         let port = port
         return try await onOwnThread { try LoopbackExchange.body("GET", "/bigquery/v2\(path)", port: port) }
     }
 
-    private func control(_ method: String, project: String?) async throws -> Data {
+    private static func requests(_ project: String?) -> String {
+        "/_requests" + (project.map { "?project=\($0)" } ?? "")
+    }
+
+    private func control(_ method: String, _ path: String) async throws -> Data {
         let port = port
-        let path = "/_requests" + (project.map { "?project=\($0)" } ?? "")
         return try await onOwnThread { try LoopbackExchange.body(method, path, port: port) }
     }
 
@@ -100,12 +127,12 @@ package final class EmulatorProcess: Sendable {
     package func stop() async throws { try await server.stop() }
 }
 
-/// How many HTTP requests the emulator was sent.
+/// The number of HTTP requests that the emulator received.
 package struct EmulatorRequestCounts: Sendable, Equatable {
     package let total: Int
-    /// The most requests that were under way at the same time.
+    /// The highest number of requests that were in flight at the same time.
     package let peakInFlight: Int
-    /// By method and path with `*` for ids: `GET /projects/*/datasets/*/tables`.
+    /// The number by method and path, with `*` for ids: `GET /projects/*/datasets/*/tables`.
     package let routes: [String: Int]
 
     init(json: Data) throws {

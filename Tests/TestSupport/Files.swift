@@ -1,13 +1,13 @@
 import Foundation
 
-/// Where this repository is checked out.
+/// The place where this repository is checked out.
 package enum Repository {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
 
     package static func path(_ relative: String) -> String { root.appending(path: relative).path }
 }
 
-/// A folder of one test, removed with all that is in it when the value goes away.
+/// A folder of one test. It is removed with its contents when the value is released.
 package final class TemporaryFolder: Sendable {
     package let path: String
 
@@ -20,6 +20,6 @@ package final class TemporaryFolder: Sendable {
 
     package func file(_ name: String) -> String { "\(path)/\(name)" }
 
-    /// What is in it, sorted.
+    /// The names of its files, sorted.
     package func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
 }

@@ -6,7 +6,7 @@ import Synchronization
 package struct JobExecutable: Sendable, CustomStringConvertible {
     /// The executable's file name, such as `OrgSyncAllJob`.
     package let product: String
-    /// What it calls itself, such as `org-sync-all`.
+    /// The name that it gives itself, such as `org-sync-all`.
     package let name: String
 
     package static let bootstrap = JobExecutable("BootstrapJob")
@@ -69,7 +69,7 @@ package struct JobExecutable: Sendable, CustomStringConvertible {
     }
 }
 
-/// How a job's process ended and what it wrote.
+/// The end of a job's process and the text that it wrote.
 package struct JobOutcome: Sendable {
     package enum Ending: Sendable, Hashable {
         case exited(Int32)
@@ -89,7 +89,7 @@ package struct JobOutcome: Sendable {
     package var errorLines: [String] { Self.lines(of: error) }
 
     /// The last line of standard output.
-    /// - Throws: If that is no summary; the error shows what the process wrote instead.
+    /// - Throws: An error that shows the output of the process, if that line is no summary.
     package func summary() throws -> JobSummary {
         do {
             let decoder = JSONDecoder()
@@ -114,7 +114,7 @@ package struct JobOutcome: Sendable {
     }
 }
 
-/// The summary line of a run, as far as tests look at it.
+/// The summary line of a run, as far as tests read it.
 package struct JobSummary: Decodable, Sendable {
     package struct Finding: Decodable, Sendable, Hashable {
         package let subject: String
@@ -143,7 +143,7 @@ package struct JobSummary: Decodable, Sendable {
     }
 }
 
-/// Lets a few processes run at the same time and keeps the others waiting, first come first served.
+/// Lets a few processes run at the same time. The others wait in the order in which they came.
 final class ProcessSlots: Sendable {
     private struct State {
         var free: Int

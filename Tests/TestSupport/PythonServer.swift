@@ -1,7 +1,7 @@
 import Foundation
 
-/// A server in a Python process of its own, which prints a line that ends in its port when it is ready. It is killed when nobody
-/// holds it any more.
+/// A server in a Python process of its own, which prints a line that ends in its port when it is ready. It is killed when
+/// its last owner releases it.
 package final class PythonServer: Sendable {
     package struct NotReady: Error, CustomStringConvertible {
         package let description: String
@@ -10,7 +10,7 @@ package final class PythonServer: Sendable {
     package let port: UInt16
     private let process: RunningJob
 
-    /// - Parameter arguments: Those of `python`: a script of the repository, or `-c` and a program, with what it takes.
+    /// - Parameter arguments: The arguments of `python`: a script of the repository or `-c` and a program, and their arguments.
     package init(_ arguments: [String]) async throws {
         process = try ProjectPython.start(arguments)
         while !process.outputSoFar.contains("\n") {
@@ -56,16 +56,16 @@ package final class LocalStripeProcess: Sendable {
 
 /// The project's own Python, which runs the emulator, the analyzer and servers for tests.
 ///
-/// `scripts/test.sh` makes it; without it tests that need it fail, they are never skipped.
+/// `scripts/test.sh` creates it. Tests that need it fail without it; they are never skipped.
 ///
-/// Processes are started by ``Spawn`` and never by Foundation's `Process`, which crashes now and then when several threads start one at
-/// the same time.
+/// ``Spawn`` starts the processes. Foundation's `Process` crashes now and then when several threads start one at the same
+/// time.
 enum ProjectPython {
     struct Missing: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// - Parameter arguments: Those of `python`: a script of the repository, or `-c` and a program, with what it takes.
+    /// - Parameter arguments: The arguments of `python`: a script of the repository or `-c` and a program, and their arguments.
     static func start(_ arguments: [String], reading input: String? = nil) throws -> RunningJob {
         let python = Repository.path(".venv/bin/python")
         guard FileManager.default.isExecutableFile(atPath: python) else {
@@ -88,14 +88,14 @@ func onOwnThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value
     }
 }
 
-/// One HTTP exchange with a server on this machine, without any of the code under test.
+/// One HTTP exchange with a server on this machine, independent of the code under test.
 enum LoopbackExchange {
     struct Failure: Error {
         let operation: String
         let code = errno
     }
 
-    /// The body of the reply; anything but 200 is an error. Blocks the thread.
+    /// Returns the body of the reply and blocks the thread until then. A status other than 200 is an error.
     static func body(_ method: String, _ path: String, port: UInt16) throws -> Data {
         let socket = try connected(to: port)
         defer { close(socket) }

@@ -2,7 +2,7 @@ package import JobRuntime
 package import Logging
 import Synchronization
 
-/// A report of a run whose output and findings a test can read.
+/// The report of a run. A test can read its output and findings.
 package final class ReportFixture: Sendable {
     private let console: Console
     package let report: RunReport
@@ -18,7 +18,7 @@ package final class ReportFixture: Sendable {
 
     private let sink: Sink
 
-    /// What went to standard output.
+    /// The text that went to standard output.
     package var output: String { sink.text.withLock { $0 } }
     package var failures: [(subject: String, reason: String)] { report.record.withLock { $0.failures.kept } }
     package var warnings: [(subject: String, reason: String)] { report.record.withLock { $0.warnings.kept } }
@@ -61,7 +61,7 @@ package final class LogLines: Sendable {
     }
 }
 
-/// A clock on which every sleep is over at once, and that much later.
+/// A clock on which a sleep returns at once and moves the time forward by its duration.
 package final class LeapingClock: Sendable {
     private let state = Mutex((now: Duration.zero, sleeps: [Duration]()))
 

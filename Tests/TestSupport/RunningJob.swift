@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A process that a test started; it is killed when nobody holds it any more.
+/// A process that a test started. It is killed when its last owner releases it.
 package final class RunningJob: Sendable {
     private struct State {
         var ending: JobOutcome.Ending?
@@ -12,7 +12,7 @@ package final class RunningJob: Sendable {
     private let process: pid_t
     private let output: OutputFile
     private let error: OutputFile
-    /// Shared with the thread that waits, which must not keep this value alive.
+    /// The waiting thread shares this, because it must not keep the job itself alive.
     private let state: SharedState
 
     private final class SharedState: Sendable {
@@ -40,13 +40,13 @@ package final class RunningJob: Sendable {
 
     package var isRunning: Bool { state.mutex.withLock { $0.ending == nil } }
 
-    /// What it wrote to standard output so far.
+    /// The text that the process wrote to standard output so far.
     package var outputSoFar: String { output.text }
 
-    /// What it wrote to standard error so far.
+    /// The text that the process wrote to standard error so far.
     package var errorSoFar: String { error.text }
 
-    /// Waits until the process is over.
+    /// Waits until the process has ended.
     package func outcome() async throws -> JobOutcome {
         await withCheckedContinuation { continuation in
             let isOver = state.mutex.withLock { state in
@@ -103,8 +103,8 @@ private final class OutputFile: Sendable {
 
 /// Starts a process with `posix_spawn`.
 ///
-/// Not Foundation's `Process`: that passes on the signal mask of the thread that starts it, and Dispatch's threads block
-/// SIGTERM.
+/// Foundation's `Process` does not fit: it passes on the signal mask of the thread that starts it, and Dispatch's threads
+/// block SIGTERM.
 struct Spawn {
     private let path: String
     private let arguments: [String]

@@ -1,7 +1,7 @@
 package import Foundation
 import Warehouse
 
-/// GoogleSQL's analyzer (`Tests/Analyzer`): which statements would BigQuery refuse, given these tables?
+/// GoogleSQL's analyzer (`Tests/Analyzer`). It finds the statements that BigQuery would refuse, given these tables.
 package struct SQLAnalyzer: Sendable {
     package struct Table: Sendable {
         let dataset: String
@@ -26,7 +26,7 @@ package struct SQLAnalyzer: Sendable {
         let parameters: [String: String]
 
         /// - Parameters:
-        ///   - name: what a problem is reported under.
+        ///   - name: names the statement in a problem.
         ///   - parameters: the GoogleSQL type of each named parameter, such as `ARRAY<STRUCT<a STRING, b INT64>>`.
         package init(name: String, sql: String, parameters: [String: String] = [:]) {
             self.name = name
@@ -47,7 +47,7 @@ package struct SQLAnalyzer: Sendable {
         self.tables = tables
     }
 
-    /// What is wrong with the statements, in their order; empty when all names and types resolve.
+    /// The faults of the statements, in their order; empty when all names and types resolve.
     package func problems(in statements: [Statement]) async throws -> [Problem] {
         let catalog = try tables.map { table in
             let fields = try JSONSerialization.jsonObject(with: table.fields)

@@ -3,7 +3,7 @@ import Glibc
 import HTTPTransport
 import Synchronization
 
-/// The listening socket and what came in so far; its threads keep it alive, not the ``ScriptedServer``.
+/// The listening socket and the record of its requests. Its threads keep it alive, the ``ScriptedServer`` does not.
 final class ScriptedListener: Sendable {
     struct Record {
         var requests: [ScriptedRequest] = []
@@ -18,7 +18,7 @@ final class ScriptedListener: Sendable {
     private let socket: Int32
     private let handler: @Sendable (ScriptedRequest) -> ScriptedReply?
 
-    /// A handler's `nil` is a request that the script has no answer for.
+    /// A handler returns `nil` for a request that the script does not answer.
     init(handler: @escaping @Sendable (ScriptedRequest) -> ScriptedReply?) throws {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
@@ -68,7 +68,7 @@ final class ScriptedListener: Sendable {
         while true {
             let descriptor = accept(socket, nil, nil)
             if descriptor < 0, errno == EINTR || errno == ECONNABORTED { continue }
-            // A process that a test starts must not keep the connection open.
+            // A process that a test starts would otherwise keep the connection open.
             _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
             let number = record.withLock { record -> Int? in
                 if descriptor < 0 || record.isStopped { return nil }
@@ -178,7 +178,7 @@ struct ScriptedConnection {
         }
     }
 
-    /// Waits so long; `false` as soon as the client leaves or the server stops.
+    /// Waits that long, and returns `false` as soon as the client leaves or the server stops.
     private func waited(_ delay: Duration) -> Bool {
         if delay == .zero { return true }
         let milliseconds = Int32(clamping: Int64(delay / .milliseconds(1)))

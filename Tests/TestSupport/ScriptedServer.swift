@@ -3,7 +3,7 @@ package import Foundation
 package import HTTPTransport
 import Synchronization
 
-/// A real HTTP/1.1 server on a free port of 127.0.0.1 whose answers a test scripts.
+/// A real HTTP/1.1 server on a free port of 127.0.0.1. The test scripts its answers.
 ///
 /// Each connection has a thread of its own and is kept alive. The server stops when it is released.
 package final class ScriptedServer: Sendable {
@@ -16,7 +16,7 @@ package final class ScriptedServer: Sendable {
         listener = try ScriptedListener(handler: handler)
     }
 
-    /// Gives one reply after the other; a request beyond the last gets 599 and is listed in ``unexpected``.
+    /// Sends one reply after the other. A request beyond the last gets 599, and ``unexpected`` lists it.
     package init(replies: [ScriptedReply]) throws {
         listener = try ScriptedListener { request in
             request.index < replies.count ? replies[request.index] : nil
@@ -33,7 +33,7 @@ package final class ScriptedServer: Sendable {
     /// All requests so far, in the order in which their last byte arrived.
     package var requests: [ScriptedRequest] { listener.record.withLock { $0.requests } }
 
-    /// What no test should see: requests beyond the script and requests that were not HTTP. Expect it to be empty.
+    /// The faults of a test: requests beyond the script and requests that were not HTTP. Expect this to be empty.
     package var unexpected: [String] { listener.record.withLock { $0.unexpected } }
 
     /// How many connections were accepted so far.
@@ -46,7 +46,7 @@ package final class ScriptedServer: Sendable {
     package func stop() { listener.stop() }
 }
 
-/// What a ``ScriptedServer`` does about one request: a whole response, or one of the ways not to give one.
+/// The reaction of a ``ScriptedServer`` to one request: a whole response, or one of the ways to fail.
 package struct ScriptedReply: Sendable {
     enum Ending {
         case complete
@@ -85,10 +85,10 @@ package struct ScriptedReply: Sendable {
         return reply
     }
 
-    /// The request is read, then the connection is closed: the work was done and the answer got lost.
+    /// Reads the request and closes the connection: the work was done and the answer was lost.
     package static var closeWithoutReply: Self { ending(.closed) }
 
-    /// The request is read, then the connection is reset (RST).
+    /// Reads the request and resets the connection (RST).
     package static var reset: Self { ending(.reset) }
 
     /// Announces the whole body, sends its first bytes and closes.
@@ -96,15 +96,15 @@ package struct ScriptedReply: Sendable {
         ending(.truncated(after: afterBytes), body: body)
     }
 
-    /// Announces the whole body, sends its first bytes and keeps silent until the client leaves or the server stops.
+    /// Announces the whole body, sends its first bytes and is silent until the client leaves or the server stops.
     package static func stalled(_ body: Data, afterBytes: Int) -> Self {
         ending(.stalled(after: afterBytes), body: body)
     }
 
-    /// These bytes and nothing else, then the connection is closed.
+    /// Sends these bytes and nothing else, and closes the connection.
     package static func rawBytes(_ bytes: Data) -> Self { ending(.raw(bytes)) }
 
-    /// The reply after some time; at once nothing when the client leaves or the server stops before.
+    /// Sends the reply after some time, unless the client leaves or the server stops before.
     package static func delayed(_ delay: Duration, _ reply: ScriptedReply) -> Self {
         var reply = reply
         reply.delay += delay
@@ -137,7 +137,7 @@ package struct ScriptedReply: Sendable {
 /// A request as it arrived at a ``ScriptedServer``.
 package struct ScriptedRequest: Sendable {
     package var method: String
-    /// The request line's target as sent: a path, or a whole URL when the client thinks that it talks to a proxy.
+    /// The target of the request line: a path, or a whole URL where the client believes that this is a proxy.
     package var target: String
     package var headers: HTTPHeaders
     /// The body as it came over the wire.
@@ -177,7 +177,7 @@ package struct ScriptedRequest: Sendable {
     }
 }
 
-/// Gzip for the other end of the wire, apart from the code under test.
+/// Gzip for the other end of the wire, independent of the code under test.
 package enum GzipFixture {
     package static func compressed(_ data: Data) -> Data {
         var stream = z_stream()

@@ -1,35 +1,40 @@
-"""Accounts, roles and who has them."""
+"""Accounts, roles and who has them. Policies are changed by reading them, changing our own entries, and writing with what was read
+as a condition."""
 from . import change as phases
 from . import ownership
 from .change import Change
+from .comparison import changes
 from .google import GoogleError
 from .live import dataset_grants
-from .policies import access_entries, patiently, set_access, set_policy
 
 
 def accounts(google, desired, live):
     parent = f"v1/projects/{desired.project}/serviceAccounts"
     for account in desired.accounts:
         email, jobs = account["email"], jobs_of(desired, {"serviceAccount:" + account["email"]})
-        wanted, there = {"displayName": account["display_name"], "description": account["description"]}, live.accounts.get(email)
+        wanted, there = account["resource"], live.accounts.get(email)
         if not there:
             body = {"accountId": account["id"], "serviceAccount": wanted}
             yield Change(phases.ACCOUNTS, "create", "account", account["id"], jobs=jobs, apply=already(
                 lambda body=body: google.request("POST", "iam", parent, body=body, repeatable=True)))
             continue
-        details = [f"{name}: {there.get(key, 'none')} -> {wanted[key]}" for name, key in (
-            ("display name", "displayName"), ("description", "description")) if there.get(key, "") != wanted[key]]
+        details = [f"{words(path)}: {have or 'none'} -> {want}" for path, want, have in changes(wanted, there)]
         if there.get("disabled"):
             yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=["disabled -> enabled"], jobs=jobs,
                          apply=lambda email=email: google.request("POST", "iam", f"{parent}/{email}:enable", repeatable=True))
         if details:
-            body = {"serviceAccount": wanted, "updateMask": "displayName,description"}
+            body = {"serviceAccount": wanted, "updateMask": ",".join(wanted)}
             yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=details, jobs=jobs,
                          apply=lambda email=email, body=body: google.request("PATCH", "iam", f"{parent}/{email}", body=body))
 
 
+def words(path):
+    """`display name` for `displayName`."""
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in path[-1])
+
+
 def already(create):
-    """A creation whose answer was lost is repeated, and then finds what it has made itself."""
+    """A creation whose answer was lost is repeated. The repetition then finds what the first one created."""
     def apply():
         try:
             create()
@@ -42,24 +47,25 @@ def already(create):
 def custom_roles(google, desired, live):
     parent = f"v1/projects/{desired.project}/roles"
     for role in desired.custom_roles:
-        body = {"title": role["title"], "description": role["description"], "includedPermissions": role["permissions"], "stage": "GA"}
-        there = live.roles.get(role["id"])
+        body, there = role["resource"], live.roles.get(role["id"])
         if not there:
             yield Change(phases.ACCOUNTS, "create", "custom role", role["id"], apply=already(
                 lambda role=role, body=body: google.request(
                     "POST", "iam", parent, body={"roleId": role["id"], "role": body}, repeatable=True)))
             continue
-        have, want = set(there.get("includedPermissions", [])), set(role["permissions"])
+        have, want = set(there.get("includedPermissions", [])), set(body["includedPermissions"])
         details = [f"+ {p}" for p in sorted(want - have)] + [f"- {p}" for p in sorted(have - want)]
-        details += [f"{k}: {there.get(k, 'none')} -> {role[k]}" for k in ("title", "description") if there.get(k) != role[k]]
+        # A service may leave out that a role is generally available.
+        texts = {key: body[key] for key in ("title", "description")}
+        details += [f"{words(path)}: {old or 'none'} -> {new}" for path, new, old in changes(texts, there)]
         details += ["deleted -> undeleted"] if there.get("deleted") else []
 
-        def mend(path=f"{parent}/{role['id']}", body=body, deleted=there.get("deleted")):
+        def update(path=f"{parent}/{role['id']}", body=body, deleted=there.get("deleted")):
             if deleted:
                 google.request("POST", "iam", f"{path}:undelete", body={})
-            google.request("PATCH", "iam", path, body=body, query={"updateMask": "title,description,includedPermissions,stage"})
+            google.request("PATCH", "iam", path, body=body, query={"updateMask": ",".join(body)})
         if details:
-            yield Change(phases.ACCOUNTS, "update", "custom role", role["id"], mend, details)
+            yield Change(phases.ACCOUNTS, "update", "custom role", role["id"], update, details)
 
 
 def datasets(google, desired, live):
@@ -70,21 +76,20 @@ def datasets(google, desired, live):
             yield from policy("dataset access", name, desired, dataset["grants"], dataset_grants(there), lambda add, name=name:
                               set_access(google, live, name, add, set()))
             continue
-        # Left to itself BigQuery makes whoever creates it its owner, and every editor of the project a writer.
-        body = {"datasetReference": {"projectId": desired.project, "datasetId": name}, "description": dataset["description"],
-                "location": desired.index["bigquery_location"],
-                "labels": {"managed_by": ownership.MARK, "environment": desired.environment},
-                "access": [{"role": "OWNER", "specialGroup": "projectOwners"}, *access_entries(dataset["grants"])]}
+        body = dataset["resource"]
+        body = body | {"access": body["access"] + access_entries(dataset["grants"])}
         create = already(lambda body=body: google.request("POST", "bigquery", parent, body=body, repeatable=True))
         yield Change(phases.ACCESS, "create", "dataset", name, lambda create=create: patiently(google, create),
                      [f"location: {body['location']}", *spoken("+", dataset["grants"])])
 
 
 def conflicts(desired, live):
-    """What no change can mend."""
-    want, found = desired.index["bigquery_location"].upper(), {d["name"]: live.datasets[d["name"]] for d in desired.datasets}
-    return [f"dataset {name} is in {there['location']}, not in {want}; set bigquery_location in jobs.yaml to where it is"
-            for name, there in found.items() if there and there["location"].upper() != want]
+    """The differences that no change can resolve."""
+    for dataset in desired.datasets:
+        want, there = dataset["resource"]["location"], live.datasets[dataset["name"]]
+        if there and there["location"].upper() != want.upper():
+            yield (f"dataset {dataset['name']} is in {there['location']}, not in {want.upper()}; "
+                   "set bigquery_location in jobs.yaml to where it is")
 
 
 def project(google, desired, live):
@@ -122,7 +127,7 @@ def spoken(sign, pairs):
 
 def jobs_of(desired, members):
     """The deployed jobs whose accounts these are."""
-    return frozenset(j["name"] for j in desired.jobs if f"serviceAccount:{j['deployed']['service account']}" in members)
+    return frozenset(j["name"] for j in desired.jobs if f"serviceAccount:{j['account']}" in members)
 
 
 def orphans(google, desired, live):
@@ -154,3 +159,61 @@ def orphans(google, desired, live):
         for name, role in live.roles.items() if name not in roles and desired.owns_role(name) and not role.get("deleted")
         and ownership.of_role(desired, role)]
     return found
+
+
+def amended(policy, add, remove):
+    """The policy with these pairs of role and member more and less; bindings with a condition stay as they are."""
+    bindings = [{**b, "members": list(b["members"])} for b in policy.get("bindings", [])]
+    for binding in bindings:
+        if "condition" not in binding:
+            binding["members"] = [m for m in binding["members"] if (binding["role"], m) not in remove]
+    for role, member in sorted(add):
+        plain = next((b for b in bindings if b["role"] == role and "condition" not in b), None)
+        if not plain:
+            plain = {"role": role, "members": []}
+            bindings.append(plain)
+        if member not in plain["members"]:
+            plain["members"].append(member)
+    return {**policy, "bindings": [b for b in bindings if b["members"]]}
+
+
+def set_policy(google, live, kind, name, add, remove):
+    """The policy of the project, a secret or a job. Its etag makes sure that nobody else's change is lost."""
+    service, path, region = live.place(kind, name)
+    patiently(google, lambda: google.request(
+        "POST", service, f"{path}:setIamPolicy", region=region, repeatable=True,
+        body={"policy": amended(live.policy(kind, name), add, remove)}))
+
+
+def set_access(google, live, name, add, remove):
+    """The access list of a dataset, which gcloud has no command for."""
+    def once():
+        dataset = live.dataset(name)
+        entries = [e for e in dataset.get("access", []) if not dataset_grants({"access": [e]}) & remove]
+        entries += access_entries(add)
+        google.request("PATCH", "bigquery", f"bigquery/v2/projects/{google.project}/datasets/{name}",
+                       body={"access": entries}, headers={"If-Match": dataset["etag"]})
+
+    patiently(google, once)
+
+
+def access_entries(pairs):
+    return [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(pairs)]
+
+
+# The answers of a service that does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal
+# only, not its code.
+NOT_KNOWN_YET = ("does not exist", "may not exist", "Permission denied on secret")
+CHANGED_MEANWHILE = ("concurrent policy changes",)
+
+
+def patiently(google, attempt):
+    """Repeats after somebody else's change, and while a new account is not known everywhere, which takes up to a minute."""
+    for seconds in (2, 4, 8, 16, 30, None):
+        try:
+            return attempt()
+        except GoogleError as error:
+            passing = error.status == 412 or any(text in str(error) for text in NOT_KNOWN_YET + CHANGED_MEANWHILE)
+            if not passing or seconds is None:
+                raise
+            google.sleep(seconds)

@@ -1,4 +1,4 @@
-"""One change of a project, and how many of them are made."""
+"""One change of a project, and how many of them are applied."""
 import dataclasses
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from typing import Callable
 
 from .google import GoogleError
 
-# Later phases need what earlier ones made; within a phase nothing needs another.
+# Later phases need what earlier ones created; within a phase nothing needs another.
 (ACCOUNTS, ACCESS, JOBS, JOB_ACCESS, TRIGGERS, CHANNELS, ALERTS,
  TRIGGER_REMOVAL, JOB_REMOVAL, REMOVAL, ACCOUNT_REMOVAL) = range(11)
 
@@ -27,19 +27,19 @@ class Change:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody stopped it. What was `running` then may or may not have been made."""
+    """Somebody stopped the program. The changes that were `running` may or may not be complete."""
 
     def __init__(self, running):
         super().__init__()
         self.running = running
 
 
-def make(changes, report):
-    """Makes all changes in order, several at once where they are independent. Returns the failures and what was left out.
+def apply_all(changes, report):
+    """Applies all changes in order, several at once where they are independent. Returns the failures and the skipped changes.
 
-    What needs something that failed is left out; the rest is still made, and a later run completes it.
+    A change that needs a failed one is skipped. The others are still applied, and a later run completes the rest.
     """
-    made, running = Outcome(), {}
+    outcome, running = Outcome(), {}
 
     def apply(change):
         running[id(change)] = change
@@ -52,9 +52,9 @@ def make(changes, report):
         for phase in range(ACCOUNT_REMOVAL + 1):
             waiting = []
             for change in (c for c in changes if c.phase == phase):
-                if made.blocks(change):
-                    made.skipped.append(change)
-                    report(change, "left out")
+                if outcome.blocks(change):
+                    outcome.skipped.append(change)
+                    report(change, "skipped")
                 else:
                     waiting.append((change, pool.submit(apply, change)))
             for change, future in waiting:
@@ -63,13 +63,13 @@ def make(changes, report):
                     report(change, "done")
                 except GoogleError as error:
                     running.pop(id(change), None)
-                    made.failed.append((change, error))
+                    outcome.failed.append((change, error))
                     report(change, "failed", str(error))
     except KeyboardInterrupt:
         pool.shutdown(wait=False, cancel_futures=True)
         raise Interrupted(list(running.values())) from None
     pool.shutdown()
-    return made.failed, made.skipped
+    return outcome.failed, outcome.skipped
 
 
 class Outcome:

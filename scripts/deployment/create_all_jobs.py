@@ -1,30 +1,18 @@
 """scripts/create-all-jobs.sh: brings a project to what jobs.yaml says."""
-import argparse
 import sys
 import time
 
 from . import change, preflight
-from .desired import USAGE, Desired
-from .google import Google, GoogleError
+from .command import (DONE, FAILED, INTERRUPTED, MISSING, UNCONFIRMED, Parser, answer, color, number, run, show_change,
+                      table)
+from .desired import Desired
+from .google import GcloudMissing, Google, GoogleError
 from .live import Live
-from .output import answer, colour, number, show_change, table
 from .plan import Plan
-
-DONE, FAILED, MISSING, UNCONFIRMED, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class Parser(argparse.ArgumentParser):
-    def __init__(self, **settings):
-        super().__init__(add_help=False, allow_abbrev=False, **settings)
-
-    def error(self, message):
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
 def arguments():
-    parser = Parser(prog="scripts/create-all-jobs.sh")
-    parser.add_argument("environment")
+    parser = Parser("create-all-jobs.sh")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--only", metavar="JOB")
     parser.add_argument("--prune", action="store_true")
@@ -34,22 +22,18 @@ def arguments():
 
 def main():
     options, began = arguments(), time.monotonic()
-    desired = Desired(options.environment)
-    if options.only:
-        names = {j[key]: j["job"] for j in desired.jobs for key in ("job", "name")}
-        if options.only not in names:
-            print(f"jobs.yaml has no job {options.only}; it has: {', '.join(j['job'] for j in desired.jobs)}", file=sys.stderr)
-            return USAGE
-        desired = Desired(options.environment, only=names[options.only])
+    desired = Desired(options.environment, only=options.only)
     try:
         google = Google(desired.project)
+    except GcloudMissing:
+        raise
     except GoogleError as error:
         problems = [(f"gcloud is not ready: {error}", "gcloud auth login")]
     else:
         print(f"{desired.environment}: project {desired.project}, {desired.region}, as {google.account}")
         problems = preflight.missing(google, desired)
     if problems:
-        print(colour("Missing:", "31"), file=sys.stderr)
+        print(color("Missing:", "31"), file=sys.stderr)
         for problem, advice in problems:
             print(f"  - {problem}\n      {advice}", file=sys.stderr)
         return MISSING
@@ -60,7 +44,7 @@ def main():
     if plan.changes and not options.dry_run:
         code = confirm(options, desired, plan) or apply(google, plan) or code
     elif plan.changes:
-        print(f"Dry run: {number(len(plan.changes), 'change')} would be made.")
+        print(f"Dry run: {number(len(plan.changes), 'change')} would be applied.")
     if absent:
         say_missing(desired, absent)
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
@@ -68,9 +52,8 @@ def main():
 
 
 def say_missing(desired, images):
-    """No failure by itself: Cloud Run refuses a job that has no image, and a job that is not ready is one to be made again."""
-    print(colour(f"{len(images)} of {number(len(desired.jobs), 'image')} missing: these jobs cannot run before they are there, "
-                 "whatever their triggers do:", "31"), file=sys.stderr)
+    """Missing images are no failure by themselves. Cloud Run reports a job without its image as not ready, and that is a difference."""
+    print(color(f"{len(images)} of {number(len(desired.jobs), 'image')} missing. Their jobs cannot run without them:", "31"), file=sys.stderr)
     for image in images:
         print(f"  - {image}", file=sys.stderr)
     print(f"      scripts/build-images.sh {desired.environment} --push, then this command again", file=sys.stderr)
@@ -91,44 +74,44 @@ def show(plan):
         print("  ? not ours; left alone:")
         print("\n".join(f"      {line}" for line in plan.foreign))
     for conflict in plan.conflicts:
-        print(colour(f"  ! {conflict}", "31"))
-    if desired.alerts and not desired.index["alert_emails"]:
+        print(color(f"  ! {conflict}", "31"))
+    if desired.alerts and not desired.channels:
         print("  ! alerts notify nobody: jobs.yaml has no alert_emails")
     if not plan.changes:
         print("Nothing to do.")
 
 
 def confirm(options, desired, plan):
-    """`None` when the changes may be made."""
+    """`None` when the changes may be applied."""
     if options.yes or not (desired.index["confirm"] or plan.removals):
         return None
     if not sys.stdin.isatty():
         print(f"{desired.environment} asks before it changes: run in a terminal, or with --yes", file=sys.stderr)
         return UNCONFIRMED
     asked = desired.environment if desired.index["confirm"] else "yes"
-    if answer(f"Make {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to go on: ") == asked:
+    if answer(f"Apply {number(len(plan.changes), 'change')} in {desired.project}? Type {asked} to continue: ") == asked:
         return None
     print("Nothing was changed.")
     return UNCONFIRMED
 
 
 def apply(google, plan):
-    """Makes the changes and prints what became of each job."""
-    print(f"Making {number(len(plan.changes), 'change')} ...", flush=True)
-    words = {"done": "32", "failed": "31", "left out": "33"}
+    """Applies the changes and prints the result of each job."""
+    print(f"Applying {number(len(plan.changes), 'change')} ...", flush=True)
+    words = {"done": "32", "failed": "31", "skipped": "33"}
 
     def report(item, outcome, message=""):
         past = {"create": "created", "update": "updated", "delete": "deleted"}[item.action]
         line = f"  {past} {item.title}" if outcome == "done" else f"  {outcome}: {item.action} {item.title}"
-        print(colour(line, words[outcome]) + (f": {message}" if message else ""), flush=True)
+        print(color(line, words[outcome]) + (f": {message}" if message else ""), flush=True)
 
     try:
-        failed, skipped = change.make(plan.changes, report)
+        failed, skipped = change.apply_all(plan.changes, report)
     except change.Interrupted as stop:
         google.stopping.set()
         print("\nstopped; run the same command again to complete it", file=sys.stderr)
         if stop.running:
-            print("these were being made, and may have been:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
+            print("these changes were running and may be complete:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
         return INTERRUPTED
     bad, left = {id(c) for c, _ in failed}, {id(c) for c in skipped}
     print()
@@ -140,22 +123,11 @@ def apply(google, plan):
         rows.append([job["name"], job["schedule"] or "manual", job["trigger"] or "", state])
     table(["JOB", "SCHEDULE", "TRIGGER", "RESULT"], rows)
     if failed:
-        print(colour(f"{len(failed)} of {number(len(plan.changes), 'change')} failed, {len(skipped)} left out. "
-                     "Run the same command again: it does what is left.", "31"))
+        print(color(f"{len(failed)} of {number(len(plan.changes), 'change')} failed, {len(skipped)} skipped. "
+                     "Run the same command again: it does the rest.", "31"))
         return FAILED
     return None
 
 
-def run():
-    try:
-        sys.exit(main())
-    except GoogleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        print("\nstopped; nothing was changed", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-
-
 if __name__ == "__main__":
-    run()
+    run(main, "stopped; nothing was changed")

@@ -1,9 +1,12 @@
-"""What deploy/generated/<environment> asks for."""
+"""The project as deploy/generated/<environment> wants it."""
+import difflib
 import json
 import pathlib
-import sys
+import re
 
-USAGE = 64
+from .command import UsageError
+from .comparison import container_of
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -14,15 +17,18 @@ class Desired:
         self.folder = root / "deploy" / "generated" / environment
         if not (self.folder / "deployment.json").is_file():
             names = sorted(p.parent.name for p in (root / "deploy" / "generated").glob("*/deployment.json"))
-            print(f"there is no environment {environment}; jobs.yaml has: {', '.join(names) or 'none'}", file=sys.stderr)
-            raise SystemExit(USAGE)
+            raise UsageError(f"there is no environment {environment}; jobs.yaml has: {', '.join(names) or 'none'}")
         index, iam = self._read("deployment.json"), self._read("iam.json")
         self.environment, self.project, self.region = index["environment"], index["project"], index["region"]
-        self.index, self.only = index, only
-        self.jobs = [job for job in index["jobs"] if only in (None, job["job"])]
+        self.index, self.ownership, self.words = index, index["ownership"], index["words"]
+        self.jobs = index["jobs"]
+        self.only = self.job(only)["job"] if only else None
+        if only:
+            self.jobs = [self.job(only)]
         names = {job["name"] for job in self.jobs}
+        self.resources = {job["name"]: resource((self.folder / job["file"]).read_text()) for job in self.jobs}
         self.triggers = {job["trigger"]: self._read(f"triggers/{job['trigger']}.json") for job in self.jobs if job["trigger"]}
-        members = {f"serviceAccount:{job['deployed']['service account']}" for job in self.jobs}
+        members = {f"serviceAccount:{job['account']}" for job in self.jobs}
         self.trigger_account = next(a["email"] for a in iam["accounts"] if a["id"] == index["account_prefix"] + "trigger")
         members.add("serviceAccount:" + self.trigger_account)
         self.accounts = [a for a in iam["accounts"] if "serviceAccount:" + a["email"] in members]
@@ -34,7 +40,9 @@ class Desired:
         self.job_grants = {name: set() for name in names} | {
             j["name"]: grants(j["bindings"], members) for j in iam["jobs"] if j["name"] in names}
         self.alerts = self._alerts()
-        self.secrets = sorted({s.split(":")[0] for job in self.jobs for s in job["deployed"]["secrets"].values()})
+        self.channels = index["notification_channels"]
+        variables = [v for r in self.resources.values() for v in container_of(r)["env"] if "valueFrom" in v]
+        self.secrets = sorted({v["valueFrom"]["secretKeyRef"]["name"] for v in variables})
 
     def _read(self, path):
         return json.loads((self.folder / path).read_text())
@@ -44,6 +52,16 @@ class Desired:
         if self.only:
             names = [n for n in names if n == f"no-success-{self.only}"]
         return {name: self._read(f"alerts/{name}.json") for name in names}
+
+    def job(self, name):
+        """The job with this short or full name."""
+        for job in self.jobs:
+            if name in (job["job"], job["name"]):
+                return job
+        known = [j["job"] for j in self.jobs]
+        near = difflib.get_close_matches(name.removeprefix(self.index["prefix"]), known, n=1, cutoff=0.5)
+        raise UsageError(f"jobs.yaml has no job {name}" + (f"; did you mean {near[0]}?" if near else "")
+                         + f"\nIt has: {', '.join(known)}")
 
     def job_file(self, job):
         return str(self.folder / job["file"])
@@ -62,3 +80,37 @@ class Desired:
 def grants(bindings, members):
     """The pairs of role and member in a list of bindings, of these members only."""
     return {(b["role"], m) for b in bindings for m in b["members"] if m in members}
+
+
+def resource(text):
+    """The tree of a job's file. It reads what generate-jobs writes: indented mappings and lists of words and JSON scalars."""
+    lines = [(len(line) - len(line.lstrip(" ")), line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    tree = _block(lines, 0)
+    if lines:
+        raise ValueError(f"this is not a file of generate-jobs: {lines[0][1]}")
+    return tree
+
+
+def _block(lines, margin):
+    """Takes the mapping or the list that begins at this margin from the lines."""
+    items = [] if lines[0][1].startswith("- ") else {}
+    while lines and lines[0][0] == margin and lines[0][1].startswith("- ") == isinstance(items, list):
+        if isinstance(items, list):
+            text = lines[0][1][2:]
+            is_mapping = re.match(r"[\w./-]+:( |$)|\".*\":( |$)", text)
+            lines[0] = (margin + 2, text)
+            items.append(_block(lines, margin + 2) if is_mapping else _scalar(lines.pop(0)[1]))
+            continue
+        found = re.fullmatch(r"([\w./-]+|\"(?:[^\"\\]|\\.)*\"):(?: (.*))?", lines.pop(0)[1])
+        key, text = _scalar(found[1]), found[2]
+        # The items of a list are not indented below their key.
+        inner = lines[0][0] if lines else -1
+        nested = text is None and (inner > margin or inner == margin and lines[0][1].startswith("- "))
+        items[key] = _block(lines, inner) if nested else _scalar(text)
+    return items
+
+
+def _scalar(text):
+    if re.fullmatch(r"[A-Za-z][\w./-]*", text or "") and text not in ("true", "false", "null"):
+        return text
+    return json.loads(text or "")

@@ -23,6 +23,10 @@ class GoogleError(Exception):
         return self.status in (0, 429, 500, 502, 503, 504)
 
 
+class GcloudMissing(GoogleError):
+    """There is no gcloud on this machine."""
+
+
 class Google:
     """Reads and gives access over REST, deploys through gcloud. `calls` counts gcloud's processes and our own requests."""
 
@@ -57,7 +61,7 @@ class Google:
     def gcloud(self, *arguments, local=False):
         """Runs gcloud and returns what it prints."""
         if not shutil.which("gcloud"):
-            raise GoogleError("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
+            raise GcloudMissing("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
         command = ["gcloud", *arguments] + ([] if local else [f"--project={self.project}", "--quiet"])
         with self._lock:
             self.calls["gcloud"] += 1
@@ -151,7 +155,7 @@ def rest_error(error):
 
 
 def gcloud_message(text):
-    """What gcloud complains about, without its progress and advice on updates."""
+    """The complaint of gcloud, without its progress and advice on updates."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     start = next((i for i, line in enumerate(lines) if line.startswith("ERROR:")), 0)
     message = " ".join(lines[start:start + 4]) if lines else "gcloud failed without a message"

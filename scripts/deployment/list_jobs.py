@@ -1,18 +1,21 @@
 """scripts/list-jobs.sh: what is deployed, when it runs and how it went."""
+import datetime as dt
 import json
-import sys
+from concurrent.futures import ThreadPoolExecutor
 
-from . import page
-from .create_all_jobs import FAILED, INTERRUPTED, Parser
+from . import executions, page
+from .command import Parser, color, run, spoken, table
 from .desired import Desired
-from .google import Google, GoogleError
-from .output import colour, spoken, table
-from .overview import Overview
+from .executions import instant, stamp
+from .google import Google
+from .live import Live
+from .plan import Plan
+
+HISTORY = 40
 
 
 def arguments():
-    parser = Parser(prog="scripts/list-jobs.sh")
-    parser.add_argument("environment")
+    parser = Parser("list-jobs.sh")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true")
     how.add_argument("--html", metavar="FILE")
@@ -47,13 +50,13 @@ def show(overview):
     table(["JOB", "SCHEDULE", "NEXT RUN", "LAST STATUS", "DURATION", "AGE", "DRIFT"], rows)
     lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift] + overview.differences
     if lines:
-        print(colour("\nDifferent from jobs.yaml:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} mends it)")
+        print(color("\nDifferent from jobs.yaml:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} fixes it)")
         print("\n".join(f"  {line}" for line in lines))
     if overview.orphans:
-        print(colour("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
+        print(color("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
         print("\n".join(f"  {line}" for line in overview.orphans))
     if overview.foreign:
-        print(colour("\nNot ours:", "33") + " (nothing removes it)")
+        print(color("\nNot ours:", "33") + " (nothing removes it)")
         print("\n".join(f"  {line}" for line in overview.foreign))
     if overview.access_refusal:
         print(f"\nAccess was not compared: {overview.access_refusal}")
@@ -69,15 +72,66 @@ def upcoming(state):
     return f"{state.next_run:%d %b %H:%M} UTC"
 
 
-def run():
-    try:
-        sys.exit(main())
-    except (GoogleError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+class JobState:
+    """One job: its trigger, its last executions and where it differs from jobs.yaml."""
+
+    def __init__(self, job, live, plan, history, now):
+        self.job, self.history, self.now = job, history, now
+        self.is_deployed = job["name"] in live.jobs
+        self.created = instant(live.jobs[job["name"]]["metadata"].get("creationTimestamp")) if self.is_deployed else None
+        trigger = live.triggers.get(job["trigger"]) or {}
+        self.is_paused = trigger.get("state") == "PAUSED"
+        self.next_run = instant(trigger.get("scheduleTime")) if trigger and not self.is_paused else None
+        self.drift = [f"{c.title}: {'; '.join(c.details) or 'missing'}" for c in plan.of_job(job["name"])]
+        self.last = history[0] if history else None
+        success = next((e for e in history if e.status == "succeeded"), None)
+        self.last_success = success.completed if success else None
+
+    @property
+    def is_overdue(self):
+        """No success within one and a half times the longest time between two runs; a new job has that long for its first."""
+        gap = self.job["longest_gap_seconds"]
+        since = self.last_success or self.created
+        return bool(gap and since) and (self.now - since).total_seconds() > 1.5 * gap
+
+    @property
+    def status(self):
+        if not self.is_deployed:
+            return "not deployed"
+        return self.last.status if self.last else "never run"
+
+    def json(self):
+        return {
+            "name": self.job["name"], "job": self.job["job"], "schedule": self.job["schedule"],
+            "time_zone": self.job["time_zone"], "deployed": self.is_deployed, "paused": self.is_paused,
+            "next_run": stamp(self.next_run), "status": self.status, "overdue": self.is_overdue,
+            "last_success": stamp(self.last_success), "last_execution": self.last.json(self.now) if self.last else None,
+            "drift": self.drift,
+        }
+
+
+class Overview:
+    def __init__(self, google, desired):
+        self.desired, self.now = desired, dt.datetime.now(dt.timezone.utc)
+        live = Live(google, desired, tolerant=True)
+        self.plan = Plan(google, desired, live)
+        with ThreadPoolExecutor(8) as pool:
+            histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
+                                 if job["name"] in live.jobs else [], desired.jobs)
+            self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
+        alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
+        self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
+                            for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
+        self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
+        self.foreign, self.access_refusal = self.plan.foreign, live.access_refusal
+
+    def json(self):
+        return {
+            "environment": self.desired.environment, "project": self.desired.project, "region": self.desired.region,
+            "time": stamp(self.now), "jobs": [j.json() for j in self.jobs], "differences": self.differences,
+            "orphans": self.orphans, "foreign": self.foreign, "access_compared": not self.access_refusal,
+        }
 
 
 if __name__ == "__main__":
-    run()
+    run(main, "stopped")

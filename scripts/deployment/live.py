@@ -1,4 +1,4 @@
-"""What is deployed."""
+"""The project as it is."""
 from concurrent.futures import ThreadPoolExecutor
 
 from . import ownership
@@ -10,7 +10,7 @@ CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
 class Live:
     """The state of the project as far as it concerns this deployment, read all at once.
 
-    Who may not read policies gets the rest where `tolerant` says so; `access_refusal` then has the reason.
+    With `tolerant`, an account that may not read policies gets the rest; `access_refusal` then has the reason.
     """
 
     def __init__(self, google, desired, tolerant=False):
@@ -30,7 +30,7 @@ class Live:
         triggers = pool.submit(google.pages, "cloudscheduler", f"v1/projects/{project}/locations/{region}/jobs", "jobs", pageSize=500)
         alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
         channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
-                               "notificationChannels") if self.desired.index["alert_emails"] else None
+                               "notificationChannels") if self.desired.channels else None
         self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
         self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
         self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
@@ -54,7 +54,7 @@ class Live:
         self.job_grants = {n: granted(f.result()) for n, f in jobs.items()}
 
     def _secret_names(self):
-        """Those of jobs.yaml, and those that are named as ours are: a job may have left its access to one."""
+        """The secrets of jobs.yaml and those with names like ours: a removed job may still have access to one."""
         if self.desired.only:
             return self.desired.secrets
         found = self.google.pages("secretmanager", f"v1/projects/{self.desired.project}/secrets", "secrets", pageSize=1000)
@@ -62,17 +62,18 @@ class Live:
         return sorted(set(self.desired.secrets) | {n for n in names if n.endswith(f"-{self.desired.environment}")})
 
     def _left_datasets(self):
-        """Datasets that were made for these jobs, not for a customer, and are no longer in jobs.yaml.
+        """Datasets that were created for these jobs, not for a customer, and are no longer in jobs.yaml.
 
         Customers' have the label org_slug; it is empty where the slug cannot be a label.
         """
         if self.desired.only:
             return []
+        mark = self.desired.ownership["dataset_labels"]["managed_by"]
         found = self.google.pages("bigquery", f"bigquery/v2/projects/{self.desired.project}/datasets", "datasets",
-                                  filter=f"labels.managed_by:{ownership.MARK}", maxResults=1000)
+                                  filter=f"labels.managed_by:{mark}", maxResults=1000)
         known = {d["name"] for d in self.desired.datasets}
         ours = [d["datasetReference"]["datasetId"] for d in found
-                if d.get("labels", {}).get("managed_by") == ownership.MARK and "org_slug" not in d["labels"]]
+                if d.get("labels", {}).get("managed_by") == mark and "org_slug" not in d["labels"]]
         return [name for name in ours if name not in known]
 
     def place(self, kind, name):

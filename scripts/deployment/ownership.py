@@ -1,18 +1,15 @@
-"""What in the project is this environment's. A name alone is no proof: anybody may begin one with the same letters."""
+"""Which resources of the project are this environment's. A name is no proof: anybody may begin one with the same letters."""
+import fnmatch
 import re
-
-MARK = "scheduler-jobs"
 
 
 def of_job(desired, job):
-    labels = job["metadata"].get("labels", {})
-    return labels.get("managed-by") == MARK and labels.get("environment") == desired.environment
+    return desired.ownership["labels"].items() <= job["metadata"].get("labels", {}).items()
 
 
 def of_alert(desired, thing):
     """An alert policy or a notification channel."""
-    labels = thing.get("userLabels", {})
-    return labels.get("managed-by") == MARK and labels.get("environment") == desired.environment
+    return desired.ownership["labels"].items() <= thing.get("userLabels", {}).items()
 
 
 def of_trigger(desired, live, trigger):
@@ -27,15 +24,15 @@ def of_trigger(desired, live, trigger):
 
 
 def of_account(desired, account):
-    """Accounts have no labels; ours are called `cloudact-bootstrap (test)`."""
-    name = account.get("displayName", "")
-    ours = name.startswith((desired.index["prefix"], "Triggers of the scheduler jobs ")) and name.endswith(f" ({desired.environment})")
+    """Accounts have no labels; their display names are the proof."""
+    titles = desired.ownership["account_display_names"]
+    ours = any(fnmatch.fnmatchcase(account.get("displayName", ""), title) for title in titles)
     return ours and desired.owns(account["email"].partition("@")[0], "account_prefix")
 
 
 def of_role(desired, role):
     """Custom roles have no labels either."""
-    return role.get("description") == f"For the scheduler jobs of {desired.environment}."
+    return role.get("description") == desired.ownership["custom_role_description"]
 
 
 def members(desired, live):
@@ -45,7 +42,7 @@ def members(desired, live):
 
 
 def foreign(desired, live):
-    """What has our prefix, or a role on our jobs, and is not ours: it is shown, and never touched."""
+    """The resources of others that have our prefix, or a role on our jobs. They are shown and never changed."""
     lines = [f"job {name}" for name, job in live.jobs.items() if desired.owns(name) and not of_job(desired, job)
              and name not in {j["name"] for j in desired.jobs}]
     lines += [f"trigger {name}" for name, trigger in live.triggers.items() if desired.owns(name)

@@ -3,7 +3,7 @@ import html as markup
 import math
 import pathlib
 
-from .output import number, spoken
+from .command import number, spoken
 
 WORDS = {"succeeded": "good", "failed": "bad", "cancelled": "bad", "running": "busy", "never run": "none", "not deployed": "bad"}
 WIDTH, HEIGHT, STEP = 480, 44, 12

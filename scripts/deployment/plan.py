@@ -1,9 +1,9 @@
-"""What differs between jobs.yaml and the project, and the changes that mend it."""
+"""The differences between jobs.yaml and the project, and the changes that remove them."""
 from . import access, ownership, resources
 
 
 class Plan:
-    """`changes` are made, `orphans` only with --prune, `conflicts` and what is `foreign` never."""
+    """`changes` are applied, `orphans` only with --prune; `conflicts` are only reported, and so is everything `foreign`."""
 
     def __init__(self, google, desired, live, prune=False):
         self.desired, self.live = desired, live
@@ -14,7 +14,7 @@ class Plan:
         deployed = [resources.jobs(google, desired, live), resources.triggers(google, desired, live),
                     resources.channels(google, desired, live), resources.alerts(google, desired, live)]
         self.changes = [c for part in around + deployed for c in part]
-        self.conflicts = [] if live.access_refusal else access.conflicts(desired, live)
+        self.conflicts = [] if live.access_refusal else list(access.conflicts(desired, live))
         orphans = [] if desired.only or live.access_refusal else access.orphans(google, desired, live)
         orphans += [] if desired.only else resources.orphans(google, desired, live)
         self.foreign = [] if desired.only else ownership.foreign(desired, live)

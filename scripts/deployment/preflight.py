@@ -1,4 +1,4 @@
-"""What must be there before anything can be deployed."""
+"""The things that must exist before anything can be deployed."""
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +17,7 @@ def missing(google, desired):
         return [(f"project {project} cannot be reached as {google.account}: {error}",
                  f"gcloud auth login, or ask for access to {project}")]
     disabled = [s for s in desired.index["services"] if s not in enabled]
-    # Who deploys may have it charged to another project, where it is enabled: asking it is the better answer.
+    # The deployer's calls may be charged to another project, where it is enabled. A request gives the better answer.
     if RESOURCE_MANAGER in disabled and answers(google, project):
         disabled.remove(RESOURCE_MANAGER)
     found = []
@@ -46,7 +46,7 @@ def missing_secrets(google, desired, can_look):
             versions = google.pages("secretmanager", path, "versions", pageSize=100)
         except GoogleError as error:
             if error.status != 404:
-                return (f"secret {name} cannot be looked at: {error}", f"ask for access to {desired.project}")
+                return (f"secret {name} cannot be read: {error}", f"ask for access to {desired.project}")
             return advice(desired, name, "does not exist")
         if any(v.get("state") == "ENABLED" for v in versions):
             return None
@@ -75,6 +75,6 @@ def missing_images(google, desired):
                               f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
                               "dockerImages", pageSize=1000)
     except GoogleError as error:
-        return [job["deployed"]["image"] for job in desired.jobs] if error.status == 404 else []
+        return [job["image"] for job in desired.jobs] if error.status == 404 else []
     there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
-    return [job["deployed"]["image"] for job in desired.jobs if job["deployed"]["image"] not in there]
+    return [job["image"] for job in desired.jobs if job["image"] not in there]

@@ -1,25 +1,24 @@
 """Jobs, triggers, notification channels and alert policies."""
 from . import change as phases
 from . import ownership
-from .access import already
+from .access import already, patiently
 from .change import Change
-from .policies import patiently
-from .records import job_differences, lacks, trigger_differences
+from .comparison import changes, differences, job_differences
 
 
 def jobs(google, desired, live):
     for job in desired.jobs:
-        there = live.jobs.get(job["name"])
-        details = job_differences(job["deployed"], there) if there else [f"image: {job['deployed']['image']}"]
+        wanted, there = desired.resources[job["name"]], live.jobs.get(job["name"])
+        details = job_differences(wanted, there, desired.words["job"]) if there else [f"image: {job['image']}"]
         if details:
             yield Change(phases.JOBS, "update" if there else "create", "job", job["name"], details=details,
                          jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
-                             google, live, job["deployed"]["service account"], lambda: google.gcloud(
+                             google, live, job["account"], lambda: google.gcloud(
                                  "run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")))
 
 
 def with_account(google, live, email, apply):
-    """An account that this run has made, and its roles, may not be known to the service yet."""
+    """The service may not know a new account and its roles yet."""
     return apply() if email in live.accounts else patiently(google, apply)
 
 
@@ -29,48 +28,50 @@ def triggers(google, desired, live):
         if not name:
             continue
         wanted, there = desired.triggers[name], live.triggers.get(name)
-        details = trigger_differences(wanted, there) if there else [f"schedule: {wanted['schedule']} ({wanted['timeZone']})"]
+        details = (differences(wanted, there, desired.words["trigger"]) if there
+                   else [f"schedule: {wanted['schedule']} ({wanted['timeZone']})"])
         if details:
             yield Change(phases.TRIGGERS, "update" if there else "create", "trigger", name, details=details,
                          jobs=frozenset({job["name"]}),
-                         apply=lambda w=wanted, t=there, d=details: with_account(
+                         apply=lambda w=wanted, t=there: with_account(
                              google, live, w["httpTarget"]["oauthToken"]["serviceAccountEmail"],
-                             lambda: put_trigger(google, desired, w, t, d)))
+                             lambda: put_trigger(google, desired, w, t)))
 
 
-def put_trigger(google, desired, wanted, there, details):
-    name, place = wanted["name"].split("/")[-1], f"--location={desired.region}"
-    target, retry = wanted["httpTarget"], wanted["retryConfig"]
-    values = [
-        place, f"--schedule={wanted['schedule']}", f"--time-zone={wanted['timeZone']}",
-        f"--description={wanted['description']}", f"--uri={target['uri']}", f"--http-method={target['httpMethod']}",
-        f"--oauth-service-account-email={target['oauthToken']['serviceAccountEmail']}",
-        f"--oauth-token-scope={target['oauthToken']['scope']}", f"--attempt-deadline={wanted['attemptDeadline']}",
-        f"--max-retry-attempts={retry['retryCount']}", f"--max-retry-duration={retry['maxRetryDuration']}",
-        f"--min-backoff={retry['minBackoffDuration']}", f"--max-backoff={retry['maxBackoffDuration']}",
-        f"--max-doublings={retry['maxDoublings']}"]
+def put_trigger(google, desired, wanted, there):
+    """Sends the trigger as it was generated. Cloud Scheduler changes the state of a trigger by calls of its own only."""
+    body = {key: value for key, value in wanted.items() if key != "state"}
     if not there:
-        already(lambda: google.gcloud("scheduler", "jobs", "create", "http", name, *values))()
-    elif any(not line.startswith("state: ") for line in details):
-        body = ["--clear-message-body"] if there.get("httpTarget", {}).get("body") else []
-        google.gcloud("scheduler", "jobs", "update", "http", name, *values, *body)
+        parent = wanted["name"].rpartition("/")[0]
+        already(lambda: google.request("POST", "cloudscheduler", f"v1/{parent}", body=body, repeatable=True))()
+    else:
+        # A part that is in the mask and not in the body is cleared.
+        named = {pointer[1:].replace("/", ".") for pointer in desired.words["trigger"]}
+        mask = ",".join(sorted({*leaves(body), *named} - {"name"}))
+        google.request("PATCH", "cloudscheduler", f"v1/{wanted['name']}", body=body, query={"updateMask": mask})
     if wanted["state"] != (there or {}).get("state", "ENABLED"):
-        google.gcloud("scheduler", "jobs", "pause" if wanted["state"] == "PAUSED" else "resume", name, place)
+        verb = "pause" if wanted["state"] == "PAUSED" else "resume"
+        google.request("POST", "cloudscheduler", f"v1/{wanted['name']}:{verb}", body={}, repeatable=True)
+
+
+def leaves(tree, path=()):
+    """The paths of a field mask that covers the tree."""
+    if isinstance(tree, dict):
+        return [leaf for key, value in tree.items() for leaf in leaves(value, (*path, key))]
+    return [".".join(path)]
 
 
 def channels(google, desired, live):
-    for email in desired.index["alert_emails"]:
-        if channel_of(email, live.channels):
+    for channel in desired.channels:
+        if channel_of(channel, live.channels):
             continue
-        body = {"type": "email", "displayName": f"Scheduler jobs ({desired.environment}): {email}",
-                "labels": {"email_address": email},
-                "userLabels": {"managed-by": ownership.MARK, "environment": desired.environment}}
-        yield Change(phases.CHANNELS, "create", "notification channel", email, lambda body=body: live.channels.append(
-            google.request("POST", "monitoring", f"v3/projects/{desired.project}/notificationChannels", body=body)))
+        yield Change(phases.CHANNELS, "create", "notification channel", channel["labels"]["email_address"],
+                     lambda channel=channel: live.channels.append(google.request(
+                         "POST", "monitoring", f"v3/projects/{desired.project}/notificationChannels", body=channel)))
 
 
-def channel_of(email, channels):
-    return next((c["name"] for c in channels if c.get("labels", {}).get("email_address") == email), None)
+def channel_of(wanted, channels):
+    return next((c["name"] for c in channels if wanted["labels"].items() <= c.get("labels", {}).items()), None)
 
 
 def alerts(google, desired, live):
@@ -82,9 +83,8 @@ def alerts(google, desired, live):
             yield Change(phases.ALERTS, "create", "alert", name, jobs=jobs_named, apply=lambda d=document: google.request(
                 "POST", "monitoring", parent, body=with_channels(d, desired, live)))
             continue
-        emails = desired.index["alert_emails"]
-        details = lacks(document, there)
-        if emails and set(there.get("notificationChannels", [])) != {channel_of(e, live.channels) for e in emails}:
+        details = [".".join(path) for path, _, _ in changes(document, there)]
+        if desired.channels and set(there.get("notificationChannels", [])) != {channel_of(c, live.channels) for c in desired.channels}:
             details.append("notification channels")
         if details:
             yield Change(phases.ALERTS, "update", "alert", name, details=details, jobs=jobs_named,
@@ -93,8 +93,8 @@ def alerts(google, desired, live):
 
 def with_channels(document, desired, live):
     """Without alert_emails the policy's channels are left to whoever set them."""
-    emails = desired.index["alert_emails"]
-    return document | ({"notificationChannels": [channel_of(e, live.channels) for e in emails]} if emails else {})
+    channels_of_all = [channel_of(c, live.channels) for c in desired.channels]
+    return document | ({"notificationChannels": channels_of_all} if channels_of_all else {})
 
 
 def patch_alert(google, document, there):

@@ -3,21 +3,18 @@ import json
 import sys
 import time
 
-from . import executions, logs, names
-from .create_all_jobs import FAILED, INTERRUPTED, UNCONFIRMED, Parser
-from .desired import USAGE, Desired
+from . import executions
+from .command import FAILED, INTERRUPTED, STOPPED, UNCONFIRMED, Parser, answer, color, run, spoken
+from .comparison import container_of
+from .desired import Desired
 from .google import Google, GoogleError
-from .output import answer, colour, spoken
-
-STOPPED = 75  # as the jobs themselves say it
 
 
 def arguments():
     own, separator, rest = sys.argv[1:], "--" in sys.argv, []
     if separator:
         own, rest = own[:own.index("--")], own[own.index("--") + 1:]
-    parser = Parser(prog="scripts/run-job.sh")
-    parser.add_argument("environment")
+    parser = Parser("run-job.sh")
     parser.add_argument("job")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--wait", action="store_true")
@@ -29,30 +26,31 @@ def arguments():
 def main():
     options, extra = arguments()
     desired = Desired(options.environment)
-    job = names.find(desired, options.job)
+    job = desired.job(options.job)
     if desired.index["confirm"] and not options.yes:
         if not sys.stdin.isatty():
             print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
             return UNCONFIRMED
-        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to go on: ") != desired.environment:
+        if answer(f"Run {job['name']} in {desired.project}? Type {desired.environment} to continue: ") != desired.environment:
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
     execution = start(google, desired, job, extra)
     print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
     if options.leave:
-        print(f"it goes on by itself; scripts/list-jobs.sh {desired.environment} shows how it ended")
+        print(f"the execution continues; scripts/list-jobs.sh {desired.environment} shows its outcome")
         return 0
     try:
         return follow(google, desired, job, execution)
     except KeyboardInterrupt:
-        print(f"\n{goes_on(desired, execution)}", file=sys.stderr)
+        print(f"\n{continues(desired, execution)}", file=sys.stderr)
         return INTERRUPTED
 
 
 def start(google, desired, job, extra):
     # Arguments may have commas; gcloud takes another separator in front.
-    given = [f"--args=^\x1f^{chr(31).join([*job['deployed']['args'], *extra])}"] if extra else []
+    own = container_of(desired.resources[job["name"]]).get("args", [])
+    given = [f"--args=^\x1f^{chr(31).join([*own, *extra])}"] if extra else []
     try:
         reply = google.gcloud("run", "jobs", "execute", job["name"], f"--region={desired.region}", "--async", "--format=json", *given)
     except GoogleError as error:
@@ -64,7 +62,7 @@ def start(google, desired, job, extra):
 
 def follow(google, desired, job, execution):
     """Prints the log until the end, and the summary. Returns the exit code."""
-    log = logs.ExecutionLog(google, desired, job["name"], execution)
+    log = executions.ExecutionLog(google, desired, job["name"], execution)
     warn = Warnings()
     while execution.status == "running":
         google.sleep(2)
@@ -72,8 +70,8 @@ def follow(google, desired, job, execution):
             execution = executions.one(google, desired, execution.name)
         except GoogleError as error:
             if not error.is_passing:
-                raise GoogleError(f"{execution.name} can no longer be looked at: {error}\n{goes_on(desired, execution)}") from None
-            warn(f"{execution.name} cannot be looked at, trying on: {error}")
+                raise GoogleError(f"{execution.name} can no longer be read: {error}\n{continues(desired, execution)}") from None
+            warn(f"{execution.name} cannot be read, trying again: {error}")
         show(log, warn)
     show(log, warn, at_once=True)
     # Entries arrive some seconds late, that of the container's exit sometimes before the summary.
@@ -87,7 +85,7 @@ def follow(google, desired, job, execution):
         show_summary(summary)
     took = spoken((execution.completed - execution.created).total_seconds()) if execution.completed else ""
     good = execution.status == "succeeded"
-    print(colour(f"{execution.name} {execution.status}", "32" if good else "31") + f" after {took}"
+    print(color(f"{execution.name} {execution.status}", "32" if good else "31") + f" after {took}"
           + ("" if good or not execution.message else f": {execution.message}"))
     if not log.summaries:
         print("its summary did not arrive; the log in the console may have it later")
@@ -98,19 +96,19 @@ def follow(google, desired, job, execution):
 
 
 class Warnings:
-    """Says each thing once."""
+    """Prints each warning once."""
 
     def __init__(self):
         self.said = set()
 
     def __call__(self, text):
         if text not in self.said:
-            print(colour(f"warning: {text}", "33"), file=sys.stderr, flush=True)
+            print(color(f"warning: {text}", "33"), file=sys.stderr, flush=True)
         self.said.add(text)
 
 
-def goes_on(desired, execution):
-    return (f"{execution.name} goes on. To end it: gcloud run jobs executions cancel {execution.name} "
+def continues(desired, execution):
+    return (f"{execution.name} continues. To end it: gcloud run jobs executions cancel {execution.name} "
             f"--region={desired.region} --project={desired.project}")
 
 
@@ -118,33 +116,19 @@ def show(log, warn, at_once=False):
     """New entries of the log. Whether it can be read says nothing about the execution."""
     try:
         for entry in log.new(at_once):
-            print(logs.line(entry), flush=True)
+            print(executions.line(entry), flush=True)
     except GoogleError as error:
         log.is_refused = not error.is_passing
-        warn(f"the log cannot be read, the execution goes on: {error}")
+        warn(f"the log cannot be read, the execution continues: {error}")
 
 
 def show_summary(summary):
-    print(colour("summary: ", "1") + json.dumps({k: summary[k] for k in (
+    print(color("summary: ", "1") + json.dumps({k: summary[k] for k in (
         "job", "status", "reason", "dry_run", "counts", "duration_ms", "execution", "task_index", "attempt") if k in summary}))
     for kind in ("failures", "warnings"):
         for finding in summary.get(kind, []):
             print(f"  {kind[:-1]}: {finding['subject']}: {finding['reason']}")
 
 
-def run():
-    try:
-        sys.exit(main())
-    except names.UnknownJob as error:
-        print(error, file=sys.stderr)
-        sys.exit(USAGE)
-    except GoogleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        print("\nstopped; nothing was started, or it goes on: scripts/list-jobs.sh shows it", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-
-
 if __name__ == "__main__":
-    run()
+    run(main, "stopped; if an execution was started, it continues: scripts/list-jobs.sh shows it")

@@ -1,41 +1,55 @@
-/// What the runtime itself reads from the environment, the same for every job.
-struct RuntimeSettings: JobSettings {
-    enum LogFormat: String {
+/// What the runtime itself reads from the environment, for every job.
+struct RuntimeSettings: Sendable {
+    enum LogFormat: String, CaseIterable {
         case auto, json, text
     }
 
     let logFormat: LogFormat
     let logLevel: LogLevel
     let deadline: Duration?
-    let allowsColours: Bool
+    let allowsColors: Bool
     let isDumbTerminal: Bool
     let task: CloudRunTask
     let certificateAuthorityFile: String?
+    /// How long the lease of an exclusive job lasts if nobody releases it.
+    let leaseValidity: Duration
 
-    static let environmentHelp: [(name: String, text: String)] = [
-        ("LOG_FORMAT", "auto (default), json (Cloud Logging) or text. auto is text on a terminal outside Cloud Run."),
-        ("LOG_LEVEL", "trace, debug, info (default), notice, warning or error; --log-level wins."),
-        ("DEADLINE_SECONDS", "Stop at the next safe point after that long. Default: no deadline."),
-        ("NO_COLOR", "Set to anything for no colours on a terminal."),
-        ("SSL_CERT_FILE", "Certificate authorities to trust instead of the system's: a PEM file."),
-        (
-            "http_proxy, https_proxy, NO_PROXY",
-            "As for curl. This machine and the metadata server are never asked through a proxy."
-        ),
-        ("CLOUD_RUN_*", "Set by Cloud Run: job, execution, task index, count and attempt."),
-    ]
+    static let defaultLeaseSeconds = 3600
 
-    init(reading environment: inout EnvironmentReader) {
-        let format = environment.choice("LOG_FORMAT", of: ["auto", "json", "text"], default: "auto")
+    /// - Parameter isExclusive: Whether the job holds a lease, which has a variable of its own.
+    init(reading environment: inout EnvironmentReader, isExclusive: Bool) {
+        environment.scope = .everyJob
+        let format = environment.choice(
+            "LOG_FORMAT", of: LogFormat.allCases.map(\.rawValue), default: "auto",
+            help: "The form of the logs: json is Cloud Logging's, auto is text on a terminal outside Cloud Run.")
         logFormat = LogFormat(rawValue: format) ?? .auto
-        let levels = LogLevel.allCases.map(\.rawValue)
-        logLevel = LogLevel(rawValue: environment.choice("LOG_LEVEL", of: levels, default: "info")) ?? .info
-        deadline = environment.optionalInteger("DEADLINE_SECONDS", in: 1...604_800).map { .seconds($0) }
-        allowsColours = !environment.isSet("NO_COLOR")
-        isDumbTerminal = environment.text(of: "TERM") == "dumb"
-        task = CloudRunTask(reading: &environment)
+        let level = environment.choice(
+            "LOG_LEVEL", of: LogLevel.allCases.map(\.rawValue), default: "info",
+            help: "The least important log messages to write; --log-level wins.")
+        logLevel = LogLevel(rawValue: level) ?? .info
+        deadline = environment.optionalInteger(
+            "DEADLINE_SECONDS", in: 1...604_800,
+            help: "The run stops at the next safe point after that many seconds. Without it, there is no deadline."
+        ).map { .seconds($0) }
+        allowsColors = !environment.flag("NO_COLOR", help: "Set it to anything to have no colors on a terminal.")
+        isDumbTerminal =
+            environment.optionalString("TERM", expected: "the terminal's name", help: "dumb has no progress bar.")
+            == "dumb"
         certificateAuthorityFile = environment.optionalString(
-            "SSL_CERT_FILE", expected: "the path of a PEM file", check: problemOfFile)
+            "SSL_CERT_FILE", expected: "the path of a PEM file",
+            help: "A PEM file with the certificate authorities to trust instead of the system's.", check: problemOfFile)
+        for proxy in ["http_proxy", "https_proxy", "NO_PROXY"] {
+            environment.declare(
+                proxy, help: "As for curl. This machine and the metadata server are never asked through a proxy.")
+        }
+        task = CloudRunTask(reading: &environment)
+        environment.scope = .job
+        leaseValidity = .seconds(
+            isExclusive
+                ? environment.integer(
+                    "LEASE_SECONDS", default: Self.defaultLeaseSeconds, in: 10...604_800,
+                    help: "A killed run keeps other executions out for that long. Must be more than the task timeout.")
+                : Self.defaultLeaseSeconds)
     }
 
     /// Whether logs are for people. `--json` asks for JSON whatever the environment says.
@@ -46,5 +60,49 @@ struct RuntimeSettings: JobSettings {
         case .text: true
         case .auto: isTerminal && task.job == nil
         }
+    }
+}
+
+/// The task of a Cloud Run execution that this process is; task 0 of 1 everywhere else.
+package struct CloudRunTask: Sendable {
+    package var job: String?
+    package var execution: String?
+    package var index: Int
+    package var count: Int
+    /// 0 on the first attempt.
+    package var attempt: Int
+
+    package init(job: String? = nil, execution: String? = nil, index: Int = 0, count: Int = 1, attempt: Int = 0) {
+        self.job = job
+        self.execution = execution
+        self.index = index
+        self.count = count
+        self.attempt = attempt
+    }
+
+    init(reading environment: inout EnvironmentReader) {
+        let help = "Cloud Run sets it."
+        job = environment.optionalString("CLOUD_RUN_JOB", expected: "what Cloud Run sets it to", help: help)
+        execution = environment.optionalString("CLOUD_RUN_EXECUTION", expected: "what Cloud Run sets it to", help: help)
+        index = environment.integer("CLOUD_RUN_TASK_INDEX", default: 0, in: 0...9_999, help: help)
+        count = environment.integer("CLOUD_RUN_TASK_COUNT", default: 1, in: 1...10_000, help: help)
+        attempt = environment.integer("CLOUD_RUN_TASK_ATTEMPT", default: 0, in: 0...1_000, help: help)
+        let names = ["CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"]
+        guard index >= count, !environment.hasProblem(with: names) else { return }
+        environment.note(
+            problem:
+                "CLOUD_RUN_TASK_INDEX=\(index) does not fit CLOUD_RUN_TASK_COUNT=\(count): tasks are numbered from 0",
+            with: names)
+    }
+
+    /// Whether the item with this key belongs to this task. Over all tasks of an execution, every key belongs to
+    /// exactly one, whatever the order or number of the other keys.
+    package func isMine(_ key: String) -> Bool {
+        Self.stableHash(key) % UInt64(count) == UInt64(index)
+    }
+
+    // FNV-1a, 64 bits. Swift's own hash differs from process to process.
+    static func stableHash(_ key: String) -> UInt64 {
+        key.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 }

@@ -3,7 +3,7 @@ import Logging
 
 /// One process of a job, from its arguments to its exit status.
 ///
-/// The command line is read first, then the whole environment; only when both are right does the run begin.
+/// The command line is read first, then the whole environment. The run begins only if both are right.
 struct JobProcess<Job: ScheduledJob> {
     private let surroundings: ProcessSurroundings
 
@@ -17,8 +17,11 @@ struct JobProcess<Job: ScheduledJob> {
         case .success(let parsed): command = parsed
         case .failure(let ending): return ending.status
         }
+        if command.common.describe {
+            return print(JobDescription<Job>(environment: surroundings.environment).json.description)
+        }
         var reader = EnvironmentReader(surroundings.environment)
-        let runtime = RuntimeSettings(reading: &reader)
+        let runtime = RuntimeSettings(reading: &reader, isExclusive: Job.isExclusive)
         let settings = Job.Settings(reading: &reader)
         let setting = RunSetting(
             job: Job.name, options: command.common, settings: runtime, surroundings: surroundings)
@@ -26,12 +29,12 @@ struct JobProcess<Job: ScheduledJob> {
             setting.refuse(reader.problems)
             return .configuration
         }
-        let context = JobContext<Job>(
-            options: command.options, settings: settings, isDryRun: command.common.isDryRun, now: setting.now,
-            report: setting.report, logger: setting.logger, task: runtime.task,
-            deadline: runtime.deadline,
-            certificateAuthorityFile: runtime.certificateAuthorityFile)
-        return await RunLifecycle(setting).run { try await Job.run(in: context) }
+        let run = Run(
+            job: Job.name, isExclusive: Job.isExclusive, isDryRun: command.common.isDryRun, now: setting.now,
+            report: setting.report, logger: setting.logger, task: runtime.task, deadline: runtime.deadline,
+            leaseValidity: runtime.leaseValidity, certificateAuthorityFile: runtime.certificateAuthorityFile)
+        let job = Job(options: command.options, settings: settings)
+        return await RunLifecycle(setting, run).run { try await job.run(run) }
     }
 
     private struct Ending: Error {
@@ -48,14 +51,20 @@ struct JobProcess<Job: ScheduledJob> {
             return .failure(Ending(status: .success))
         } catch {
             let columns = surroundings.isErrorTerminal ? surroundings.terminalWidth() : 100
-            let text = JobCommand<Job>.fullMessage(for: error, columns: columns)
+            var text = JobCommand<Job>.fullMessage(for: error, columns: columns)
+            if text == JobCommand<Job>.helpMessage(columns: columns) {
+                text += "\n" + JobDescription<Job>(environment: [:]).helpSections(columns: columns)
+            }
             // The parser repeats what it was given, control characters included.
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { printable($0) }
-            let isClean = JobCommand<Job>.exitCode(for: error) == .success
-            let message = lines.joined(separator: "\n") + "\n"
-            if isClean { return .failure(Ending(status: surroundings.writeOutput(message) ? .success : .failure)) }
-            surroundings.writeError(message)
+            let message = lines.joined(separator: "\n")
+            if JobCommand<Job>.exitCode(for: error) == .success { return .failure(Ending(status: print(message))) }
+            surroundings.writeError(message + "\n")
             return .failure(Ending(status: .usage))
         }
+    }
+
+    private func print(_ text: String) -> JobExitCode {
+        surroundings.writeOutput(text + "\n") ? .success : .failure
     }
 }

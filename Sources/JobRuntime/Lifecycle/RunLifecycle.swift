@@ -1,15 +1,15 @@
 import Logging
 import Synchronization
 
-/// Runs a job's work until it ends, or is told to stop.
+/// Runs a job's work until it ends or has to stop, closes what the run opened, and prints the summary.
 ///
-/// A signal or the deadline cancels the work, which then has seven seconds to reach a safe point, and the summary has one
-/// to be taken; Cloud Run kills the process after ten. None of this needs a thread of the cooperative pool, all of which the
+/// A signal or the deadline cancels the work. ``StopBudget`` divides the time that is left: when it is over, the summary is
+/// printed even if the work or a closing has not ended. None of this needs a thread of the cooperative pool, all of which the
 /// work may have blocked, nor a reader of the logs, who may be stuck.
+///
+/// What ended the work is recorded before the closings begin, so that the run history and the notification report the outcome
+/// that the summary has.
 final class RunLifecycle: Sendable {
-    static let grace = Duration.seconds(7)
-    static let patienceWithReaders = Duration.seconds(1)
-
     private struct State {
         var work: Task<Void, Never>?
         var stopReason: String?
@@ -17,10 +17,12 @@ final class RunLifecycle: Sendable {
     }
 
     private let setting: RunSetting
+    private let run: Run
     private let state = Mutex(State())
 
-    init(_ setting: RunSetting) {
+    init(_ setting: RunSetting, _ run: Run) {
         self.setting = setting
+        self.run = run
     }
 
     func run(_ work: @escaping @Sendable () async throws -> Void) async -> JobExitCode {
@@ -30,7 +32,11 @@ final class RunLifecycle: Sendable {
             if let deadline = setting.settings.deadline {
                 setting.surroundings.after(deadline) { self.stop("deadline of \(spoken(deadline)) reached") }
             }
-            let task = Task.detached { self.end(after: await Self.outcome(of: work)) }
+            let task = Task.detached {
+                let status = self.record(await Self.error(of: work))
+                await self.close(status)
+                self.end(status)
+            }
             // A signal may have come before there was a task to cancel.
             let isStopped = state.withLock { state in
                 state.work = task
@@ -54,16 +60,18 @@ final class RunLifecycle: Sendable {
         }
         // The summary is being written; who reads it may be stuck.
         if hasEnded {
-            return setting.surroundings.after(Self.patienceWithReaders) { self.setting.surroundings.exit(.stopped) }
+            return setting.surroundings.after(StopBudget.limit(of: .summary)) {
+                self.setting.surroundings.exit(.stopped)
+            }
         }
         if isStopping { return }
         // Before anything is written, which may take for ever where nobody reads it.
-        setting.surroundings.after(Self.grace) { self.end(.stopped) }
+        setting.surroundings.after(StopBudget.untilSummary) { self.end(.stopped) }
         setting.logger.notice("\(reason): stopping at the next safe point")
         work?.cancel()
     }
 
-    private static func outcome(of work: @Sendable () async throws -> Void) async -> (any Error)? {
+    private static func error(of work: @Sendable () async throws -> Void) async -> (any Error)? {
         do {
             try await work()
             return nil
@@ -72,19 +80,34 @@ final class RunLifecycle: Sendable {
         }
     }
 
-    private func end(after error: (any Error)?) {
+    /// Puts what ended the work into the report.
+    private func record(_ error: (any Error)?) -> JobExitCode {
         let isStopped = state.withLock { $0.stopReason != nil }
         switch error {
-        case nil: end(.success)
-        case is CancellationError where isStopped: end(.stopped)
+        case nil:
+            if run.isExclusive, !run.isDryRun, !run.closings.contains(.lease) {
+                run.report.fail(
+                    run.job, "the job is exclusive, but it worked without a lease: this is a fault of the job")
+            }
+            return .success
+        case let skipped as RunSkipped:
+            run.report.skip(skipped.reason)
+            return .success
+        case is CancellationError where isStopped: return .stopped
         case let error as ConfigurationError:
-            error.problems.forEach { setting.report.fail("configuration", $0) }
-            end(.configuration)
-        case let error?:
-            setting.report.fail("job", String(describing: error))
-            // Work that is cancelled may fail with something else, and the rest is undone all the same.
-            end(isStopped ? .stopped : .failure)
+            error.problems.forEach { run.report.fail("configuration", $0) }
+            return .configuration
+        case let error as any FailedOperation: run.report.fail(error.operation, error.reason)
+        case let error?: run.report.fail(run.job, String(describing: error))
         }
+        // Work that is cancelled may fail with something else, and the rest is undone all the same.
+        return isStopped ? .stopped : .failure
+    }
+
+    /// A task of its own, because that of a stopped run is cancelled.
+    private func close(_ status: JobExitCode) async {
+        let (run, isStopped) = (run, status == .stopped)
+        await Task.detached { await run.closings.close { run.report.outcome(isStopped: isStopped) } }.value
     }
 
     /// Prints the summary and hands over the exit status; only the first call does.
@@ -96,11 +119,79 @@ final class RunLifecycle: Sendable {
         }
         guard let onEnd else { return }
         if status == .stopped {
-            setting.surroundings.after(Self.patienceWithReaders) { self.setting.surroundings.exit(status) }
+            setting.surroundings.after(StopBudget.limit(of: .summary)) { self.setting.surroundings.exit(status) }
         }
         let isClean = setting.finish(stopReason: status == .stopped ? reason : nil)
         let final = status == .success && !isClean ? .failure : status
         setting.surroundings.exit(final)
         onEnd.resume(returning: final)
+    }
+}
+
+/// Where a run writes, what it reports to, and what its summary needs to know from the start.
+struct RunSetting: Sendable {
+    let job: String
+    let options: CommonOptions
+    let settings: RuntimeSettings
+    let surroundings: ProcessSurroundings
+    let startedAt: Timestamp
+    let startedAtElapsed: Duration
+    let console: Console
+    let logger: Logger
+    let report: RunReport
+    private let logsText: Bool
+
+    var now: Timestamp { options.instant ?? startedAt }
+
+    init(job: String, options: CommonOptions, settings: RuntimeSettings, surroundings: ProcessSurroundings) {
+        let console = Console(writeOutput: surroundings.writeOutput, writeError: surroundings.writeError)
+        let isTerminal = surroundings.isErrorTerminal
+        let isCapable = isTerminal && !settings.isDumbTerminal
+        let logsText = settings.logsText(onTerminal: isTerminal, json: options.json)
+        let layout: @Sendable (LogEntry) -> String
+        if logsText {
+            layout = TextLayout(hasColors: isCapable && settings.allowsColors).line(for:)
+        } else {
+            layout = CloudLoggingLayout(job: job, task: settings.task).line(for:)
+        }
+        let logger = Logger(label: job) { _ in
+            ConsoleLogHandler(
+                level: (options.logLevel ?? settings.logLevel).level, console: console,
+                wallClock: surroundings.wallClock, layout: layout)
+        }
+        let style: Progress.Style = logsText && isCapable ? .bar(surroundings.terminalWidth) : .log
+        let progress = Progress(
+            title: job, style: style, console: console, logger: logger, elapsed: surroundings.elapsed)
+        self.job = job
+        self.options = options
+        self.settings = settings
+        self.surroundings = surroundings
+        self.startedAt = surroundings.wallClock()
+        self.startedAtElapsed = surroundings.elapsed()
+        self.console = console
+        self.logger = logger
+        self.report = RunReport(console: console, logger: logger, progress: progress, printsResults: logsText)
+        self.logsText = logsText
+    }
+
+    /// Names all problems of the configuration in one message on standard error.
+    func refuse(_ problems: [String]) {
+        let title = "\(job) cannot start: \(spoken(problems.count, "problems")) in the environment"
+        let message = ([title] + problems.map { "  " + printable($0) }).joined(separator: "\n")
+        guard !logsText else { return console.log(message) }
+        let layout = CloudLoggingLayout(job: job, task: settings.task)
+        console.log(layout.line(for: LogEntry(time: startedAt, level: .error, message: message)))
+    }
+
+    /// Prints the summary as the last line of the run.
+    /// - Returns: Whether nothing failed, the printing included.
+    func finish(stopReason: String?) -> Bool {
+        let summary = RunSummary(
+            job: job, task: settings.task, isDryRun: options.isDryRun, now: now, startedAt: startedAt,
+            finishedAt: surroundings.wallClock(), duration: surroundings.elapsed() - startedAtElapsed,
+            stopReason: stopReason, record: report.record.withLock { $0 })
+        let json = summary.json(withDetails: options.json)
+        let isTaken = console.close(with: logsText ? printable(summary.sentence) + "\n" + json : json)
+        return isTaken && summary.status != .failed
     }
 }

@@ -19,7 +19,7 @@ package enum StopBudget {
     /// The time between SIGTERM and SIGKILL.
     static let total = Duration.seconds(10)
 
-    /// The longest time that a step may take.
+    /// The longest time that a step may take in a run that has to stop.
     package static func limit(of step: Step) -> Duration {
         switch step {
         case .cancelStatements: .seconds(2)

@@ -12,7 +12,7 @@ package func spoken(_ duration: Duration) -> String {
 }
 
 /// `3 columns added`, `1 column added`: a count by its key, which is a plural noun, `_` for spaces.
-func spoken(_ count: Int, _ key: String) -> String {
+package func spoken(_ count: Int, _ key: String) -> String {
     var words = key.split(separator: "_").map(String.init)
     if count == 1, let noun = words.first {
         words[0] =
@@ -25,5 +25,61 @@ func spoken(_ count: Int, _ key: String) -> String {
 extension Duration {
     package var wholeMilliseconds: Int {
         Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+/// A value for a message: in quotes, on one line, control and invisible characters escaped, at most 60 characters of it.
+package func quoted(_ value: String) -> String {
+    let cut = value.count > 60 ? value.prefix(60) + "…" : value[...]
+    return "\"" + printable(cut, escapingQuotes: true) + "\""
+}
+
+/// The text on one line: control characters and those that hide or reorder others are escaped as `\n` or `\u{202E}`.
+package func printable(_ text: some StringProtocol, escapingQuotes: Bool = false) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\n": result += "\\n"
+        case "\r": result += "\\r"
+        case "\t": result += "\\t"
+        case "\"" where escapingQuotes: result += "\\\""
+        case _ where isControl(scalar): result += "\\u{" + String(scalar.value, radix: 16, uppercase: true) + "}"
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result
+}
+
+func containsControlCharacters(_ text: String) -> Bool {
+    text.unicodeScalars.contains(where: isControl)
+}
+
+private func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF: true
+    default: false
+    }
+}
+
+/// Rows under a header in aligned columns; a column of numbers is aligned to the right.
+struct TextTable {
+    let header: [String]
+    let rows: [[String]]
+
+    var lines: [String] {
+        let cells = ([header] + rows).map { row in header.indices.map { $0 < row.count ? printable(row[$0]) : "" } }
+        let widths = header.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+        let isNumeric = header.indices.map { column in
+            !rows.isEmpty
+                && cells.dropFirst().allSatisfy { !$0[column].isEmpty && $0[column].utf8.allSatisfy { 48...57 ~= $0 } }
+        }
+        return cells.map { row in
+            var line = row.indices.map { column in
+                let padding = String(repeating: " ", count: widths[column] - row[column].count)
+                return isNumeric[column] ? padding + row[column] : row[column] + padding
+            }.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }
     }
 }

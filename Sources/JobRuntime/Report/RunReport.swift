@@ -68,33 +68,71 @@ package final class RunReport: Sendable {
         console.print(TextTable(header: header, rows: rows).lines.joined(separator: "\n"))
     }
 
-    /// What the run came to so far, for a record outside of the summary.
+    /// What the run came to so far, for records outside of the summary.
     package struct Outcome: Sendable {
         /// `succeeded`, `failed`, `skipped` or `stopped`, as in the summary.
         package let status: String
+        /// Whether the run has to stop: what is done now must end within its part of the ``StopBudget``.
+        package let isStopped: Bool
         package let counts: JSONText
+        let failureFindings: RunRecord.Findings
+        let warnings: Int
+
         /// `subject: reason` each; at most a hundred.
-        package let failures: [String]
+        package var failures: [String] { failureFindings.kept.map { "\($0.subject): \($0.reason)" } }
     }
 
-    /// - Parameters:
-    ///   - error: What ended the work before its end.
-    ///   - isStopped: Whether the run was told to stop; work that fails then counts as stopped, as in the summary.
-    package func outcome(endedBy error: (any Error)? = nil, isStopped: Bool) -> Outcome {
+    package func outcome(isStopped: Bool) -> Outcome {
         record.withLock { record in
-            var failures = record.failures.kept.map { "\($0.subject): \($0.reason)" }
-            let isStopped = isStopped && error != nil
-            if let error, !(isStopped && error is CancellationError) { failures.append("job: \(error)") }
             let ending: RunSummary.Status = record.skipReason == nil ? .succeeded : .skipped
-            let status = isStopped ? .stopped : failures.isEmpty ? ending : .failed
+            let status = isStopped ? .stopped : record.failures.count == 0 ? ending : .failed
             return Outcome(
-                status: status.rawValue, counts: .object(record.counts.map { ($0.name, .integer($0.value)) }),
-                failures: failures)
+                status: status.rawValue, isStopped: isStopped,
+                counts: .object(record.counts.map { ($0.name, .integer($0.value)) }), failureFindings: record.failures,
+                warnings: record.warnings.count)
         }
     }
 
     /// Puts a structured detail under `details` of the summary, which has them with `--json` only.
     package func attach(_ key: String, _ value: JSONText) {
         record.withLock { $0.details.append((key, value)) }
+    }
+}
+
+/// The facts of a run as they add up.
+package struct RunRecord: Sendable {
+    /// Failures or warnings: the first hundred, and how many came after them.
+    package struct Findings: Sendable {
+        static let limit = 100
+        static let reasonLimit = 500
+
+        package private(set) var kept: [(subject: String, reason: String)] = []
+        private(set) var omitted = 0
+
+        var count: Int { kept.count + omitted }
+
+        // A log entry may have 256 KB, and the summary must be one.
+        mutating func add(_ subject: String, _ reason: String) {
+            guard kept.count < Self.limit else {
+                omitted += 1
+                return
+            }
+            let shortened = reason.count > Self.reasonLimit ? reason.prefix(Self.reasonLimit) + "…" : reason[...]
+            kept.append((String(subject.prefix(Self.reasonLimit)), String(shortened)))
+        }
+    }
+
+    private(set) var counts: [(name: String, value: Int)] = []
+    package var failures = Findings()
+    package var warnings = Findings()
+    package var skipReason: String?
+    var details: [(key: String, value: JSONText)] = []
+
+    mutating func add(_ number: Int, to name: String) {
+        if let index = counts.firstIndex(where: { $0.name == name }) {
+            counts[index].value += number
+        } else {
+            counts.append((name, number))
+        }
     }
 }

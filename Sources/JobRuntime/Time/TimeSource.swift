@@ -1,6 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
+import Glibc
 
 /// The passing of time, for waits and rates: a clock that never goes back, and a sleep on it.
 package struct TimeSource: Sendable {

@@ -1,15 +1,71 @@
+import ArgumentParser
 import BillingKit
 import JobRuntime
+import Warehouse
+import WarehouseKit
 
-/// Compares all of Stripe with the warehouse and corrects the warehouse. With no difference it only reads.
+/// Compares all of Stripe with the warehouse and corrects the warehouse. Without a difference the job only reads.
 @main
 struct BillingSyncReconcileJob: ScheduledJob {
-    typealias Options = BillingReconciliationOptions
-    typealias Settings = BillingReconciliationSettings
-
     static let name = "billing-sync-reconcile"
     static let purpose = "Compares all Stripe subscriptions with the warehouse and corrects the warehouse."
-    static let discussion = BillingReconciliation.help
+    static let isExclusive = true
+    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
+    static let discussion = """
+        Reads all subscriptions of the Stripe account and compares them with organizations.org_subscriptions, today's limits \
+        in org_usage_quotas and org_profiles.subscription_plan. The job prints each mismatch as organization, field, Stripe, \
+        warehouse, and applies all mismatches in one batch: Stripe is right. Each organization that changes gets one row in \
+        org_audit_logs. If nothing differs, nothing is written.
 
-    static func run(in context: JobContext<Self>) async throws { try await context.reconcileBilling() }
+        The job reports a subscription of no known organization as unmatched, and an organization whose subscription is gone \
+        as missing_in_stripe; --cancel-missing marks the latter as CANCELLED. A mismatch that cannot be applied is queued for \
+        billing-sync-retry.
+
+        It is safe to run the job again. If two executions overlap, the second one is skipped.
+
+        EXAMPLES:
+          GCP_PROJECT_ID=cloudact-testing-1 STRIPE_SECRET_KEY=rk_test_... BillingSyncReconcileJob --dry-run
+          WAREHOUSE_URL=sqlite:demo.db STRIPE_SECRET_KEY=rk_test_... BillingSyncReconcileJob
+        """
+
+    struct Options: ParsableArguments, Sendable {
+        @Flag(help: "Mark organizations as CANCELLED whose subscription is gone from Stripe.")
+        var cancelMissing = false
+
+        @Option(help: "With --cancel-missing: if more organizations than this are affected, cancel none.")
+        var cancelMissingLimit = 10
+
+        func validate() throws {
+            guard (1...1_000_000).contains(cancelMissingLimit) else {
+                throw ValidationError("--cancel-missing-limit must be from 1 to 1000000.")
+            }
+        }
+    }
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let stripe: StripeSettings
+        let notification: NotificationSettings
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment)
+            stripe = StripeSettings(reading: &environment)
+            notification = NotificationSettings(reading: &environment)
+        }
+    }
+
+    let options: Options
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        run.notifyAtEnd(settings.notification, ofChangesIn: ["synced"])
+        let warehouse = try await run.openWarehouse(settings.warehouse).sql
+        let stripe = StripeClient(
+            settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond,
+            transport: run.transport(), logger: run.logger)
+        let reconciliation = BillingReconciliation(
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, logger: run.logger,
+            isDryRun: run.isDryRun)
+        try await reconciliation.run(cancelMissing: options.cancelMissing ? options.cancelMissingLimit : nil)
+    }
 }

@@ -1,15 +1,80 @@
+import ArgumentParser
 import BillingKit
 import JobRuntime
+import Warehouse
+import WarehouseKit
 
 /// Works off the queue of organizations whose billing state must be read from Stripe again.
 @main
 struct BillingSyncRetryJob: ScheduledJob {
-    typealias Options = BillingRetryOptions
-    typealias Settings = BillingRetrySettings
-
     static let name = "billing-sync-retry"
     static let purpose = "Works off the queue of billing syncs: Stripe's state into the warehouse."
-    static let discussion = BillingRetry.help
+    static let isExclusive = false
+    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
+    static let discussion = """
+        Claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their organizations \
+        from Stripe, and corrects the warehouse, as billing-sync-reconcile does for all organizations. The job repeats a failed \
+        try after 1, 2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
 
-    static func run(in context: JobContext<Self>) async throws { try await context.retryBilling() }
+        It is safe to run the job twice, also at the same time. The items of a killed execution come back, one by one.
+
+        EXAMPLES:
+          GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --stats
+          GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --requeue all
+        """
+
+    struct Options: ParsableArguments, Sendable {
+        @Option(help: "The most queued syncs to claim in one run.")
+        var limit = 100
+
+        @Flag(help: "Print the state of the queue, and end.")
+        var stats = false
+
+        @Option(help: .init("Put one failed sync, or all, back into the queue, and end.", valueName: "ID|all"))
+        var requeue: String?
+
+        func validate() throws {
+            guard (1...1000).contains(limit) else { throw ValidationError("--limit must be from 1 to 1000.") }
+            guard !stats || requeue == nil else {
+                throw ValidationError("--stats and --requeue exclude each other; give one of them.")
+            }
+            if let requeue, requeue.isEmpty || requeue.utf8.count > 255 {
+                throw ValidationError("--requeue \(quoted(requeue)) is no id of a sync; give one, or all.")
+            }
+        }
+    }
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let stripe: StripeSettings
+        let itemLease: Duration
+        let notification: NotificationSettings
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment)
+            stripe = StripeSettings(reading: &environment)
+            let seconds = environment.integer(
+                "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
+                help: "The items of a killed run come back after so long. It must be more than the task timeout.")
+            itemLease = .seconds(seconds)
+            notification = NotificationSettings(reading: &environment)
+        }
+    }
+
+    let options: Options
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        run.notifyAtEnd(settings.notification, ofChangesIn: ["organizations_changed"])
+        let warehouse = try await run.openWarehouse(settings.warehouse).sql
+        let upkeep = QueueUpkeep(warehouse: warehouse, report: run.report, isDryRun: run.isDryRun)
+        if options.stats { return try await upkeep.printStatistics(of: run.now.date) }
+        if let choice = options.requeue { return try await upkeep.requeue(choice) }
+        let stripe = StripeClient(
+            settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond, transport: run.transport(),
+            logger: run.logger)
+        let retry = BillingRetry(
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
+        try await retry.run(limit: options.limit, lease: settings.itemLease)
+    }
 }

@@ -1,17 +1,46 @@
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Creates the datasets `organizations` and `scheduler_jobs` with their tables. Running it again changes nothing.
 @main
 struct BootstrapJob: ScheduledJob {
-    typealias Settings = BootstrapSettings
-
     static let name = "bootstrap"
     static let purpose = "Creates the datasets organizations and scheduler_jobs with all of their tables."
-    static let discussion = Bootstrap.createHelp
+    static let isExclusive = false
+    static let access: [JobAccess] = [
+        .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
+    ]
+    static let discussion = """
+        Compares both datasets with the built-in catalog and creates what is missing, all at once. A table that exists is \
+        left as it is; bootstrap reports the columns that it lacks, and bootstrap-sync adds them.
 
-    static func run(in context: JobContext<Self>) async throws {
-        try await context.withBootstrap { try await $0.create() }
+        Safe to run again, and twice at the same time: a second run changes nothing.
+
+        EXAMPLES:
+          GCP_PROJECT_ID=cloudact-testing-1 BootstrapJob --dry-run
+          WAREHOUSE_URL=sqlite:demo.db BootstrapJob
+        """
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let catalog: Catalog
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment)
+            catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
+        }
+    }
+
+    let options: NoOptions
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        let warehouse = try await run.openWarehouse(settings.warehouse)
+        let bootstrap = Bootstrap(
+            warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
+            report: run.report, isDryRun: run.isDryRun)
+        try await bootstrap.create()
     }
 }

@@ -1,17 +1,46 @@
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Adds the columns that existing meta tables lack. Running it again changes nothing.
 @main
 struct BootstrapSyncJob: ScheduledJob {
-    typealias Settings = BootstrapSettings
-
     static let name = "bootstrap-sync"
     static let purpose = "Adds missing columns to the tables of the datasets organizations and scheduler_jobs."
-    static let discussion = Bootstrap.addColumnsHelp
+    static let isExclusive = false
+    static let access: [JobAccess] = [
+        .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
+    ]
+    static let discussion = """
+        Compares both datasets with the built-in catalog and adds the columns that tables lack, all columns of a table in one \
+        update. Nothing is ever dropped, recreated or reordered. A column whose type or mode differs is a conflict: it is \
+        listed, left alone, and makes the exit code 1. A column that the catalog calls REQUIRED is added as NULLABLE.
 
-    static func run(in context: JobContext<Self>) async throws {
-        try await context.withBootstrap { try await $0.addColumns() }
+        Safe to run again: a second run changes nothing.
+
+        EXAMPLE:
+          GCP_PROJECT_ID=cloudact-testing-1 BootstrapSyncJob --dry-run
+        """
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let catalog: Catalog
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment)
+            catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
+        }
+    }
+
+    let options: NoOptions
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        let warehouse = try await run.openWarehouse(settings.warehouse)
+        let bootstrap = Bootstrap(
+            warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
+            report: run.report, isDryRun: run.isDryRun)
+        try await bootstrap.addColumns()
     }
 }

@@ -1,18 +1,67 @@
+import ArgumentParser
 import JobRuntime
 import SchemaKit
+import Warehouse
 import WarehouseKit
 
 /// Creates and evolves the dataset of every active organization. Running it again changes nothing.
 @main
 struct OrgSyncAllJob: ScheduledJob {
-    typealias Options = OrganizationSyncOptions
-    typealias Settings = OrganizationSyncSettings
-
     static let name = "org-sync-all"
     static let purpose = "Creates and evolves the dataset of every active organization."
-    static let discussion = OrganizationSync.help
+    static let isExclusive = false
+    static let access: [JobAccess] = [
+        .runsQueries, .evolvesAllDatasets, .reads(.organizations), .writes(.schedulerJobs),
+    ]
+    static let discussion = """
+        Reads the organizations with status ACTIVE from organizations.org_profiles, compares all of their datasets with the \
+        built-in catalog in one query, and touches the datasets that differ: it creates missing datasets and tables, and adds \
+        missing columns. Nothing is ever dropped, recreated or reordered; any other difference is a conflict, which is listed \
+        and left alone.
 
-    static func run(in context: JobContext<Self>) async throws {
-        try await context.withOrganizationSync { try await $0.run(only: context.options.org) }
+        An organization that fails does not stop the others; the exit code is then 1, and the summary names it. After a run \
+        that was stopped or killed, the next run does the rest; a run with nothing to do writes nothing. With several Cloud \
+        Run tasks, each task takes its share of the organizations.
+
+        EXAMPLES:
+          GCP_PROJECT_ID=cloudact-testing-1 ENVIRONMENT=test OrgSyncAllJob --dry-run
+          GCP_PROJECT_ID=cloudact-prod ENVIRONMENT=prod OrgSyncAllJob --org acme --org globex
+        """
+
+    struct Options: ParsableArguments, Sendable {
+        @Option(help: .init("Only this organization; may be given several times.", valueName: "slug"))
+        var org: [String] = []
+
+        func validate() throws {
+            for slug in org where !Organization.isValid(slug: slug) {
+                throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
+            }
+        }
+    }
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let catalog: Catalog
+        let notification: NotificationSettings
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment, requiresEnvironment: true)
+            catalog = Catalog(reading: &environment, groups: [.organization])
+            notification = NotificationSettings(reading: &environment)
+        }
+    }
+
+    let options: Options
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        run.notifyAtEnd(
+            settings.notification, ofChangesIn: ["datasets_created", "tables_created", "tables_updated"])
+        let warehouse = try await run.openWarehouse(settings.warehouse)
+        guard let environment = settings.warehouse.environment else { return }
+        let sync = OrganizationSync(
+            sql: warehouse.sql, schema: warehouse.schema, catalog: settings.catalog, environment: environment,
+            report: run.report, task: run.task, isDryRun: run.isDryRun)
+        try await sync.run(only: options.org)
     }
 }

@@ -1,18 +1,56 @@
+import ArgumentParser
 import JobRuntime
 import QuotaKit
+import Warehouse
 import WarehouseKit
 
 /// Recounts the monthly quota counter on the first of a month. Running it again loses no count.
 @main
 struct QuotaResetMonthlyJob: ScheduledJob {
-    typealias Options = QuotaResetMonthlyOptions
-    typealias Settings = QuotaResetSettings
-
-    static let name = QuotaReset.monthlyJob
+    static let name = "quota-reset-monthly"
     static let purpose = "Recounts the monthly quota counter of every active organization on the first of a month."
-    static let discussion = QuotaReset.monthlyHelp
+    static let isExclusive = true
+    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
+    static let discussion = """
+        On the first of a month (UTC), the job brings the monthly counter in the rows of that day to the number of runs in the \
+        log of its month, and creates the rows that quota-reset-daily has not created. On other days it ends as skipped; \
+        --force does the same for the day and its month.
 
-    static func run(in context: JobContext<Self>) async throws {
-        try await context.withMonthlyReset { try await $0.recountMonth(at: context.now) }
+        Safe to run again. It never runs at the same time as quota-reset-daily, which creates the same rows.
+
+        EXAMPLES:
+          GCP_PROJECT_ID=cloudact-prod QuotaResetMonthlyJob
+          GCP_PROJECT_ID=cloudact-prod QuotaResetMonthlyJob --now 2026-01-15T12:00:00Z --force --dry-run
+        """
+
+    struct Options: ParsableArguments, Sendable {
+        @Flag(help: "Run on any day, not only on the first of a month.")
+        var force = false
+    }
+
+    struct Settings: JobSettings {
+        let warehouse: WarehouseSettings
+        let columns: QuotaColumns
+        let staleAfter: StaleAge
+
+        init(reading environment: inout EnvironmentReader) {
+            warehouse = WarehouseSettings(reading: &environment)
+            columns = QuotaColumns(reading: &environment)
+            staleAfter = StaleAge(reading: &environment)
+        }
+    }
+
+    let options: Options
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        guard run.now.date.day == 1 || options.force else {
+            throw RunSkipped("\(run.now.date) is not the first of a month; --force runs on any day")
+        }
+        let warehouse = try await run.openWarehouse(settings.warehouse, excluding: ["quota-reset-daily"])
+        let reset = QuotaReset(
+            warehouse: warehouse.sql, columns: settings.columns, staleAfter: settings.staleAfter.duration,
+            fence: warehouse.fence, report: run.report, isDryRun: run.isDryRun)
+        try await reset.recountMonth(at: run.now)
     }
 }

@@ -166,25 +166,25 @@ extension Catalog {
     }
 }
 
-/// The catalog that the job works with: the binary's own, or the folder that `CATALOG_DIR` names.
-package struct CatalogSettings: Sendable {
-    package let catalog: Catalog
-
-    package static let environmentHelp: [(name: String, text: String)] = [
-        ("CATALOG_DIR", "Instead of the built-in tables: organizations/, organization/, operations/*.json.")
-    ]
-
-    package init(reading environment: inout EnvironmentReader, groups: [Catalog.Group]) {
-        let directory = environment.optionalString("CATALOG_DIR", expected: "the path of a folder")
+extension Catalog {
+    /// The catalog that a job works with: the binary's own, or the folder that `CATALOG_DIR` names. Every problem of a file is a
+    /// problem of the environment.
+    package init(reading environment: inout EnvironmentReader, groups: [Group]) {
+        let directory = environment.optionalString(
+            "CATALOG_DIR", expected: "the path of a folder",
+            help: "A folder with organizations/, organization/ and operations/*.json that replaces the built-in tables."
+        )
         do throws(CatalogError) {
             if let directory {
-                catalog = try Catalog(directory: directory, groups)
+                self = try Catalog(directory: directory, groups)
             } else {
-                catalog = try Catalog.embedded(groups)
+                self = try Catalog.embedded(groups)
             }
         } catch {
-            for problem in error.problems { environment.note(problem: "CATALOG_DIR: \(problem)") }
-            catalog = Catalog()
+            for problem in error.problems {
+                environment.note(problem: "CATALOG_DIR: \(problem)", with: ["CATALOG_DIR"])
+            }
+            self = Catalog()
         }
     }
 }

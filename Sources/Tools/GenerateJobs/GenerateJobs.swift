@@ -2,55 +2,67 @@ import ArgumentParser
 import DeploymentKit
 import Foundation
 
-/// Writes the files of every environment from `jobs.yaml`.
+/// Writes everything that follows from `jobs.yaml` and from what the built jobs say of themselves.
 @main
 struct GenerateJobs: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate-jobs",
         abstract: "Checks jobs.yaml and writes deploy/generated/ from it.",
         discussion: """
-            For each environment: the Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts \
-            and roles (iam.json), alert policies (alerts/) and what the scripts read (deployment.json). Nothing is \
-            deployed; scripts/create-all-jobs.sh does that.
+            Starts every built job with --describe, and holds jobs.yaml to the answers. Then it writes, for each environment: the \
+            Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts and roles (iam.json), alert \
+            policies (alerts/) and what the scripts read (deployment.json). It also writes jobs.schema.json and the tables in \
+            README.md and docs/ that have a mark. Nothing is deployed; scripts/create-all-jobs.sh does that.
 
-            Exit codes: 0 done, 1 the files are out of date (--check), 64 wrong usage, 65 jobs.yaml has problems.
+            Exit codes: 0 done, 1 the files are out of date (--check), 64 wrong usage, 65 jobs.yaml has problems, 66 a job is not \
+            built or cannot be started.
             """)
 
     @Option(help: ArgumentHelp("The folder with jobs.yaml and Package.swift.", valueName: "folder"))
     var root = "."
 
+    @Option(help: ArgumentHelp("The folder with the built jobs. Default: where generate-jobs is.", valueName: "folder"))
+    var jobs: String?
+
     @Flag(help: "Write nothing; name the files that differ from jobs.yaml.")
     var check = false
 
-    @Flag(help: "Do not compare with the executables of Package.swift, for a job that is not written yet.")
+    @Flag(help: "Accept jobs without an executable, for a job that is not written yet.")
     var withoutTargets = false
 
     func run() throws {
-        let folder = URL(fileURLWithPath: root, isDirectory: true)
-        let file = try read(folder)
-        let generated = GeneratedFolder(url: folder.appending(path: "deploy/generated"))
-        let changes = try generated.changes(to: GeneratedFiles.texts(for: file))
-        guard check else {
-            try generated.apply(changes)
-            print(changes.isEmpty ? "deploy/generated is up to date" : changes.map(\.sentence).joined(separator: "\n"))
-            return
-        }
-        if !changes.isEmpty {
-            complain(changes.map { "\($0.path) is out of date" } + ["run: swift run generate-jobs"])
-            throw ExitCode(1)
-        }
-        print("deploy/generated is up to date")
-    }
-
-    private func read(_ folder: URL) throws -> JobsFile {
+        let tree = GeneratedTree(root: URL(fileURLWithPath: root, isDirectory: true))
+        let file: JobsFile
+        let texts: [String: String]
         do {
-            let manifest = withoutTargets ? nil : try text("Package.swift", in: folder)
-            let file = try JobsFileReader.read(try text("jobs.yaml", in: folder), manifest: manifest)
-            if !file.warnings.isEmpty { complain(file.warnings.map { "warning: \($0)" }) }
-            return file
+            file = try JobsFileReader.read(
+                try text("jobs.yaml", in: tree.root),
+                manifest: withoutTargets ? nil : try text("Package.swift", in: tree.root))
+            let descriptions = try descriptions(of: file)
+            try file.check(against: descriptions)
+            texts = try tree.texts(for: file, describedBy: descriptions)
         } catch let problems as Problems {
             complain(problems.all.map(\.description))
             throw ExitCode(65)
+        }
+        if !file.warnings.isEmpty { complain(file.warnings.map { "warning: \($0)" }) }
+        let changes = try tree.changes(to: texts)
+        if check, !changes.isEmpty {
+            complain(changes.map { "\($0.path) is out of date" } + ["run: swift run generate-jobs"])
+            throw ExitCode(1)
+        }
+        try tree.apply(changes)
+        print(changes.isEmpty ? "everything is up to date" : changes.map(\.sentence).joined(separator: "\n"))
+    }
+
+    private func descriptions(of file: JobsFile) throws -> JobDescriptions {
+        let own = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
+        let folder = jobs.map { URL(fileURLWithPath: $0, isDirectory: true) } ?? own ?? URL(fileURLWithPath: ".")
+        do {
+            return try BuiltJobs(folder: folder).descriptions(for: file.processes, skippingMissing: withoutTargets)
+        } catch let error as BuiltJobs.Failure {
+            complain(["error: \(error.description)"])
+            throw ExitCode(66)
         }
     }
 

@@ -21,6 +21,8 @@ final class FakeStripe: Sendable {
         var extras: [String] = []
         /// Only so many items are shown in the subscription itself.
         var inlineItems = 10
+        /// Fields with other values than the account's, as JSON texts.
+        var overrides: [String: String] = [:]
     }
 
     struct Account {
@@ -103,7 +105,7 @@ extension FakeStripe.Account {
         _ subscription: FakeStripe.Subscription, _ request: ScriptedRequest, _ expansion: String
     ) -> [String: Any] {
         var object = subscription.json
-        if request.query["expand[]"] == expansion {
+        if request.query["expand[]"] == expansion, subscription.overrides["customer"] == nil {
             let id = subscription.customer
             object["customer"] =
                 deletedCustomers.contains(id)
@@ -153,6 +155,9 @@ extension FakeStripe.Subscription {
         ]
         for (key, value) in [("trial_end", trialEnd), ("ended_at", endedAt), ("cancel_at", cancelAt)] {
             object[key] = value.map { $0 as Any } ?? NSNull()
+        }
+        for (key, text) in overrides {
+            object[key] = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
         }
         return object
     }

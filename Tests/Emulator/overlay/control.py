@@ -3,8 +3,9 @@
     GET /_ready                 200 as soon as requests are served
     GET /_requests              {"total": 3, "peakInFlight": 2, "routes": {"GET /projects/*/datasets/*/tables": 3}}
     DELETE /_requests           starts counting anew
+    PUT /_delay?ms=40           makes each later request wait that long before it is served
 
-With ?project=ID both are about that project's requests only, so that tests which run side by side do not count each
+With ?project=ID they concern that project's requests only, so that tests which run side by side do not count or delay each
 other's. Requests to these paths are neither counted nor delayed.
 """
 import asyncio
@@ -65,13 +66,13 @@ class Control:
     """ASGI application around another one."""
 
     def __init__(self, app, delay):
-        self.app, self.delay = app, delay
+        self.app, self.delay, self.delays = app, delay, {}
         self.all, self.projects = Tally(), {}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"] in ("/_ready", "/_requests"):
+        elif scope["path"] in ("/_ready", "/_requests", "/_delay"):
             await self.answer(scope, send)
         else:
             await self.serve(scope, receive, send)
@@ -82,8 +83,9 @@ class Control:
         for tally in tallies:
             tally.enter(f"{scope['method']} {route}")
         try:
-            if self.delay:
-                await asyncio.sleep(self.delay)
+            delay = self.delays.get(project, self.delay)
+            if delay:
+                await asyncio.sleep(delay)
             received = await whole_request(receive)
             if received:
                 await self.app(scope, received, send)
@@ -92,7 +94,8 @@ class Control:
                 tally.leave()
 
     async def answer(self, scope, send):
-        project = parse_qs(scope["query_string"].decode()).get("project", [None])[0]
+        query = parse_qs(scope["query_string"].decode())
+        project = query.get("project", [None])[0]
         tally = self.projects.get(project, Tally()) if project else self.all
         status, body = 200, {"ready": True}
         if scope["path"] == "/_requests":
@@ -101,6 +104,12 @@ class Control:
             elif scope["method"] != "GET":
                 status = 405
             body = tally.report()
+        elif scope["path"] == "/_delay":
+            delay = float(query["ms"][0]) / 1000
+            if project:
+                self.delays[project] = delay
+            else:
+                self.delay = delay
         content = json.dumps(body).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -10,7 +10,7 @@ below are corrected in memory; nothing of the installed package is changed. "Sto
  F2 tables.patch/update with a schema: stock changes the catalog only (the new
     column cannot be queried) and accepts anything.  Here DuckDB follows, also
     for fields added inside a RECORD; removed columns, changed types/modes, and
-    new REQUIRED columns are refused (400 invalid), If-Match is honoured (412
+    new REQUIRED columns are refused (400 invalid), If-Match is honored (412
     conditionNotMet).
  F3 REQUIRED: stock accepts INSERT/MERGE/UPDATE that leave a REQUIRED column
     NULL.  Here they fail: 400 invalidQuery "Required field X cannot be null".
@@ -60,6 +60,7 @@ def install():
     from . import catalog
     from . import dml
     from . import jobs
+    from . import memory
     from . import params
     from . import rows
     from . import views
@@ -77,6 +78,7 @@ def install():
     from bqemulator.storage.sql_identifiers import quoted_table_ref
 
     # ---- F1, F9, F10 (statements) ------------------------------------------------
+    memory.install()
     catalog.install()
     params.install()
     dml.install()

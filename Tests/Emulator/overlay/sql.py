@@ -1,10 +1,11 @@
 """Reading GoogleSQL text: tokens, table paths, literals.
 
 Small on purpose: the overlay has to see what the user wrote (types, options, paths), which is lost once the SQL has
-been through a parser that normalises it.  Nothing here knows the emulator, except the error it raises.
+been through a parser that normalizes it.  Nothing here knows the emulator, except the error it raises.
 """
 import re
 from collections import namedtuple
+from functools import lru_cache
 
 from bqemulator.domain.errors import InvalidQueryError
 
@@ -33,6 +34,11 @@ RESERVED = frozenset("""ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN
 
 def tokens(sql):
     """The tokens of sql without blanks and comments."""
+    return list(_tokens(sql))
+
+
+@lru_cache(500)
+def _tokens(sql):
     return [Tok(m.lastgroup, m.group(), m.start(), m.end()) for m in _TOKEN.finditer(sql) if m.lastgroup != "skip"]
 
 

@@ -25,7 +25,7 @@ struct CatalogCopy {
     private init(choosing choice: (_ group: String, _ files: [String]) -> [String]) throws {
         folder = try TemporaryFolder()
         for group in ["organizations", "organization", "operations"] {
-            let source = Repository.path("Sources/WarehouseKit/Catalog/Tables/\(group)")
+            let source = Repository.path("Sources/SchemaKit/Catalog/Tables/\(group)")
             try FileManager.default.createDirectory(atPath: folder.file(group), withIntermediateDirectories: false)
             let names = try FileManager.default.contentsOfDirectory(atPath: source).sorted()
             for name in choice(group, names) {

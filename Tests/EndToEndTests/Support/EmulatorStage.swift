@@ -14,21 +14,23 @@ struct EmulatorStage: Stage {
     let emulator: EmulatorProcess
     let project: String
 
-    init(_ emulator: EmulatorProcess) {
+    init(_ emulator: EmulatorProcess, project: String = EmulatorStage.newProject()) {
         self.emulator = emulator
-        project = "e2e-" + UUID().uuidString.lowercased().prefix(23)
+        self.project = project
     }
 
-    /// On the emulator that this test process shares.
+    static func newProject() -> String { "e2e-" + UUID().uuidString.lowercased().prefix(23) }
+
+    /// On one of the emulators that all tests share.
     static var shared: EmulatorStage {
-        get async throws { EmulatorStage(try await .shared) }
+        get async throws {
+            let project = newProject()
+            return EmulatorStage(try await .shared(by: project), project: project)
+        }
     }
 
-    private static let slowEmulator = Task { try await EmulatorProcess.start(delayMilliseconds: 40) }
-
-    /// On one that takes its time for each request, so that a run can be met half-way.
-    static var slow: EmulatorStage {
-        get async throws { EmulatorStage(try await slowEmulator.value) }
+    func delayRequests(milliseconds: Int) async throws {
+        try await emulator.delay(project, milliseconds: milliseconds)
     }
 
     var environment: [String: String] {
@@ -48,7 +50,7 @@ struct EmulatorStage: Stage {
 
     static let queriesRoute = "POST /projects/*/queries"
 
-    /// How many queries were sent so far.
+    /// The number of queries so far.
     func queries() async throws -> Int { try await requests().routes[Self.queriesRoute] ?? 0 }
 
     /// Runs a job and counts its requests.
@@ -85,7 +87,7 @@ struct EmulatorStage: Stage {
         }.sorted()
     }
 
-    /// The resource without what is another each time: versions, times and the project's name.
+    /// The resource without the parts that differ each time: versions, times and the project's name.
     private func line(_ path: String) async throws -> String {
         guard case .object(var members) = try await resource(path) else { throw CocoaError(.coderReadCorrupt) }
         for name in [

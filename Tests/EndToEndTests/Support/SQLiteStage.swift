@@ -16,7 +16,7 @@ import Warehouse
             folder = try TemporaryFolder()
         }
 
-        /// A copy of another one that nobody uses at the moment.
+        /// A copy of another stage, which must not be in use at the moment.
         init(copyOf other: SQLiteStage) throws {
             try self.init()
             for name in try other.folder.names() {

@@ -6,11 +6,11 @@ import TestSupport
 import Warehouse
 import WarehouseKit
 
-/// A server that answers as BigQuery does, for a job that is to meet trouble.
+/// A server that answers as BigQuery does, for jobs that meet trouble.
 struct ScriptedWarehouse {
     let server: ScriptedServer
 
-    /// The row of the run's history is taken as it comes; the handler is given all other requests.
+    /// Accepts the row of the run's history, and passes all other requests to the handler.
     init(_ handler: @escaping ScriptedServer.Handler) throws {
         server = try ScriptedServer { request in
             if !Self.isHistory(request) { return handler(request) }
@@ -21,7 +21,7 @@ struct ScriptedWarehouse {
 
     var environment: [String: String] { Self.environment(server) }
 
-    /// Without the history's.
+    /// All requests but the one for the history.
     var requests: [ScriptedRequest] { server.requests.filter { !Self.isHistory($0) } }
 
     static func environment(_ server: ScriptedServer) -> [String: String] {
@@ -53,7 +53,7 @@ struct ScriptedWarehouse {
             """)
     }
 
-    /// What the comparison answers: the row of the table that certainly exists, and one for each dataset that differs.
+    /// The answer to the comparison: the row of the table that certainly exists, and one for each dataset that differs.
     static func survey(_ datasets: [[String?]] = []) -> ScriptedReply {
         rows(["dataset", "is_there", "absent", "differing"], datasets + [["", "true", nil, nil]])
     }

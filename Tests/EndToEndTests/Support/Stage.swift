@@ -12,13 +12,18 @@ protocol Stage: Sendable {
     var environment: [String: String] { get }
     /// The same warehouse, opened in this process to put organizations into it.
     func warehouse() throws -> any Warehouse
-    /// Everything that is stored of datasets and tables, a line each, sorted: equal lines are an equal state.
+    /// The stored datasets and tables, one sorted line each. Equal lines mean an equal state.
     func state() async throws -> [String]
-    /// How many steps were done so far; grows while a job works.
+    /// A number that grows while a job works.
     func progress() async throws -> Int
+    /// Makes each later request wait, so that a test can interrupt a run; 0 ends that.
+    func delayRequests(milliseconds: Int) async throws
 }
 
 extension Stage {
+    /// The default does nothing: SQLite takes no requests.
+    func delayRequests(milliseconds: Int) async throws {}
+
     /// The environment with more variables; an empty value removes one.
     func with(_ variables: [String: String]) -> [String: String] {
         environment.merging(variables) { $1 }.filter { !$0.value.isEmpty }

@@ -14,17 +14,18 @@ struct TrialJob: ScheduledJob {
     }
 
     struct Settings: JobSettings {
-        static let environmentHelp = [(name: "TRIAL_PROJECT", text: "The project to try.")]
         let project: String
         let limit: Int
         let key: Secret?
 
         init(reading environment: inout EnvironmentReader) {
-            project = environment.string("TRIAL_PROJECT", default: "none", expected: "a project id") {
+            project = environment.string(
+                "TRIAL_PROJECT", default: "none", expected: "a project id", help: "The project to try."
+            ) {
                 $0.contains(";") ? "contains a semicolon" : nil
             }
-            limit = environment.integer("TRIAL_LIMIT", default: 3, in: 1...9)
-            key = environment.secret("TRIAL_KEY")
+            limit = environment.integer("TRIAL_LIMIT", default: 3, in: 1...9, help: "How often to try.")
+            key = environment.secret("TRIAL_KEY", help: "The key to try.")
         }
     }
 
@@ -36,27 +37,33 @@ struct TrialJob: ScheduledJob {
     static let purpose = "Tries the runtime."
     static let discussion = "Examples:\n  trial --act succeed"
 
-    static func run(in context: JobContext<Self>) async throws {
-        let report = context.report
+    static let isExclusive = false
+    static let access = [JobAccess(on: "project", permissions: ["trial.jobs.create"])]
+
+    let options: Options
+    let settings: Settings
+
+    func run(_ run: Run) async throws {
+        let report = run.report
         report.declare(counts: "organizations", "columns_added")
         report.add(2, to: "organizations")
-        switch context.options.act {
+        switch options.act {
         case .succeed:
-            report.line("as of \(context.now)\(context.isDryRun ? ", dry" : "")")
+            report.line("as of \(run.now)\(run.isDryRun ? ", dry" : "")")
             report.table(header: ["slug", "n"], rows: [["acme", "7"]])
             report.attach("plan", .array([.string("create")]))
         case .failOne: report.fail("acme", "dataset is gone")
         case .breakDown: throw Breakdown()
-        case .skip: report.skip("another execution holds the lease")
+        case .skip: throw RunSkipped("another execution holds the lease")
         case .misconfigured:
             throw ConfigurationError(["CATALOG_DIR: a.json is no JSON", "CATALOG_DIR: b.json is empty"])
         case .cancelItself: throw CancellationError()
-        case .untilStopped: try await sleepLong(report)
-        case .finishWhenStopped: try? await sleepLong(report)
+        case .untilStopped: try await Self.sleepLong(report)
+        case .finishWhenStopped: try? await Self.sleepLong(report)
         case .ignoreStop:
-            await Task.detached { try? await sleepLong(report) }.value
+            await Task.detached { try? await Self.sleepLong(report) }.value
         case .failWhenStopped:
-            try? await sleepLong(report)
+            try? await Self.sleepLong(report)
             throw Breakdown()
         }
     }

@@ -1,0 +1,261 @@
+package import JobRuntime
+package import Logging
+package import Warehouse
+import WarehouseKit
+
+/// Compares every subscription of the Stripe account with the warehouse and corrects the warehouse.
+///
+/// Invariants:
+/// - Stripe is read before the warehouse, and only a listing that was read to its end says what is missing;
+/// - an organization that agrees is not written; the number of statements does not depend on the number of organizations;
+/// - an organization whose state is unknown is reported, and the others go on;
+/// - a difference that could not be applied is queued for `billing-sync-retry`.
+///
+/// An organization that the queue's job is at work on gets the time of this reading written even where nothing differs: that
+/// job may have read earlier and write later, and must then find a newer version. It claims before it reads, and this type reads
+/// the warehouse after Stripe, so everybody who could write something older is seen.
+///
+/// ```swift
+/// try await BillingReconciliation(
+///     stripe: stripe, warehouse: warehouse, today: today, report: report, logger: logger
+/// ).run(cancelMissing: nil)
+/// ```
+package struct BillingReconciliation: Sendable {
+    /// The job's share of the requests to Stripe; see ``StripeClient``.
+    package static let stripeRequestsPerSecond = 12.0
+
+    private let stripe: StripeClient
+    private let warehouse: MeteredWarehouse
+    private let writer: BillingWriter
+    private let queue: SyncQueue
+    private let today: CivilDate
+    private let report: RunReport
+    private let logger: Logger
+    private let isDryRun: Bool
+    private let now: @Sendable () -> Timestamp
+
+    package init(
+        stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport, logger: Logger,
+        isDryRun: Bool = false, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
+    ) {
+        self.stripe = stripe
+        self.warehouse = MeteredWarehouse(warehouse, report)
+        writer = BillingWriter(warehouse: self.warehouse, today: today, now: now)
+        queue = SyncQueue(warehouse: self.warehouse, now: now)
+        self.today = today
+        self.report = report
+        self.logger = logger
+        self.isDryRun = isDryRun
+        self.now = now
+    }
+
+    /// - Parameter limit: Mark organizations as CANCELLED whose subscription is gone, but at most so many.
+    package func run(cancelMissing limit: Int? = nil) async throws {
+        report.declare(
+            counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "missing_in_stripe", "errors",
+            "queued")
+        let listing = try await StripeListing.read(stripe, report)
+        let state = try await BillingState.read(warehouse, today: today)
+        let assigned = SubscriptionAssignment(listing.subscriptions, state)
+        report(assigned.unmatched)
+        let comparison = compare(assigned.found, state, listing.plans)
+        show(comparison.changes)
+        try await apply(comparison.changes, comparison.overtaken)
+        let cancellations = try await cancellations(listing, state, assigned.found, limit)
+        show(cancellations)
+        try await apply(cancellations, [])
+    }
+
+    private func report(_ unmatched: [(subscription: StripeSubscription, reason: String)]) {
+        report.add(unmatched.count, to: "unmatched")
+        for (subscription, reason) in unmatched {
+            if subscription.malformed.isEmpty {
+                report.warn("unmatched \(subscription.name)", reason)
+            } else {
+                report.add(1, to: "errors")
+                report.fail(
+                    subscription.name, "\(subscription.malformed.summary); its organization is unknown: \(reason)")
+            }
+        }
+    }
+
+    private func compare(
+        _ found: [String: OrganizationSubscriptions], _ state: BillingState, _ plans: PlanCatalog
+    ) -> (changes: [BillingChange], overtaken: [String]) {
+        var changes: [BillingChange] = []
+        var overtaken: [String] = []
+        for (slug, subscriptions) in found.sorted(by: { $0.key < $1.key }) {
+            guard let stored = state.organizations[slug] else { continue }
+            report.add(1, to: "checked")
+            if stored.rows > 1 {
+                report.warn(
+                    quoted(slug),
+                    "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts")
+            }
+            do throws(BillingProblem) {
+                let chosen = try subscriptions.chosen()
+                let values = try BillingValues(chosen.value, plans)
+                let change = try BillingChange(
+                    values, stored, read: chosen.time.joined(plans.time), reason: "reconciliation",
+                    requestID: chosen.requestID)
+                guard let change else {
+                    overtaken.append(slug)
+                    continue
+                }
+                if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
+            } catch {
+                fail(slug, error.description)
+            }
+        }
+        return (changes, overtaken)
+    }
+
+    /// Prints each mismatch as organization, field, Stripe, warehouse, and counts the mismatches by field.
+    private func show(_ changes: [BillingChange]) {
+        var counts: [String: Int] = [:]
+        for difference in changes.flatMap(\.differences) { counts[difference.field, default: 0] += 1 }
+        report.add(counts.values.reduce(0, +), to: "mismatches")
+        for field in BillingChange.fields {
+            guard let count = counts[field] else { continue }
+            report.add(count, to: "mismatches_\(field.split(separator: ".").joined(separator: "_"))")
+        }
+        report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
+    }
+
+    /// Writes what differs, and queues the organizations that could not be written or were overtaken by something newer.
+    private func apply(_ changes: [BillingChange], _ overtaken: [String]) async throws {
+        guard !isDryRun else { return }
+        var left = overtaken
+        var rest = changes[...]
+        while !rest.isEmpty {
+            try Task.checkCancellation()
+            let part = rest.prefix(BillingWriter.mostChanges)
+            rest = rest.dropFirst(part.count)
+            left += try await apply(part).map(\.slug)
+        }
+        guard !left.isEmpty else { return }
+        report.add(try await queue.add(left), to: "queued")
+        logger.notice("queued \(left.count) organizations that were changed meanwhile or could not be written")
+    }
+
+    /// - Returns: The changes to queue. A change without a difference that was overtaken by something newer is done.
+    private func apply(_ part: ArraySlice<BillingChange>) async throws -> [BillingChange] {
+        var written = BillingWriter.Written()
+        var problem: WarehouseError?
+        defer { report.add(part.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }, to: "synced") }
+        do {
+            try await writer.applyInParts(part, into: &written)
+        } catch let error as WarehouseError where !error.endsRun {
+            problem = error
+        }
+        for (slug, error) in written.refused.sorted(by: { $0.key < $1.key }) {
+            fail(slug, "not applied, but queued: \(error)")
+        }
+        let rest = part.filter { !written.applied.contains($0.slug) }
+        guard let problem else { return rest.filter { written.refused[$0.slug] != nil || !$0.differences.isEmpty } }
+        let unknown = rest.count { written.refused[$0.slug] == nil }
+        report.add(unknown, to: "errors")
+        report.fail("\(unknown) organizations", "not applied, but queued: \(problem)")
+        return rest
+    }
+
+    private func fail(_ slug: String, _ reason: String) {
+        report.add(1, to: "errors")
+        report.fail(quoted(slug), reason)
+    }
+}
+
+extension BillingReconciliation {
+    /// Reports the organizations that are not cancelled and whose stored subscription is in no page of the listing. With a limit
+    /// they become cancelled, each after Stripe was asked once more. Nobody is cancelled in three cases, which are failures:
+    /// - more organizations than the limit are missing;
+    /// - no stored subscription at all is in the listing: then the key is that of another account;
+    /// - a subscription of the listing has no readable id: it may be any of the missing ones.
+    private func cancellations(
+        _ listing: StripeListing, _ state: BillingState, _ found: [String: OrganizationSubscriptions], _ limit: Int?
+    ) async throws -> [BillingChange] {
+        let listed = Set(listing.subscriptions.map(\.value.id))
+        let missing = state.organizations.values.filter { stored in
+            let id = stored.values.subscription ?? ""
+            // A row that was written after the listing began may be newer than the listing.
+            return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil
+                && stored.version < listing.startedAt && stored.values.status != SubscriptionStatus.cancelled
+        }.sorted { $0.slug < $1.slug }
+        report.add(missing.count, to: "missing_in_stripe")
+        for stored in missing {
+            report.warn(
+                quoted(stored.slug),
+                "missing_in_stripe: there is no subscription \(printable(stored.values.subscription ?? ""))")
+        }
+        guard let limit, !missing.isEmpty else { return [] }
+        if let reason = refusal(missing.count, limit, listed, state) {
+            report.fail("missing_in_stripe", reason)
+            return []
+        }
+        var changes: [BillingChange] = []
+        for stored in missing {
+            do {
+                if let change = try await cancellation(of: stored) { changes.append(change) }
+            } catch let error as StripeError where !error.endsRun {
+                fail(stored.slug, "not cancelled: \(error)")
+            } catch let problem as BillingProblem {
+                fail(stored.slug, problem.description)
+            }
+        }
+        return changes
+    }
+
+    private func refusal(_ missing: Int, _ limit: Int, _ listed: Set<String>, _ state: BillingState) -> String? {
+        if listed.contains("") {
+            return "a subscription of the account has no readable id, so none was cancelled"
+        }
+        if !state.bySubscription.keys.contains(where: listed.contains) {
+            return
+                "no stored subscription at all is in the account, so none was cancelled: is the key that of this account?"
+        }
+        if missing > limit {
+            return
+                "\(missing) organizations would be cancelled, more than \(limit): nothing was; is the key that of this account? "
+                + "Otherwise raise --cancel-missing-limit"
+        }
+        return nil
+    }
+
+    private func cancellation(of stored: StoredBilling) async throws -> BillingChange? {
+        let from = now()
+        guard try await stripe.subscription(stored.values.subscription ?? "") == nil else {
+            report.warn(
+                quoted(stored.slug), "its subscription is there after all; the next run compares it")
+            return nil
+        }
+        var values = stored.values
+        values.status = SubscriptionStatus.cancelled
+        values.end = values.end.map { min($0, today) } ?? today
+        return try BillingChange(values, stored, read: ReadTime(from: from, until: now()), reason: "missing_in_stripe")
+    }
+}
+
+/// Everything that the account has, read to its end.
+struct StripeListing: Sendable {
+    let subscriptions: [StripeReply<StripeSubscription>]
+    let plans: PlanCatalog
+    let startedAt: Timestamp
+
+    /// The products are read last, so that they include the product of every subscription.
+    static func read(_ stripe: StripeClient, _ report: RunReport) async throws -> StripeListing {
+        let subscriptions = try await all(stripe)
+        report.add(subscriptions.count, to: "subscriptions")
+        let plans = try await PlanCatalog.read(stripe, for: subscriptions.lazy.map(\.value))
+        let startedAt = subscriptions.map(\.time.from).min() ?? plans.time.from
+        return StripeListing(subscriptions: subscriptions, plans: plans, startedAt: startedAt)
+    }
+
+    static func all(_ stripe: StripeClient) async throws -> [StripeReply<StripeSubscription>] {
+        var found: [StripeReply<StripeSubscription>] = []
+        try await stripe.subscriptions { page in
+            for reply in page.each { found.append(try await stripe.withAllItems(reply)) }
+            return true
+        }
+        return found
+    }
+}

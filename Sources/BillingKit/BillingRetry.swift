@@ -1,0 +1,175 @@
+import FoundationEssentials
+package import JobRuntime
+package import Warehouse
+import WarehouseKit
+
+/// Works off the queue: reads each organization's subscription from Stripe as it is now, and writes it into the warehouse.
+///
+/// Invariants:
+/// - an item says which organization to read, never what to write; several items of one organization are one look-up;
+/// - an item is completed only after the warehouse had the state that was read; if a run is stopped or killed anywhere, the item
+///   comes back;
+/// - one bad item does not keep the others from their turn: a batch that the warehouse refuses is tried in halves, and the items
+///   of a killed execution are tried one by one, after everything else;
+/// - an item is given up for killing its executions only if it was the only item that the last of them had claimed.
+///
+/// ```swift
+/// try await BillingRetry(
+///     stripe: stripe, warehouse: warehouse, today: today, report: report
+/// ).run(limit: 100, lease: .seconds(900))
+/// ```
+package struct BillingRetry: Sendable {
+    /// The job's share of the requests to Stripe; see ``StripeClient``.
+    package static let stripeRequestsPerSecond = 8.0
+    private static let organizationsAtOnce = 25
+
+    let stripe: StripeClient
+    let warehouse: MeteredWarehouse
+    let writer: BillingWriter
+    let today: CivilDate
+    let report: RunReport
+    private let queue: SyncQueue
+    private let isDryRun: Bool
+    private let jitter: @Sendable () -> Double
+
+    /// - Parameter jitter: A random number from 0 to 1.
+    package init(
+        stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport,
+        isDryRun: Bool = false, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
+        jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+    ) {
+        self.stripe = stripe
+        self.warehouse = MeteredWarehouse(warehouse, report)
+        queue = SyncQueue(warehouse: self.warehouse, now: now)
+        writer = BillingWriter(warehouse: self.warehouse, today: today, now: now)
+        self.today = today
+        self.report = report
+        self.isDryRun = isDryRun
+        self.jitter = jitter
+    }
+
+    /// - Parameters:
+    ///   - limit: The most items to claim.
+    ///   - lease: How long the items of a killed execution stay claimed.
+    package func run(limit: Int, lease: Duration) async throws {
+        report.declare(counts: "claimed", "completed", "postponed", "failed", "organizations_changed")
+        guard !isDryRun else { return try await preview(limit) }
+        let due = try await queue.countDue()
+        guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
+        report.begin("syncs", total: min(limit, due.pending + due.abandoned))
+        // A part of the limit is kept for abandoned items, however many new ones there always are.
+        let kept = limit > 1 ? min(due.abandoned, limit / 10 + 1) : 0
+        var left = limit
+        if due.pending > 0 { left -= try await work(.pending(limit - kept), lease) }
+        for _ in 0..<min(left, due.abandoned) {
+            guard try await work(.oneAbandoned, lease) > 0 else { break }
+        }
+    }
+
+    /// - Returns: How many items were claimed; all of them are finished then.
+    private func work(_ claim: SyncQueue.Claim, _ lease: Duration) async throws -> Int {
+        let token = claim.newToken()
+        do {
+            let items = try await queue.claim(claim, token: token, lease: lease)
+            report.add(items.count, to: "claimed")
+            try await process(items, token)
+            return items.count
+        } catch {
+            await release(token, after: error)
+            throw error
+        }
+    }
+
+    /// Runs to its end even where the run was stopped; otherwise the items would wait for the end of their lease.
+    private func release(_ token: String, after error: any Error) async {
+        // Without the table nothing was claimed.
+        if (error as? WarehouseError)?.code == .notFound { return }
+        let queue = queue
+        do {
+            try await shielded { try await queue.release(token: token) }
+        } catch {
+            report.warn("claimed syncs", "not released; they come back when their lease expires: \(error)")
+        }
+    }
+
+    /// A few organizations at a time, in the order of their waiting, and each finished before the next ones are read: so a run
+    /// that is stopped has done something. Organizations that need the listing of the whole account come last.
+    private func process(_ items: [QueuedSync], _ token: String) async throws {
+        try await finish(items.filter { $0.problem != nil }, [:], token)
+        var rest = items.filter { $0.problem == nil }
+        var elsewhere: [QueuedSync] = []
+        while !rest.isEmpty {
+            var slugs: Set<String> = []
+            for item in rest where slugs.count < Self.organizationsAtOnce { slugs.insert(item.slug) }
+            elsewhere += try await synchronize(rest.filter { slugs.contains($0.slug) }, .known, token)
+            rest.removeAll { slugs.contains($0.slug) }
+        }
+        if !elsewhere.isEmpty { _ = try await synchronize(elsewhere, .everywhere, token) }
+    }
+
+    /// - Returns: The items that are not finished, since their organizations need the whole listing.
+    private func synchronize(
+        _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach, _ token: String
+    ) async throws -> [QueuedSync] {
+        var synchronization = OrganizationSynchronization(self, items, reach, claim: token)
+        defer { report.add(synchronization.changed, to: "organizations_changed") }
+        try await synchronization.run()
+        let elsewhere = synchronization.elsewhere
+        try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronization.problems, token)
+        return items.filter { elsewhere.contains($0.slug) }
+    }
+
+    private func finish(_ items: [QueuedSync], _ problems: [String: BillingProblem], _ token: String) async throws {
+        let now = queue.now()
+        let outcomes = items.map { item in
+            (item.problem ?? problems[item.slug]).map {
+                SyncOutcome.failedTry(item, $0, at: now, jitter: jitter())
+            } ?? .completed(item)
+        }
+        try await queue.finish(outcomes, token: token)
+        for (item, outcome) in zip(items, outcomes) {
+            note(item, outcome)
+            report.advance(item.slug)
+        }
+    }
+
+    private func note(_ item: QueuedSync, _ outcome: SyncOutcome) {
+        let error = outcome.error ?? ""
+        switch outcome.ending {
+        case .completed: report.add(1, to: "completed")
+        case .pending:
+            report.add(1, to: "postponed")
+            let next = outcome.nextRetry.map { " at \($0)" } ?? ""
+            report.warn(item.name, "retry \(outcome.retries) of \(item.maxRetries)\(next): \(error)")
+        case .failed:
+            report.add(1, to: "failed")
+            report.fail(item.name, "given up after \(outcome.retries) retries: \(error)")
+        }
+    }
+}
+
+extension BillingRetry {
+    /// Prints what a run would do, without claiming anything.
+    private func preview(_ limit: Int) async throws {
+        let items = try await queue.due(limit)
+        report.table(
+            header: ["organization", "type", "retries", "sync"],
+            rows: items.map { [$0.slug, $0.type, String($0.retries), $0.id] })
+        guard !items.isEmpty else { return report.line("nothing is due") }
+        for item in items { if let problem = item.problem { report.warn(quoted(item.slug), problem.description) } }
+        let elsewhere = try await preview(items.filter { $0.problem == nil }, .known)
+        _ = try await preview(items.filter { elsewhere.contains($0.slug) }, .everywhere)
+    }
+
+    private func preview(
+        _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach
+    ) async throws -> Set<String> {
+        var synchronization = OrganizationSynchronization(self, items, reach, claim: "")
+        let changes = try await synchronization.changes()
+        report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
+        for (slug, problem) in synchronization.problems.sorted(by: { $0.key < $1.key }) {
+            report.warn(quoted(slug), problem.description)
+        }
+        return synchronization.elsewhere
+    }
+}

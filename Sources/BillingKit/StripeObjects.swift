@@ -1,0 +1,289 @@
+import JobRuntime
+
+/// One of Stripe's objects: https://docs.stripe.com/api
+///
+/// Decoding never throws. `null` and a missing field are absent and read as `nil`. A value of another type is malformed: it also
+/// reads as `nil`, but the object names it in `malformed`, and nothing may be written that rests on such an object. So a page
+/// with one malformed object still has all the others.
+protocol StripeObject: Decodable, Hashable, Sendable {
+    /// Empty where the object has none; that is malformed.
+    var id: String { get }
+    var malformed: [MalformedField] { get }
+}
+
+/// A field whose value is not what Stripe documents.
+struct MalformedField: Hashable, Sendable, CustomStringConvertible {
+    /// Such as `items.data[0].current_period_end`; empty for the object itself.
+    var path: String
+    var problem: String
+
+    func under(_ parent: String) -> MalformedField {
+        let separator = path.isEmpty || path.hasPrefix("[") ? "" : "."
+        return MalformedField(path: parent + separator + path, problem: problem)
+    }
+
+    var description: String { path.isEmpty ? "it \(problem)" : "\(path) \(problem)" }
+}
+
+extension [MalformedField] {
+    /// The first three, on one line.
+    var summary: String {
+        prefix(3).map(\.description).joined(separator: ", ") + (count > 3 ? " and \(count - 3) more" : "")
+    }
+}
+
+/// A part of an object that can be malformed itself.
+protocol StripePart: Decodable, Hashable, Sendable {
+    var malformed: [MalformedField] { get }
+}
+
+/// Reads the fields of an object and notes the malformed ones.
+struct StripeFields {
+    private struct Name: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private let container: KeyedDecodingContainer<Name>?
+    private(set) var malformed: [MalformedField] = []
+
+    init(_ decoder: any Decoder) {
+        container = try? decoder.container(keyedBy: Name.self)
+        if container == nil { malformed.append(MalformedField(path: "", problem: "is not an object")) }
+    }
+
+    mutating func id() -> String {
+        let id = text("id") ?? ""
+        if id.isEmpty, container != nil, !malformed.contains(where: { $0.path == "id" }) {
+            malformed.append(MalformedField(path: "id", problem: "is missing"))
+        }
+        return id
+    }
+
+    mutating func text(_ name: String) -> String? { value(name, String.self, expected: "a text") }
+    mutating func integer(_ name: String) -> Int64? { value(name, Int64.self, expected: "a whole number") }
+    mutating func flag(_ name: String) -> Bool? { value(name, Bool.self, expected: "true or false") }
+
+    /// A text, or a whole number as its text.
+    mutating func textOrInteger(_ name: String) -> String? {
+        if let text = try? container?.decodeIfPresent(String.self, forKey: Name(stringValue: name)) { return text }
+        return value(name, Int64.self, expected: "a text").map { String($0) }
+    }
+
+    mutating func part<Part: StripePart>(_ name: String, _ type: Part.Type, expected: String = "an object") -> Part? {
+        let part = value(name, type, expected: expected)
+        malformed += (part?.malformed ?? []).map { $0.under(name) }
+        return part
+    }
+
+    private mutating func value<Value: Decodable>(_ name: String, _ type: Value.Type, expected: String) -> Value? {
+        do {
+            return try container?.decodeIfPresent(type, forKey: Name(stringValue: name))
+        } catch {
+            malformed.append(MalformedField(path: name, problem: "is not \(expected)"))
+            return nil
+        }
+    }
+}
+
+/// A page of a list: `{"data": [...], "has_more": true}`. A page without one of the two is no page.
+struct StripePage<Element: StripeObject>: StripePart {
+    var data: [Element]
+    var hasMore: Bool
+
+    private enum CodingKeys: String, CodingKey {
+        case data
+        case hasMore = "has_more"
+    }
+
+    var malformed: [MalformedField] {
+        data.enumerated().flatMap { index, element in element.malformed.map { $0.under("data[\(index)]") } }
+    }
+}
+
+/// Another object, which comes as its id, or as the whole object where it was expanded.
+enum StripeReference<Object: StripeObject>: StripePart {
+    case id(String)
+    case expanded(Object)
+
+    init(from decoder: any Decoder) throws {
+        if let id = try? decoder.singleValueContainer().decode(String.self) {
+            self = .id(id)
+        } else {
+            self = .expanded(try Object(from: decoder))
+        }
+    }
+
+    var id: String {
+        switch self {
+        case .id(let id): id
+        case .expanded(let object): object.id
+        }
+    }
+
+    var object: Object? { if case .expanded(let object) = self { object } else { nil } }
+    var malformed: [MalformedField] { object?.malformed ?? [] }
+}
+
+/// The members of `metadata` that have a meaning here. Stripe's values are texts; a number is read as its text.
+struct StripeMetadata: StripePart {
+    enum Key: String, CaseIterable {
+        case orgSlug = "org_slug"
+        case pendingOrgSlug = "pending_org_slug"
+        case planID = "plan_id"
+        case teamMembers, providers, pipelinesPerDay, concurrentPipelines
+    }
+
+    private var values: [Key: String] = [:]
+    private(set) var malformed: [MalformedField] = []
+
+    init() {}
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        for key in Key.allCases { values[key] = fields.textOrInteger(key.rawValue) }
+        malformed = fields.malformed
+    }
+
+    /// Empty counts as absent, as in Stripe, where setting an empty value removes the member.
+    subscript(key: Key) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
+}
+
+/// A subscription, as far as these jobs need it. Three shapes are read: today's API, the API before 2025-03-31, whose
+/// subscriptions have the period themselves, and the API before prices, whose items have a `plan`.
+struct StripeSubscription: StripeObject {
+    var id: String
+    var status: String
+    var customer: String?
+    /// The customer's own metadata; `nil` for a customer that was deleted.
+    var customerMetadata: StripeMetadata?
+    var metadata: StripeMetadata
+    /// Seconds since 1970, as in all of Stripe's instants.
+    var created: Int64
+    var items: [StripeSubscriptionItem]
+    var hasMoreItems: Bool
+    var currentPeriodEnd: Int64?
+    var trialEnd: Int64?
+    var cancelAt: Int64?
+    var endedAt: Int64?
+    var cancelsAtPeriodEnd: Bool
+    private(set) var malformed: [MalformedField]
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        id = fields.id()
+        status = fields.text("status") ?? ""
+        let owner = fields.part("customer", StripeReference<StripeCustomer>.self)
+        customer = owner.flatMap { $0.id.isEmpty ? nil : $0.id }
+        customerMetadata = owner?.object.flatMap { $0.isDeleted ? nil : $0.metadata }
+        metadata = fields.part("metadata", StripeMetadata.self) ?? StripeMetadata()
+        created = fields.integer("created") ?? 0
+        let page = fields.part(
+            "items", StripePage<StripeSubscriptionItem>.self, expected: "a list with data and has_more")
+        items = page?.data ?? []
+        hasMoreItems = page?.hasMore ?? false
+        currentPeriodEnd = fields.integer("current_period_end")
+        trialEnd = fields.integer("trial_end")
+        cancelAt = fields.integer("cancel_at")
+        endedAt = fields.integer("ended_at")
+        cancelsAtPeriodEnd = fields.flag("cancel_at_period_end") ?? false
+        malformed = fields.malformed
+    }
+
+    /// Takes the place of the first few items, which a list shows in the subscription itself.
+    mutating func replaceItems(with all: [StripeSubscriptionItem]) {
+        items = all
+        hasMoreItems = false
+        malformed += StripePage(data: all, hasMore: false).malformed.map { $0.under("items") }
+    }
+
+    /// Why the state of its organization is unknown, where a field of the subscription is malformed.
+    var problem: BillingProblem? {
+        malformed.isEmpty ? nil : BillingProblem("\(name): \(malformed.summary)")
+    }
+
+    /// As messages name it: `subscription sub_1`.
+    var name: String { id.isEmpty ? "a subscription without an id" : "subscription \(printable(id))" }
+}
+
+/// One line of a subscription: a price, or a `plan` in the older shape.
+struct StripeSubscriptionItem: StripeObject {
+    var id: String
+    var product: String?
+    var price: String?
+    var currentPeriodEnd: Int64?
+    private(set) var malformed: [MalformedField]
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        id = fields.id()
+        let known = fields.malformed.count
+        var reference = fields.part("price", StripeReference<StripePrice>.self)
+        if reference == nil, fields.malformed.count == known {
+            reference = fields.part("plan", StripeReference<StripePrice>.self)
+        }
+        product = reference?.object?.product
+        price = reference?.id
+        currentPeriodEnd = fields.integer("current_period_end")
+        malformed = fields.malformed
+    }
+}
+
+/// A price, or a plan of the older shape: which product it is for.
+struct StripePrice: StripeObject {
+    /// A product of which only the id matters.
+    private struct Product: StripeObject {
+        var id: String
+        var malformed: [MalformedField]
+
+        init(from decoder: any Decoder) throws {
+            var fields = StripeFields(decoder)
+            id = fields.id()
+            malformed = fields.malformed
+        }
+    }
+
+    var id: String
+    var product: String?
+    var malformed: [MalformedField]
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        id = fields.id()
+        product = fields.part("product", StripeReference<Product>.self)?.id
+        malformed = fields.malformed
+    }
+}
+
+/// A product: its metadata says what the plan allows.
+struct StripeProduct: StripeObject {
+    var id: String
+    var metadata: StripeMetadata
+    var malformed: [MalformedField]
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        id = fields.id()
+        metadata = fields.part("metadata", StripeMetadata.self) ?? StripeMetadata()
+        malformed = fields.malformed
+    }
+}
+
+/// The customer of a subscription, where it is expanded: its metadata may say which organization it is.
+struct StripeCustomer: StripeObject {
+    var id: String
+    var metadata: StripeMetadata
+    var isDeleted: Bool
+    var malformed: [MalformedField]
+
+    init(from decoder: any Decoder) throws {
+        var fields = StripeFields(decoder)
+        id = fields.id()
+        metadata = fields.part("metadata", StripeMetadata.self) ?? StripeMetadata()
+        isDeleted = fields.flag("deleted") ?? false
+        malformed = fields.malformed
+    }
+}

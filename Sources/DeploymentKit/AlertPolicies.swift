@@ -1,0 +1,118 @@
+/// The alert policies of one environment as bodies of Cloud Monitoring's v3 API, by the name of their file.
+struct AlertPolicies {
+    let jobs: [DeployedJob]
+    let environment: EnvironmentDefinition
+
+    static let metric = "run.googleapis.com/job/completed_execution_count"
+
+    var documents: [(name: String, document: Document)] {
+        [("job-failed", jobFailed), ("trigger-failed", triggerFailed)]
+            + jobs.compactMap { job in
+                job.job.schedule?.longestGap.map { ("no-success-\(job.job.name)", noSuccess(of: job, gap: $0)) }
+            }
+    }
+
+    private var jobFailed: Document {
+        let names = jobs.map { Document.quoted($0.name) }.joined(separator: ", ")
+        let filter = [
+            "resource.type = \"cloud_run_job\"", "metric.type = \"\(Self.metric)\"",
+            "metric.labels.result = \"failed\"",
+            "resource.labels.location = \"\(environment.region)\"", "resource.labels.job_name = one_of(\(names))",
+        ]
+        return policy(
+            "job-failed", "a job failed", severity: "ERROR",
+            [
+                "displayName": "Failed executions of a job",
+                "conditionThreshold": [
+                    "filter": .string(filter.joined(separator: " AND ")),
+                    "aggregations": [
+                        [
+                            "alignmentPeriod": "300s", "perSeriesAligner": "ALIGN_SUM",
+                            "crossSeriesReducer": "REDUCE_SUM", "groupByFields": ["resource.label.job_name"],
+                        ]
+                    ],
+                    "comparison": "COMPARISON_GT", "thresholdValue": 0, "duration": "0s",
+                ],
+            ],
+            """
+            An execution of `${resource.label.job_name}` failed. Its last log entry is a summary that names what failed.
+
+            The next run repairs what this one left, so a single failure needs no action. If it comes again, see the \
+            job's entry in docs/operations.md. `scripts/list-jobs.sh \(environment.name)` shows the last executions.
+            """,
+            // The shortest there is: an incident that is still open would swallow the next night's failure.
+            strategy: ["autoClose": "1800s"])
+    }
+
+    private var triggerFailed: Document {
+        let names = jobs.compactMap(\.triggerName).map(Document.quoted).joined(separator: " OR ")
+        let filter = [
+            "resource.type = \"cloud_scheduler_job\"", "resource.labels.location = \"\(environment.region)\"",
+            "resource.labels.job_id = (\(names))", "severity >= ERROR",
+        ]
+        return policy(
+            "trigger-failed", "a trigger could not start its job", severity: "ERROR",
+            [
+                "displayName": "Failed attempts of a trigger",
+                "conditionMatchedLog": ["filter": .string(filter.joined(separator: " AND "))],
+            ],
+            """
+            Cloud Scheduler could not start a job. `scripts/create-all-jobs.sh \(environment.name) --dry-run` shows \
+            what differs from jobs.yaml (a missing job, account or role); without `--dry-run` it fixes that.
+            """, strategy: ["notificationRateLimit": ["period": "3600s"], "autoClose": "86400s"])
+    }
+
+    /// A dead man's switch: it also sees a trigger that was paused or deleted, and a job that was never run.
+    ///
+    /// PromQL, because an absence condition reaches back 23.5 hours only and PromQL in alerts up to two years.
+    /// <https://docs.cloud.google.com/monitoring/alerts/using-promql>
+    private func noSuccess(of job: DeployedJob, gap: Int) -> Document {
+        let series = """
+            run_googleapis_com:job_completed_execution_count{monitored_resource="cloud_run_job",\
+            job_name="\(job.name)",location="\(environment.region)",result="succeeded"}
+            """
+        let window = gap * 3 / 2
+        return policy(
+            "no-success-\(job.job.name)", "\(job.job.name) has not succeeded for \(Self.spoken(window))",
+            severity: "ERROR",
+            [
+                "displayName": .string("No success of \(job.name) within \(Self.spoken(window))"),
+                "conditionPrometheusQueryLanguage": [
+                    "query": .string("(sum(increase(\(series)[\(window)s])) or vector(0)) < 1"),
+                    // The metric is written a few minutes late.
+                    "duration": "300s", "evaluationInterval": window < 86_400 ? "60s" : "300s",
+                    // In a new project the metric exists only after the first execution.
+                    "disableMetricValidation": true,
+                ],
+            ],
+            """
+            `\(job.name)` runs at `\(job.job.schedule?.text ?? "")` (\(job.job.timeZone)) and has not succeeded within \
+            one and a half times the longest time between two runs. `scripts/list-jobs.sh \(environment.name)` shows \
+            its trigger and last executions; `scripts/run-job.sh \(environment.name) \(job.job.name)` runs it now.
+            """)
+    }
+
+    private func policy(
+        _ name: String, _ title: String, severity: Document, _ condition: Document, _ text: String,
+        strategy: Document = ["autoClose": "86400s"]
+    ) -> Document {
+        [
+            "displayName": .string("Scheduler jobs (\(environment.name)): \(title)"),
+            "combiner": "OR",
+            "severity": severity,
+            "enabled": true,
+            "userLabels": .object(environment.mark + [.init(key: "alert", value: .string(name))]),
+            "conditions": [condition],
+            "alertStrategy": strategy,
+            "documentation": ["content": .string(text), "mimeType": "text/markdown"],
+        ]
+    }
+
+    /// `22.5 minutes`, `36 hours`, `46.5 days`.
+    static func spoken(_ seconds: Int) -> String {
+        let (unit, name) =
+            seconds >= 3 * 86_400 ? (86_400, "days") : seconds >= 2 * 3600 ? (3600, "hours") : (60, "minutes")
+        let tenths = (seconds * 10 + unit / 2) / unit
+        return (tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)") + " \(name)"
+    }
+}

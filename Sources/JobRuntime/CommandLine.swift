@@ -1,0 +1,69 @@
+import ArgumentParser
+import Logging
+
+/// The command line of a job: its own options and those of every job.
+struct JobCommand<Job: ScheduledJob>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: String(describing: Job.self), abstract: Job.purpose, discussion: Job.discussion,
+            version: "\(Job.name) \(serviceVersion)")
+    }
+
+    @OptionGroup(title: "Options of this job") var options: Job.Options
+    @OptionGroup(title: "Options of every job") var common: CommonOptions
+}
+
+/// The flags of every job.
+struct CommonOptions: ParsableArguments, Sendable {
+    @Flag(name: .customLong("dry-run"), help: "Read, plan and print what would be done; write nothing.")
+    var isDryRun = false
+
+    @Flag(help: "Print nothing on standard output but the summary, with its details, as one line of JSON.")
+    var json = false
+
+    @Option(help: .init("Run as if it were midnight UTC at the start of that day.", valueName: "YYYY-MM-DD"))
+    var date: String?
+
+    @Option(help: .init("Run as if it were that instant, such as 2026-01-31T00:05:00Z.", valueName: "RFC3339"))
+    var now: String?
+
+    @Flag(help: "Print as JSON what this program is: purpose, variables, options, exit codes, access. Do nothing else.")
+    var describe = false
+
+    @Option(help: "The least important log messages to write; LOG_LEVEL otherwise.")
+    var logLevel: LogLevel?
+
+    /// The instant that the run stands for, where the command line says one.
+    var instant: Timestamp? {
+        if let date { return CivilDate(date).map(Timestamp.init(startOf:)) }
+        return now.flatMap { Timestamp($0) }
+    }
+
+    func validate() throws {
+        guard date == nil || now == nil else {
+            throw ValidationError("--date and --now exclude each other; give one of them.")
+        }
+        if let date, instant == nil {
+            throw ValidationError("--date \(quoted(date)) is not a day of the calendar; write it as 2026-01-31.")
+        }
+        if let now, instant == nil {
+            throw ValidationError("--now \(quoted(now)) is not an instant; write it as 2026-01-31T00:05:00Z.")
+        }
+    }
+}
+
+/// The levels that `--log-level` and `LOG_LEVEL` know.
+enum LogLevel: String, CaseIterable, ExpressibleByArgument, Sendable {
+    case trace, debug, info, notice, warning, error
+
+    var level: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}

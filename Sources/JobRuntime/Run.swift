@@ -1,0 +1,101 @@
+package import HTTPTransport
+package import Logging
+import Synchronization
+
+/// One run of a job: what it was asked to do, and what it reports to.
+///
+/// What a run opens, it closes: whoever takes something for the run registers its closing with ``onClose(_:_:)``. The runtime
+/// closes after the work, also when the work failed or was stopped.
+package struct Run: Sendable {
+    /// The job's name.
+    package let job: String
+    /// Whether the job must hold a lease while it works; a dry run needs none.
+    package let isExclusive: Bool
+    /// With `--dry-run`: the job reads, plans and prints, and writes nothing.
+    package let isDryRun: Bool
+    /// The instant that the run stands for, taken once at the start; `--date` and `--now` override it.
+    package let now: Timestamp
+    package let report: RunReport
+    package let logger: Logger
+    package let task: CloudRunTask
+    /// The run stops after that long; `nil` if it may take as long as it takes.
+    package let deadline: Duration?
+    /// How long the lease of an exclusive job lasts if nobody releases it.
+    package let leaseValidity: Duration
+    let certificateAuthorityFile: String?
+    let closings = Closings()
+
+    /// A transport with a thread and connections of its own, and the run's settings.
+    package func transport() -> CurlTransport {
+        var configuration = CurlTransport.Configuration()
+        configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
+        configuration.certificateAuthorityFile = certificateAuthorityFile
+        return CurlTransport(configuration)
+    }
+
+    /// Registers something to do when the work has ended, however it ended.
+    ///
+    /// - Parameters:
+    ///   - step: Which closing this is. Closings happen in the order of ``ClosingStep``, whatever the order of registration.
+    ///   - close: Is not cancelled when the run is stopped, but must end within its part of the ``StopBudget``.
+    package func onClose(_ step: ClosingStep, _ close: @escaping @Sendable (RunReport.Outcome) async -> Void) {
+        closings.registered.withLock { $0.append((step, close)) }
+    }
+}
+
+/// What happens after the work of a run, in this order.
+package enum ClosingStep: Int, Sendable, CaseIterable {
+    /// The lease is given up first, because other executions wait for it. What goes wrong is a failure of the run.
+    case lease
+    /// The run's row is written when its outcome is known.
+    case history
+    /// The API service is told last, when everything else is in the warehouse.
+    case notification
+}
+
+/// There was nothing to do. The run ends as `skipped`, with exit code 0 and this reason in its summary.
+package struct RunSkipped: Error, Sendable {
+    package let reason: String
+
+    package init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// An error that knows which operation failed. The summary names the operation as the subject of the failure.
+package protocol FailedOperation: Error, Sendable {
+    /// What was attempted, in words, such as `list the active organizations`.
+    var operation: String { get }
+    /// What went wrong, without the operation.
+    var reason: String { get }
+}
+
+/// A failure that ends the run and has no error of a library behind it.
+package struct RunFailure: FailedOperation, CustomStringConvertible {
+    package let operation: String
+    package let reason: String
+
+    package init(operation: String, reason: String) {
+        self.operation = operation
+        self.reason = reason
+    }
+
+    package var description: String { "\(operation): \(reason)" }
+}
+
+/// The closings of one run.
+final class Closings: Sendable {
+    typealias Closing = @Sendable (RunReport.Outcome) async -> Void
+
+    let registered = Mutex<[(step: ClosingStep, close: Closing)]>([])
+
+    func contains(_ step: ClosingStep) -> Bool {
+        registered.withLock { $0.contains { $0.step == step } }
+    }
+
+    /// Closes in order. Each closing sees the outcome as it is after the closings before it.
+    func close(outcome: @Sendable () -> RunReport.Outcome) async {
+        let inOrder = registered.withLock { $0.sorted { $0.step.rawValue < $1.step.rawValue } }
+        for closing in inOrder { await closing.close(outcome()) }
+    }
+}

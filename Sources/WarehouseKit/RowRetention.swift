@@ -1,0 +1,113 @@
+package import JobRuntime
+package import Warehouse
+
+/// Deletes the rows of a table that are older than a given day. The day itself is kept, and so are rows whose column is NULL.
+///
+/// A second run deletes nothing. A dry run only counts. `rows_deleted` adds up the rows of all tables of a run.
+///
+/// quota-cleanup is its user: it deletes old usage counters, and the old rows of the run history along with them. The run
+/// history has no job of its own, because it grows by a few hundred small rows a day, and quota-cleanup already runs daily under
+/// a lease and may already write in both datasets.
+///
+/// ```swift
+/// let retention = RowRetention(of: .runHistory, warehouse: warehouse, report: report)
+/// try await retention.deleteRows(before: run.now.date.adding(days: -400))
+/// ```
+///
+/// The condition is on the partition column alone and begins at midnight UTC. BigQuery's documentation says that it then drops
+/// whole partitions without reading them; on a clustered table this was not measured.
+/// https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables#deleting_data_from_partitioned_tables
+package struct RowRetention: Sendable {
+    private let aging: AgingTable
+    private let warehouse: MeteredWarehouse
+    private let report: RunReport
+    private let isDryRun: Bool
+
+    package init(of table: AgingTable, warehouse: any SQLWarehouse, report: RunReport, isDryRun: Bool = false) {
+        aging = table
+        self.warehouse = MeteredWarehouse(warehouse, report)
+        self.report = report
+        self.isDryRun = isDryRun
+    }
+
+    /// - Parameter firstKept: The first day (UTC) whose rows are kept.
+    package func deleteRows(before firstKept: CivilDate) async throws {
+        report.declare(counts: "rows_deleted", "bytes_billed")
+        let number = try await isDryRun ? count(before: firstKept) : delete(before: firstKept)
+        report.add(Int(number), to: "rows_deleted")
+        let rows = "\(spoken(Int(number), "rows")) from before \(firstKept)"
+        report.line("\(aging.table): \(isDryRun ? "would delete \(rows)" : "\(rows) deleted")")
+    }
+
+    private func count(before firstKept: CivilDate) async throws -> Int64 {
+        let statement = aging.countStatement(before: firstKept)
+        guard let row = try await warehouse.query(statement).rows.first else {
+            throw WarehouseError(.unexpectedResult, operation: statement.purpose, message: "the answer has no row")
+        }
+        return try row.int64("old_rows")
+    }
+
+    private func delete(before firstKept: CivilDate) async throws -> Int64 {
+        let statement = aging.deleteStatement(before: firstKept)
+        guard let number = try await warehouse.query(statement).affectedRows else {
+            throw WarehouseError(
+                .unexpectedResult, operation: statement.purpose, message: "the answer does not say how many rows")
+        }
+        return number
+    }
+}
+
+/// A table whose old rows may be deleted, and the column that says how old a row is.
+///
+/// The tables that a job cleans up are listed here. `job_leases` is not one of them: a lease is safe only if its row is never
+/// deleted (see ``JobLease``).
+package struct AgingTable: Sendable {
+    package enum Column: Sendable {
+        case date(String)
+        case timestamp(String)
+    }
+
+    package let table: TableReference
+    package let column: Column
+
+    /// The usage counters, one row for each organization and day.
+    package static let usageQuotas = AgingTable(
+        TableReference(DatasetID.organizations, "org_usage_quotas")!, by: .date("usage_date"))
+    /// The run history, one row for each finished run of a job.
+    package static let runHistory = AgingTable(RunHistory.table, by: .timestamp("started_at"))
+
+    /// All tables that a job cleans up, for the tests of their statements.
+    package static let all = [usageQuotas, runHistory]
+
+    /// - Parameter column: The table's partition column, so that whole partitions are deleted.
+    package init(_ table: TableReference, by column: Column) {
+        self.table = table
+        self.column = column
+        precondition(FieldSchema.isValidName(name), "not the name of a column")
+    }
+
+    private var name: String {
+        switch column {
+        case .date(let name), .timestamp(let name): name
+        }
+    }
+
+    package func countStatement(before firstKept: CivilDate) -> Statement {
+        statement("count", "SELECT COUNT(*) AS old_rows FROM", before: firstKept)
+    }
+
+    package func deleteStatement(before firstKept: CivilDate) -> Statement {
+        statement("delete", "DELETE FROM", before: firstKept)
+    }
+
+    private func statement(_ verb: String, _ sql: String, before firstKept: CivilDate) -> Statement {
+        let bound: SQLValue =
+            switch column {
+            case .date: .date(firstKept)
+            case .timestamp: .timestamp(Timestamp(startOf: firstKept))
+            }
+        return Statement(
+            "\(verb) the old rows of \(table)", "\(sql) \(table.sql) WHERE `\(name)` < @first_kept",
+            parameters: ["first_kept": bound])
+    }
+}

@@ -1,0 +1,180 @@
+import EmbeddedWarehouse
+import Foundation
+import JobRuntime
+import SchemaKit
+import Testing
+import TestSupport
+import Warehouse
+import WarehouseKit
+
+@Suite struct BootstrapTests {
+    private let warehouse: EmbeddedWarehouse
+    private let catalog: Catalog
+
+    init() throws {
+        warehouse = try EmbeddedWarehouse(path: ":memory:")
+        catalog = try Catalog.embedded([.organizations, .operations])
+    }
+
+    private func bootstrap(isDryRun: Bool = false) -> (job: Bootstrap, report: ReportFixture) {
+        let fixture = ReportFixture()
+        return (
+            Bootstrap(
+                warehouse: warehouse, catalog: catalog, environment: .test, report: fixture.report,
+                isDryRun: isDryRun), fixture
+        )
+    }
+
+    /// `job_leases` without its last column.
+    private func makeShortTable() async throws -> FieldSchema {
+        let table = try #require(catalog.tables(.operations).first { $0.name == "job_leases" })
+        var short = table.table
+        let missing = short.schema.fields.removeLast()
+        let dataset = Dataset(id: DatasetID.schedulerJobs, location: "US")
+        _ = try await warehouse.createDataset(dataset)
+        let reference = try #require(TableReference(dataset.id, table.name))
+        _ = try await warehouse.createTable(reference, short)
+        return missing
+    }
+
+    @Test func createsBothDatasetsAndThenRests() async throws {
+        let (first, firstReport) = bootstrap()
+        let (second, secondReport) = bootstrap()
+
+        try await first.create()
+        try await second.create()
+
+        #expect(firstReport["datasets_created"] == 2)
+        #expect(firstReport["tables_created"] == 24)
+        #expect(secondReport["in_sync"] == 24)
+        #expect(secondReport["tables_created"] == 0)
+        #expect(firstReport.failures.isEmpty && secondReport.failures.isEmpty)
+        #expect(try await warehouse.tables(in: DatasetID.organizations).count == 21)
+        #expect(try await warehouse.tables(in: DatasetID.schedulerJobs).count == 3)
+    }
+
+    @Test func succeedsTwiceAtTheSameTime() async throws {
+        let (first, firstReport) = bootstrap()
+        let (second, secondReport) = bootstrap()
+
+        async let one: Void = first.create()
+        async let other: Void = second.create()
+        _ = try await (one, other)
+
+        #expect(firstReport.failures.isEmpty && secondReport.failures.isEmpty)
+        #expect(firstReport["tables_created"] + secondReport["tables_created"] == 24)
+    }
+
+    @Test func reportsMissingColumnsAndLeavesThemToBootstrapSync() async throws {
+        let missing = try await makeShortTable()
+        let (job, report) = bootstrap()
+
+        try await job.create()
+
+        #expect(report.failures.isEmpty)
+        #expect(report.warnings.map(\.subject) == ["scheduler_jobs.job_leases"])
+        #expect(report.warnings.first?.reason == "lacks \(missing.name): run bootstrap-sync to add them")
+        #expect(report["columns_added"] == 0)
+        #expect(report["tables_created"] == 23)
+    }
+
+    @Test func addsMissingColumns() async throws {
+        let missing = try await makeShortTable()
+        try await bootstrap().job.create()
+        let (job, report) = bootstrap()
+        let (again, againReport) = bootstrap()
+
+        try await job.addColumns()
+        try await again.addColumns()
+
+        #expect(report.failures.isEmpty)
+        #expect(report["columns_added"] == 1)
+        #expect(againReport["columns_added"] == 0)
+        #expect(againReport["in_sync"] == 24)
+        let reference = try #require(TableReference(DatasetID.schedulerJobs, "job_leases"))
+        let last = try await warehouse.table(reference)?.schema.fields.last
+        #expect(last?.name == missing.name)
+        #expect(last?.description == missing.description)
+    }
+
+    @Test func saysThatBootstrapComesFirstWhereAnythingIsMissing() async throws {
+        _ = try await makeShortTable()
+        let (job, report) = bootstrap()
+
+        try await job.addColumns()
+
+        #expect(
+            report.failures.map(\.subject).sorted() == [
+                "organizations", "scheduler_jobs.billing_sync_queue", "scheduler_jobs.job_runs",
+            ])
+        #expect(report.failures.allSatisfy { $0.reason.hasSuffix("run bootstrap first") })
+        #expect(report["columns_added"] == 1)
+        #expect(report.output.contains("organizations   failed\n"))
+        #expect(!report.output.contains("nothing to do"))
+        #expect(try await warehouse.dataset(DatasetID.organizations) == nil)
+    }
+
+    /// A short table in a dry run: what would be added, and what is left to bootstrap-sync.
+    @Test func aDryRunSaysWhatItWouldAdd() async throws {
+        let missing = try await makeShortTable()
+        let (create, createReport) = bootstrap(isDryRun: true)
+        let (add, addReport) = bootstrap(isDryRun: true)
+
+        try await create.create()
+        try await add.addColumns()
+
+        #expect(createReport.output.contains("would create 2 tables, 1 column missing"))
+        #expect(addReport.output.contains("+ scheduler_jobs.job_leases: would add \(missing.name)"))
+        #expect(addReport.output.contains("failed; would add 1 column in 1 table"))
+        #expect(!(createReport.output + addReport.output).contains("added"))
+    }
+
+    @Test func writesNothingInADryRun() async throws {
+        let (job, report) = bootstrap(isDryRun: true)
+
+        try await job.create()
+
+        #expect(report["datasets_created"] == 2)
+        #expect(report["tables_created"] == 24)
+        #expect(report.output.contains("+ organizations: would create dataset in US"))
+        #expect(report.output.contains("would create dataset, would create 21 tables"))
+        #expect(!report.output.contains("created"))
+        #expect(try await warehouse.dataset(DatasetID.organizations) == nil)
+    }
+}
+
+@Suite struct BootstrapHintTests {
+    /// Views that show nothing, while both datasets are there with tables that agree.
+    @Test func doesNotCallMissingWhatTheViewsDoNotShow() async throws {
+        let catalog = try Catalog.embedded([.organizations, .operations])
+        let tables = catalog.tables(.organizations) + catalog.tables(.operations)
+        let resources = try Dictionary(
+            uniqueKeysWithValues: tables.map {
+                ($0.name, String(decoding: try JSONEncoder().encode($0.table), as: UTF8.self))
+            })
+        let fixture = try BigQueryFixture { request in
+            let name = request.path.split(separator: "/").last.map(String.init) ?? ""
+            if let resource = resources[name] { return .json(resource) }
+            guard name == "queries" else {
+                return .json(#"{"datasetReference": {"datasetId": "\#(name)"}, "location": "US"}"#)
+            }
+            let dataset = request.jsonBody["queryParameters"]?[0]?["parameterValue"]?["arrayValues"]?[0]?["value"]
+            return .json(
+                """
+                {"jobComplete": true, "schema": {"fields": [
+                   {"name": "dataset", "type": "STRING"}, {"name": "is_there", "type": "BOOLEAN"},
+                   {"name": "absent", "type": "STRING"}, {"name": "differing", "type": "STRING"}]},
+                 "rows": [{"f": [{"v": "\(dataset?.string ?? "")"}, {"v": "false"}, {"v": null}, {"v": null}]}]}
+                """)
+        }
+        let report = ReportFixture()
+
+        try await Bootstrap(
+            warehouse: fixture.warehouse, catalog: catalog, environment: nil, report: report.report
+        ).addColumns()
+
+        #expect(report.failures.isEmpty)
+        #expect(report["columns_added"] == 0)
+        #expect(fixture.server.requests.allSatisfy { $0.method != "PATCH" })
+    }
+}

@@ -1,0 +1,332 @@
+"""The parts of the scripts that need neither gcloud nor a project."""
+import copy
+import subprocess
+import sys
+import tempfile
+import types
+import unittest
+import unittest.mock
+
+from fake_project import ROOT
+from deployment import access, change, command, comparison, executions, ownership, page, preflight, resources
+from deployment.change import Change
+from deployment.desired import Desired, resource
+from deployment.google import GoogleError, gcloud_message
+
+
+class ComparisonTests(unittest.TestCase):
+    def live(self, desired, name):
+        """A job as Cloud Run would describe it, for a test to change."""
+        return copy.deepcopy(desired.resources[f"cloudact-{name}"])
+
+    def test_memory_and_cpu_in_other_words_are_the_same(self):
+        for one, other in (("1024Mi", "1Gi"), ("0.5Gi", "512Mi"), ("1048576Ki", "1Gi"), ("1000m", "1"), ("60", 60), ("0s", None)):
+            self.assertEqual(comparison.normal(one), comparison.normal(other), one)
+        for one, other in (("1Gi", "1G"), ("1500m", "1"), ("180s", "180m"), ("a", "b"), (True, 1.5)):
+            self.assertNotEqual(comparison.normal(one), comparison.normal(other), one)
+
+    def test_durations_of_a_trigger_may_have_decimals(self):
+        desired = Desired("test")
+        wanted = next(iter(desired.triggers.values()))
+        live = copy.deepcopy(wanted)
+        live["attemptDeadline"] = "180.000s"
+        del live["retryConfig"]["maxRetryDuration"]
+        self.assertEqual(comparison.differences(wanted, live, desired.words["trigger"]), [])
+        live["retryConfig"]["maxDoublings"] = 5
+        live["httpTarget"]["body"] = "e30="
+        self.assertEqual(comparison.differences(wanted, live, desired.words["trigger"]), ["doublings: 5 -> 4", "body: e30= -> none"])
+
+    def test_what_a_service_adds_is_no_difference(self):
+        wanted = {"enabled": True, "conditions": [{"thresholdValue": 0, "filter": "a"}]}
+        live = {"name": "x", "enabled": True, "conditions": [{"name": "y", "filter": "a"}]}
+        self.assertEqual(self.changed(wanted, live), [])
+        self.assertEqual(self.changed(wanted, {**live, "enabled": False}), ["enabled"])
+        self.assertEqual(self.changed(wanted, {**live, "conditions": []}), ["conditions"])
+
+    def changed(self, wanted, live):
+        return [".".join(path) for path, _, _ in comparison.changes(wanted, live)]
+
+    def test_a_job_without_a_difference_has_none(self):
+        desired = Desired("test")
+        for name, wanted in desired.resources.items():
+            live = copy.deepcopy(wanted)
+            live["metadata"]["labels"]["run.googleapis.com/satisfiesPzs"] = "true"
+            live["spec"]["template"]["metadata"]["annotations"]["run.googleapis.com/client-name"] = "gcloud"
+            self.assertEqual(comparison.job_differences(wanted, live, desired.words["job"]), [], name)
+
+    def test_every_declared_part_of_a_job_is_compared(self):
+        desired = Desired("test")
+        wanted = self.live(desired, "quota-cleanup")
+        for pointer, words in desired.words["job"].items():
+            path = comparison.parts(pointer)
+            have = comparison.at(comparison.comparable(wanted), path)
+            if isinstance(have, dict):
+                continue
+            with self.subTest(words):
+                live = self.live(desired, "quota-cleanup")
+                there = comparison.at(live, path)
+                comparison.put(comparison.at(live, path[:-1]), path[-1:], ["x"] if words in ("args", "command") else
+                               there * 2 if words == "containers" else "7")
+                found = comparison.job_differences(wanted, live, desired.words["job"])
+                self.assertEqual([line.partition(":")[0] for line in found], [words])
+
+    def test_variables_secrets_and_labels_are_compared_by_name(self):
+        desired = Desired("test")
+        wanted, live = desired.resources["cloudact-billing-sync-retry"], self.live(desired, "billing-sync-retry")
+        container = comparison.container_of(live)
+        container["env"] = [v for v in container["env"] if v["name"] != "DEADLINE_SECONDS"]
+        container["env"] += [{"name": "EXTRA", "value": "1"}]
+        next(v for v in container["env"] if v["name"] == "STRIPE_SECRET_KEY")["valueFrom"]["secretKeyRef"]["key"] = "3"
+        live["metadata"]["labels"]["environment"] = "stage"
+        self.assertEqual(comparison.job_differences(wanted, live, desired.words["job"]), [
+            "label environment: stage -> test", "env DEADLINE_SECONDS: none -> 216",
+            "secrets STRIPE_SECRET_KEY: stripe-secret-key-test:3 -> stripe-secret-key-test:latest", "env EXTRA: 1 -> none"])
+
+    def test_what_cloud_run_leaves_out_has_its_default(self):
+        desired = Desired("test")
+        wanted, live = self.live(desired, "quota-cleanup"), self.live(desired, "quota-cleanup")
+        spec = live["spec"]["template"]["spec"]["template"]["spec"]
+        del spec["maxRetries"], spec["timeoutSeconds"], live["spec"]["template"]["metadata"]
+        self.assertEqual(comparison.job_differences(wanted, live, desired.words["job"]), ["retries: 3 -> 1"])
+
+
+class GeneratedFileTests(unittest.TestCase):
+    def test_reads_what_the_generator_writes(self):
+        text = """# A comment.
+name: a-b
+"number as text": "1"
+count: 3
+quote: "\\"\\\\\\n"
+nothing: {}
+empty: []
+on: true
+list:
+- key: run.googleapis.com/x
+  inner:
+    deep: x
+- a
+- "b: c"
+last:
+  x.y/z: 0
+"""
+        self.assertEqual(resource(text), {
+            "name": "a-b", "number as text": "1", "count": 3, "quote": "\"\\\n", "nothing": {}, "empty": [], "on": True,
+            "list": [{"key": "run.googleapis.com/x", "inner": {"deep": "x"}}, "a", "b: c"], "last": {"x.y/z": 0}})
+
+    def test_does_not_read_anything_else(self):
+        for text in ("a: b\n  c: d\n", "a: *b\n", "- a\nb: c\n", "a: 'b\n  c'\n"):
+            with self.subTest(text), self.assertRaises((ValueError, TypeError)):
+                resource(text)
+
+    def test_every_job_of_every_environment_is_read(self):
+        for environment in ("test", "stage", "prod"):
+            desired = Desired(environment)
+            for job in desired.jobs:
+                found = desired.resources[job["name"]]
+                self.assertEqual((found["kind"], found["metadata"]["name"]), ("Job", job["name"]))
+                self.assertEqual(comparison.container_of(found)["image"], job["image"])
+
+
+class PolicyTests(unittest.TestCase):
+    policy = {"etag": "e", "version": 3, "bindings": [
+        {"role": "roles/a", "members": ["user:x"]},
+        {"role": "roles/a", "members": ["user:z"], "condition": {"title": "nights"}}]}
+
+    def test_other_bindings_stay(self):
+        added = access.amended(self.policy, {("roles/a", "user:y"), ("roles/b", "user:y")}, set())
+        self.assertEqual(added["etag"], "e")
+        self.assertEqual(added["bindings"], [
+            {"role": "roles/a", "members": ["user:x", "user:y"]}, self.policy["bindings"][1], {"role": "roles/b", "members": ["user:y"]}])
+
+    def test_a_conditional_binding_is_not_removed(self):
+        gone = access.amended(self.policy, set(), {("roles/a", "user:x"), ("roles/a", "user:z")})
+        self.assertEqual(gone["bindings"], [self.policy["bindings"][1]])
+
+
+class PatienceTests(unittest.TestCase):
+    def attempts(self, *outcomes):
+        """How long it waits between attempts that end so, and what it ends with."""
+        waits, left = [], list(outcomes)
+
+        def attempt():
+            outcome = left.pop(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        google = unittest.mock.Mock(sleep=waits.append)
+        try:
+            return waits, access.patiently(google, attempt)
+        except GoogleError as error:
+            return waits, str(error)
+
+    def test_waits_for_a_new_account_and_for_others(self):
+        for error in (GoogleError("Service account a@b does not exist."), GoogleError("Precondition Failed", 412),
+                      GoogleError("Permission denied on secret: projects/1/secrets/s for Revision service account a@b."),
+                      GoogleError("There were concurrent policy changes. Please retry.")):
+            self.assertEqual(self.attempts(error, error, "done"), ([2, 4], "done"))
+
+    def test_gives_up_after_a_minute_with_the_last_error(self):
+        error = GoogleError("Service account a@b does not exist.")
+        self.assertEqual(self.attempts(*[error] * 6), ([2, 4, 8, 16, 30], str(error)))
+
+    def test_does_not_wait_for_a_refusal(self):
+        self.assertEqual(self.attempts(GoogleError("denied", 403)), ([], "denied"))
+
+
+class OwnershipTests(unittest.TestCase):
+    def test_environments_in_one_project_do_not_see_each_other(self):
+        test, stage = Desired("test"), Desired("stage")
+        self.assertTrue(test.owns("cloudact-old"))
+        self.assertFalse(test.owns("cloudact-stage-bootstrap"))
+        self.assertTrue(stage.owns("cloudact-stage-bootstrap"))
+        self.assertFalse(stage.owns("cloudact-bootstrap"))
+        self.assertFalse(test.owns("api"))
+        self.assertTrue(test.owns_role("cloudact_reader"))
+        self.assertFalse(test.owns_role("cloudact_stage_reader"))
+
+    def test_a_name_is_no_proof_of_ownership(self):
+        desired = Desired("test")
+        live = types.SimpleNamespace(jobs={"cloudact-old": {"metadata": {"labels": {
+            "managed-by": "scheduler-jobs", "environment": "test"}}}})
+        self.assertTrue(ownership.of_job(desired, live.jobs["cloudact-old"]))
+        self.assertFalse(ownership.of_job(desired, {"metadata": {"labels": {"managed-by": "scheduler-jobs", "environment": "stage"}}}))
+        self.assertFalse(ownership.of_job(desired, {"metadata": {}}))
+        place = "https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/"
+        for name, target, expected in (
+                ("x", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
+                ("cloudact-x", {"uri": place + "cloudact-old:run"}, True), ("x", {"uri": place + "cloudact-old:run"}, False),
+                ("cloudact-x", {"uri": place + "cloudact-shop:run"}, False), ("cloudact-x", {}, False),
+                ("cloudact-x", {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
+            with self.subTest(name=name, target=target):
+                self.assertEqual(ownership.of_trigger(desired, live, {"name": f"projects/p/jobs/{name}", "httpTarget": target}), expected)
+        account = {"email": "ca-test-old@cloudact-testing-1.iam.gserviceaccount.com", "displayName": "cloudact-old (test)"}
+        self.assertTrue(ownership.of_account(desired, account))
+        for change_of in ({"displayName": "Old"}, {"displayName": "cloudact-old (stage)"}, {"email": "shop@x.iam.gserviceaccount.com"}):
+            self.assertFalse(ownership.of_account(desired, account | change_of))
+
+
+class ChangeTests(unittest.TestCase):
+    def make(self, *changes):
+        seen = []
+        failed, skipped = change.apply_all(changes, lambda item, outcome, message="": seen.append((item.name, outcome)))
+        return seen, [c.name for c, _ in failed], [c.name for c in skipped]
+
+    def refuse(self):
+        raise GoogleError("denied")
+
+    def test_what_needs_a_failed_change_is_left_out(self):
+        a, b = frozenset({"a"}), frozenset({"b"})
+        seen, failed, skipped = self.make(
+            Change(change.JOBS, "create", "job", "a", self.refuse, jobs=a), Change(change.JOBS, "create", "job", "b", str, jobs=b),
+            Change(change.TRIGGERS, "create", "trigger", "a-trigger", str, jobs=a),
+            Change(change.TRIGGERS, "create", "trigger", "b-trigger", str, jobs=b),
+            Change(change.ALERTS, "create", "alert", "shared", str), Change(change.JOB_REMOVAL, "delete", "job", "old", str))
+        self.assertEqual((failed, skipped), (["a"], ["a-trigger", "old"]))
+        self.assertIn(("b-trigger", "done"), seen)
+        self.assertIn(("shared", "done"), seen)
+
+    def test_a_refused_channel_holds_up_alerts_only(self):
+        a = frozenset({"a"})
+        _, failed, skipped = self.make(
+            Change(change.CHANNELS, "create", "notification channel", "ops", self.refuse), Change(change.TRIGGERS, "create", "trigger", "a", str, jobs=a),
+            Change(change.JOBS, "create", "job", "a", str, jobs=a), Change(change.ALERTS, "create", "alert", "shared", str),
+            Change(change.JOB_REMOVAL, "delete", "job", "old", str))
+        self.assertEqual((failed, skipped), (["ops"], ["shared"]))
+
+    def test_channels_of_an_alert_are_left_alone_without_emails(self):
+        channel = {"labels": {"email_address": "a@example.com"}}
+        live = types.SimpleNamespace(channels=[channel | {"name": "channels/1"}])
+        for channels, expected in (([], {"x": 1}), ([channel], {"x": 1, "notificationChannels": ["channels/1"]})):
+            desired = types.SimpleNamespace(channels=channels)
+            self.assertEqual(resources.with_channels({"x": 1}, desired, live), expected)
+
+    def test_an_interruption_begins_nothing_more(self):
+        def stop():
+            raise KeyboardInterrupt
+        begun = []
+        with self.assertRaises(change.Interrupted):
+            self.make(Change(change.JOBS, "create", "job", "a", stop), Change(change.TRIGGERS, "create", "trigger", "b", lambda: begun.append("b")))
+        self.assertEqual(begun, [])
+
+    def test_a_failed_common_part_holds_everything_up(self):
+        _, failed, skipped = self.make(
+            Change(change.ACCOUNTS, "create", "account", "trigger", self.refuse),
+            Change(change.JOBS, "create", "job", "a", str, jobs=frozenset({"a"})))
+        self.assertEqual((failed, skipped), (["trigger"], ["a"]))
+
+
+class ExecutionTests(unittest.TestCase):
+    def test_the_newest_are_found_whatever_the_order_of_the_service(self):
+        def item(hour):
+            return {"metadata": {"name": f"e{hour}", "creationTimestamp": f"2026-01-31T{hour:02d}:00:00Z"}}
+        pages = {None: {"items": [item(1), item(3)], "metadata": {"continue": "more"}}, "more": {"items": [item(2), item(4)], "metadata": {}}}
+        google = types.SimpleNamespace(get=lambda service, path, region, **query: pages[query["continue"]])
+        found = executions.recent(google, types.SimpleNamespace(project="p", region="r"), "demo", 2)
+        self.assertEqual([e.name for e in found], ["e4", "e3"])
+
+
+class TextTests(unittest.TestCase):
+    def test_durations_are_spoken(self):
+        spoken = [command.spoken(s) for s in (0, 59, 61, 200, 7199, 7200, 90000, 200000)]
+        self.assertEqual(spoken, ["0 s", "59 s", "1 min", "3 min", "1 h", "2 h", "25 h", "2 days"])
+
+    def test_the_error_of_gcloud_is_found_in_its_output(self):
+        text = "Deploying...\nWARNING: something\nERROR: (gcloud.run) denied:\nreason\n\nTo update run: gcloud components update\n"
+        self.assertTrue(gcloud_message(text).startswith("(gcloud.run) denied: reason"))
+
+    def test_times_may_have_nanoseconds(self):
+        self.assertEqual(executions.instant("2026-01-31T10:00:00.123456789Z").microsecond, 123456)
+        self.assertEqual(executions.instant("2026-01-31T10:00:00Z").minute, 0)
+
+    def test_the_page_escapes_what_it_shows(self):
+        self.assertEqual(page.section("t", ["<b>"]), "<section><h2>t</h2><ul><li>&lt;b&gt;</li></ul></section>")
+
+
+class UsageTests(unittest.TestCase):
+    def test_every_script_explains_itself(self):
+        for name in ("create-all-jobs.sh", "run-job.sh", "list-jobs.sh", "build-images.sh"):
+            with self.subTest(name):
+                shown = subprocess.run([ROOT / "scripts" / name, "--help"], capture_output=True, text=True, check=False)
+                self.assertEqual(shown.returncode, 0)
+                self.assertIn(f"usage: scripts/{name} <test|stage|prod>", shown.stdout)
+                bare = subprocess.run([ROOT / "scripts" / name], capture_output=True, text=True, check=False)
+                self.assertEqual(bare.returncode, 64)
+
+    def test_an_unknown_environment_names_the_known_ones(self):
+        for name in ("create-all-jobs.sh", "list-jobs.sh", "build-images.sh", "run-job.sh"):
+            job = ["bootstrap"] if name == "run-job.sh" else []
+            done = subprocess.run([ROOT / "scripts" / name, "staging", *job], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 64, name)
+            self.assertIn("prod, stage, test", done.stderr)
+
+    def test_resource_manager_may_be_enabled_where_the_caller_pays(self):
+        desired = Desired("test")
+        desired.secrets = []
+        enabled = [{"config": {"name": s}} for s in desired.index["services"] if s != preflight.RESOURCE_MANAGER]
+        google = unittest.mock.Mock(account="somebody", **{"pages.return_value": enabled})
+        self.assertEqual(preflight.missing(google, desired), [])
+        google.request.side_effect = GoogleError("it is disabled", 403)
+        self.assertIn(preflight.RESOURCE_MANAGER, preflight.missing(google, desired)[0][0])
+
+    def test_only_a_right_command_line_needs_gcloud(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        for arguments, code, text in (
+                (["create_all_jobs", "test", "--prun"], 64, "--prun"), (["create_all_jobs", "test", "--only", "nothing"], 64, "no job nothing"),
+                (["create_all_jobs", "staging"], 64, "no environment staging"), (["run_job", "test"], 64, "job"),
+                (["run_job", "test", "bootstrp"], 64, "did you mean bootstrap?"), (["list_jobs", "test", "--json", "--html", "x"], 64, "--html"),
+                (["create_all_jobs", "test"], 2, "gcloud is not installed"), (["run_job", "test", "bootstrap"], 2, "gcloud is not installed"),
+                (["list_jobs", "test"], 2, "gcloud is not installed")):
+            with self.subTest(arguments):
+                done = subprocess.run([sys.executable, "-m", f"deployment.{arguments[0]}", *arguments[1:]], capture_output=True, text=True,
+                                      check=False, env={"PATH": folder, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"})
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(text, done.stderr)
+
+    def test_an_option_is_written_in_full(self):
+        done = subprocess.run([ROOT / "scripts/create-all-jobs.sh", "test", "--prun"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--prun", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,383 @@
+import BigQueryWarehouse
+import EmbeddedWarehouse
+import Testing
+import Warehouse
+
+extension WarehouseContract {
+    static let datasetClauses = [
+        Clause("a dataset is read as it was created") { contract in
+            let id = try contract.datasetID("dataset")
+            let dataset = Dataset(
+                id: id, location: contract.warehouse.location, description: "Costs of \"Acme\", café №1",
+                labels: ["environment": "prod", "org": "acme"])
+
+            #expect(try await contract.warehouse.createDataset(dataset))
+
+            let found = try #require(try await contract.warehouse.dataset(id))
+            #expect(found.id == id)
+            #expect(found.location.lowercased() == dataset.location.lowercased())
+            #expect(found.description == dataset.description)
+            #expect(found.labels == dataset.labels)
+        },
+        Clause("a dataset created again is left as it is") { contract in
+            let id = try contract.datasetID("dataset_again")
+            let first = Dataset(
+                id: id, location: contract.warehouse.location, description: "first", labels: ["org": "acme"])
+            #expect(try await contract.warehouse.createDataset(first))
+
+            let second = Dataset(
+                id: id, location: contract.warehouse.location, description: "second", labels: ["org": "other"])
+            #expect(try await contract.warehouse.createDataset(second) == false)
+
+            let found = try #require(try await contract.warehouse.dataset(id))
+            #expect(found.description == "first")
+            #expect(found.labels == ["org": "acme"])
+        },
+        Clause("a dataset without description and labels has none") { contract in
+            let id = try await contract.newDataset("plain_dataset")
+
+            let found = try #require(try await contract.warehouse.dataset(id))
+            #expect(found.description == nil)
+            #expect(found.labels.isEmpty)
+        },
+        Clause("a missing dataset is nil and has no tables") { contract in
+            let id = try contract.datasetID("missing_dataset")
+            let reference = try contract.reference(id, "costs")
+
+            #expect(try await contract.warehouse.dataset(id) == nil)
+            #expect(try await contract.warehouse.table(reference) == nil)
+            await contract.expect(.notFound) { _ = try await contract.warehouse.tables(in: id) }
+        },
+        Clause("tables are listed by name") { contract in
+            let id = try await contract.newDataset("listed")
+            #expect(try await contract.warehouse.tables(in: id) == [])
+            let table = Table(fields: [FieldSchema("id", "STRING")])
+
+            try await contract.warehouse.createTables(
+                ["zeta", "alpha", "Mid", "beta_2"].map { NamedTable($0, table) }, in: id)
+
+            #expect(try await contract.warehouse.tables(in: id) == ["Mid", "alpha", "beta_2", "zeta"])
+        },
+    ]
+
+    static let tableClauses = [
+        Clause("a table is read as it was created") { contract in
+            let reference = try await contract.reference(contract.newDataset("table"), "costs")
+
+            #expect(try await contract.warehouse.createTable(reference, everyKindOfField))
+
+            let found = try #require(try await contract.warehouse.table(reference))
+            #expect(found.schema.fields.map(\.canonical) == everyKindOfField.schema.fields.map(\.canonical))
+            #expect(found.description == everyKindOfField.description)
+            #expect(found.timePartitioning?.type == "DAY")
+            #expect(found.timePartitioning?.field == "usage_date")
+            #expect(found.clustering == everyKindOfField.clustering)
+            #expect(found.labels ?? [:] == everyKindOfField.labels)
+            #expect(found.etag?.isEmpty == false)
+            #expect(found.type == "TABLE")
+        },
+        Clause("a table created again is left as it is") { contract in
+            let reference = try await contract.newTable("table_again", [FieldSchema("id", "STRING")])
+            let before = try await contract.warehouse.table(reference)
+
+            let other = Table(description: "other", fields: [FieldSchema("code", "INT64")])
+            #expect(try await contract.warehouse.createTable(reference, other) == false)
+
+            #expect(before != nil)
+            #expect(try await contract.warehouse.table(reference) == before)
+        },
+        Clause("a missing table is nil") { contract in
+            let id = try await contract.newDataset("missing_table")
+
+            #expect(try await contract.warehouse.table(try contract.reference(id, "costs")) == nil)
+        },
+        Clause("no table is created in a missing dataset") { contract in
+            let id = try contract.datasetID("missing_parent")
+            let table = Table(fields: [FieldSchema("id", "STRING")])
+            let reference = try contract.reference(id, "costs")
+
+            await contract.expect(.notFound) { _ = try await contract.warehouse.createTable(reference, table) }
+            await contract.expect(.notFound) {
+                try await contract.warehouse.createTables([NamedTable("costs", table)], in: id)
+            }
+            #expect(try await contract.warehouse.dataset(id) == nil)
+        },
+        Clause("many tables are created at once, those that are there left as they are") { contract in
+            let id = try await contract.newDataset("bulk")
+            let existing = try contract.reference(id, "existing")
+            let narrow = Table(description: "narrow", fields: [FieldSchema("id", "STRING")])
+            #expect(try await contract.warehouse.createTable(existing, narrow))
+            let before = try await contract.warehouse.table(existing)
+            var wanted = [NamedTable("existing", everyKindOfField), NamedTable("costs", everyKindOfField)]
+            wanted += (1...20).map { NamedTable("table_\($0)", narrow) }
+
+            try await contract.warehouse.createTables(wanted, in: id)
+            try await contract.warehouse.createTables(wanted, in: id)
+
+            #expect(try await contract.warehouse.tables(in: id) == wanted.map(\.name).sorted())
+            #expect(try await contract.warehouse.table(existing) == before)
+            let costs = try #require(try await contract.warehouse.table(try contract.reference(id, "costs")))
+            #expect(SchemaDiff(expected: everyKindOfField, actual: costs).isConforming)
+            #expect(costs.schema.fields.map(\.canonical) == everyKindOfField.schema.fields.map(\.canonical))
+            #expect(costs.description == everyKindOfField.description)
+            #expect(costs.labels ?? [:] == everyKindOfField.labels)
+        },
+        Clause("of two that create a table at once, exactly one did") { contract in
+            let reference = try await contract.reference(contract.newDataset("race"), "costs")
+
+            let created = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<2 {
+                    group.addTask { try await contract.warehouse.createTable(reference, everyKindOfField) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+
+            #expect(created.filter(\.self).count == 1)
+            let found = try #require(try await contract.warehouse.table(reference))
+            #expect(SchemaDiff(expected: everyKindOfField, actual: found).isConforming)
+        },
+    ]
+
+    /// Spelled with legacy and GoogleSQL type names.
+    static let everyKindOfField = {
+        var table = Table(
+            description: "Daily costs, \"as billed\"",
+            fields: [
+                FieldSchema("id", "STRING", mode: .required, description: "Key of the row"),
+                FieldSchema("usage_date", "DATE", mode: .required),
+                FieldSchema("org_slug", "STRING"),
+                FieldSchema("quantity", "INTEGER"),
+                FieldSchema("rate", "FLOAT", description: "Per unit; it's in USD"),
+                FieldSchema("amount", "NUMERIC"),
+                FieldSchema("exact_amount", "BIGNUMERIC"),
+                FieldSchema("is_credit", "BOOLEAN"),
+                FieldSchema("created_at", "TIMESTAMP", mode: .required),
+                FieldSchema("local_time", "DATETIME"),
+                FieldSchema("at_time", "TIME"),
+                FieldSchema("digest", "BYTES"),
+                FieldSchema("raw", "JSON"),
+                FieldSchema("tags", "STRING", mode: .repeated, description: "As set by the provider"),
+                FieldSchema(
+                    "project", "RECORD", description: "Where the cost arose",
+                    fields: [
+                        FieldSchema("id", "STRING", mode: .required),
+                        FieldSchema("number", "INT64", description: "Numeric id"),
+                        FieldSchema("ancestors", "STRING", mode: .repeated),
+                    ]),
+                FieldSchema(
+                    "credits", "STRUCT", mode: .repeated,
+                    fields: [FieldSchema("name", "STRING"), FieldSchema("amount", "FLOAT64")]),
+            ],
+            timePartitioning: Table.TimePartitioning(type: "DAY", field: "usage_date"),
+            clustering: Table.Clustering(fields: ["org_slug", "id"]))
+        table.labels = ["group": "costs"]
+        return table
+    }()
+
+    static let schemaUpdateClauses = [
+        Clause("columns are added and the rows stay") { contract in
+            let reference = try await contract.newTable("added", narrow)
+            try await contract.run("INSERT INTO \(reference.sql) (id, size) VALUES ('a', 7)")
+            let before = try #require(try await contract.warehouse.table(reference))
+            let wider =
+                before.schema.fields + [
+                    FieldSchema("seen_at", "TIMESTAMP", description: "When it was seen"),
+                    FieldSchema("tags", "STRING", mode: .repeated),
+                ]
+
+            try await contract.warehouse.updateSchema(
+                of: reference, to: wider, ifMatch: try #require(before.etag))
+
+            let after = try #require(try await contract.warehouse.table(reference))
+            #expect(after.schema.fields.map(\.canonical) == wider.map(\.canonical))
+            #expect(after.etag != before.etag)
+            let row = try #require(
+                try await contract.run("SELECT id, size, seen_at FROM \(reference.sql)").rows.first)
+            #expect(try row.string("id") == "a")
+            #expect(try row.int64("size") == 7)
+            #expect(try row.optionalTimestamp("seen_at") == nil)
+            let update = "UPDATE \(reference.sql) SET seen_at = @now WHERE id = 'a'"
+            #expect(try await contract.run(update, ["now": .timestamp(.example)]).affectedRows == 1)
+            let written = try await contract.run("SELECT seen_at FROM \(reference.sql)")
+            #expect(try written.rows.first?.timestamp("seen_at") == .example)
+        },
+        Clause("a field is added inside a RECORD and the rows stay") { contract in
+            let reference = try await contract.newTable("nested", withRecord)
+            try await contract.run(
+                "INSERT INTO \(reference.sql) (id, address) VALUES ('a', @address)",
+                ["address": .structure([.init("city", .string("Oslo"))])])
+            let before = try #require(try await contract.warehouse.table(reference))
+            var wider = before.schema.fields
+            wider[1].fields.append(FieldSchema("zip", "STRING", description: "Postal code"))
+
+            try await contract.warehouse.updateSchema(
+                of: reference, to: wider, ifMatch: try #require(before.etag))
+
+            let after = try #require(try await contract.warehouse.table(reference))
+            #expect(after.schema.fields.map(\.canonical) == wider.map(\.canonical))
+            let row = try #require(try await contract.run("SELECT address FROM \(reference.sql)").rows.first)
+            #expect(
+                row["address"]
+                    == .structure([.init("city", .string("Oslo")), .init("zip", .null(.string))]))
+        },
+        Clause("a schema that was read before another change is refused") { contract in
+            let reference = try await contract.newTable("stale", narrow)
+            let first = try #require(try await contract.warehouse.table(reference))
+            let etag = try #require(first.etag)
+            let mine = first.schema.fields + [FieldSchema("mine", "STRING")]
+            try await contract.warehouse.updateSchema(of: reference, to: mine, ifMatch: etag)
+
+            await contract.expect(.preconditionFailed) {
+                try await contract.warehouse.updateSchema(
+                    of: reference, to: first.schema.fields + [FieldSchema("theirs", "STRING")], ifMatch: etag)
+            }
+
+            let after = try #require(try await contract.warehouse.table(reference))
+            #expect(after.schema.fields.map(\.canonical) == mine.map(\.canonical))
+        },
+        Clause("no schema of a missing table") { contract in
+            let id = try await contract.newDataset("no_table")
+            let reference = try contract.reference(id, "rows")
+
+            await contract.expect(.notFound) {
+                try await contract.warehouse.updateSchema(of: reference, to: narrow, ifMatch: "1")
+            }
+        },
+        refusal("a field that is missing", "dropped") { $0.remove(at: 1) },
+        refusal("another type", "retyped") { $0[1].type = "STRING" },
+        refusal("another mode", "remoded") { $0[1].mode = .repeated },
+        refusal("NULLABLE made REQUIRED", "tightened") { $0[1].mode = .required },
+        refusal("a new REQUIRED column", "required") { $0.append(FieldSchema("key", "STRING", mode: .required)) },
+        refusal("a nested field that is missing", "nested_drop", of: withRecord) { fields in
+            fields[1].fields = [FieldSchema("zip", "STRING")]
+        },
+        refusal("a new REQUIRED field in a RECORD", "nested_required", of: withRecord) { fields in
+            fields[1].fields.append(FieldSchema("zip", "STRING", mode: .required))
+        },
+    ]
+
+    private static let narrow = [FieldSchema("id", "STRING", mode: .required), FieldSchema("size", "INTEGER")]
+
+    private static let withRecord = [
+        FieldSchema("id", "STRING"),
+        FieldSchema("address", "RECORD", fields: [FieldSchema("city", "STRING")]),
+    ]
+
+    private static func refusal(
+        _ change: String, _ name: String, of fields: [FieldSchema] = narrow,
+        _ edit: @escaping @Sendable (inout [FieldSchema]) -> Void
+    ) -> Clause {
+        Clause("a schema with \(change) is refused") { contract in
+            let reference = try await contract.newTable(name, fields)
+            let before = try #require(try await contract.warehouse.table(reference))
+            var proposed = before.schema.fields
+            edit(&proposed)
+
+            await contract.expect(.invalid) {
+                try await contract.warehouse.updateSchema(
+                    of: reference, to: proposed, ifMatch: try #require(before.etag))
+            }
+
+            #expect(try await contract.warehouse.table(reference) == before)
+        }
+    }
+
+    static let surveyClauses = [
+        survey("nothing where all agree", "agree", actual: catalog, finds: nil),
+        survey("nothing in what the customer has added", "extras", finds: nil) { table in
+            table.schema.fields.insert(FieldSchema("customer_column", "STRING"), at: 0)
+        },
+        survey("nothing in a column that could only be added as NULLABLE", "relaxed", finds: nil) { table in
+            table.schema.fields[0].mode = .nullable
+        },
+        survey("nothing in another name of a type", "aliases", finds: nil) { table in
+            table.schema.fields[1].type = "INT64"
+            table.schema.fields[3].type = "STRUCT"
+        },
+        survey("nothing in other descriptions", "described", finds: nil) { table in
+            table.description = "described otherwise"
+            table.schema.fields[0].description = "described otherwise"
+        },
+        survey("a missing column", "missing_column") { $0.schema.fields.remove(at: 1) },
+        survey("a missing field of a RECORD", "missing_field") { $0.schema.fields[3].fields.remove(at: 1) },
+        survey("another type", "type_drift") { $0.schema.fields[1].type = "FLOAT" },
+        survey("another type in a RECORD", "inner_drift") { $0.schema.fields[3].fields[1].type = "STRING" },
+        survey("a column that is not REPEATED", "mode_drift") { $0.schema.fields[2].mode = .nullable },
+        survey("a column that is REQUIRED", "required_drift") { $0.schema.fields[1].mode = .required },
+        survey("another clustering", "clustering_drift") { $0.clustering = Table.Clustering(fields: ["n", "id"]) },
+        survey("no clustering", "unclustered") { $0.clustering = nil },
+        survey("another partitioning", "partitioning_drift") { $0.timePartitioning?.field = "day" },
+        survey("no partitioning", "unpartitioned") { $0.timePartitioning = nil },
+        Clause("a survey names what is absent") { contract in
+            let complete = try await contract.newDataset("survey_complete")
+            let partial = try await contract.newDataset("survey_partial")
+            let empty = try await contract.newDataset("survey_empty")
+            let missing = try contract.datasetID("survey_missing")
+            let wanted = [NamedTable("costs", catalog), NamedTable("usage", catalog)]
+            try await contract.warehouse.createTables(wanted, in: complete)
+            let partly = [NamedTable("usage", catalog), NamedTable("customer_table", Table(fields: keyed))]
+            try await contract.warehouse.createTables(partly, in: partial)
+
+            let survey = try await contract.warehouse.survey(
+                [complete, partial, empty, missing], for: wanted, known: TableReference(complete, "costs"))
+
+            #expect(
+                survey.findings == [
+                    partial: .init(datasetExists: true, absent: ["costs"], differing: []),
+                    empty: .init(datasetExists: true, absent: ["costs", "usage"], differing: []),
+                    missing: .init(datasetExists: false, absent: ["costs", "usage"], differing: []),
+                ])
+        },
+        // What a survey finds is a hint: BigQuery's view shows a RECORD as the text of its type.
+        Clause("a survey finds at most that one table where the customer has added to a RECORD") { contract in
+            let dataset = try await contract.newDataset("survey_inner_extras")
+            var table = catalog
+            table.schema.fields[3].fields.append(FieldSchema("customer_field", "INT64"))
+            let reference = try contract.reference(dataset, "costs")
+            #expect(try await contract.warehouse.createTable(reference, table))
+
+            let wanted = [NamedTable("costs", catalog)]
+            let survey = try await contract.warehouse.survey([dataset], for: wanted, known: reference)
+
+            let hint = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: ["costs"])
+            #expect(survey.findings.isEmpty || survey.findings == [dataset: hint])
+        },
+        Clause("a survey of no datasets finds nothing") { contract in
+            let survey = try await contract.warehouse.survey([], for: [NamedTable("costs", catalog)], known: nil)
+
+            #expect(survey.findings.isEmpty)
+        },
+    ]
+
+    private static let catalog = Table(
+        description: "Costs",
+        fields: [
+            FieldSchema("id", "STRING", mode: .required), FieldSchema("n", "INTEGER"),
+            FieldSchema("tags", "STRING", mode: .repeated),
+            FieldSchema("project", "RECORD", fields: [FieldSchema("id", "STRING"), FieldSchema("number", "INTEGER")]),
+            FieldSchema("seen_at", "TIMESTAMP"), FieldSchema("day", "DATE"),
+        ],
+        timePartitioning: Table.TimePartitioning(type: "DAY", field: "seen_at"),
+        clustering: Table.Clustering(fields: ["id", "n"]))
+
+    /// The table is made as `edit` leaves it, and the survey compares it with the catalog's.
+    private static func survey(
+        _ what: String, _ name: String, actual: Table = catalog, finds: String? = "costs",
+        _ edit: @escaping @Sendable (inout Table) -> Void = { _ in }
+    ) -> Clause {
+        Clause("a survey finds \(what)") { contract in
+            let dataset = try await contract.newDataset("survey_\(name)")
+            var table = actual
+            edit(&table)
+            let reference = try contract.reference(dataset, "costs")
+            #expect(try await contract.warehouse.createTable(reference, table))
+
+            let survey = try await contract.warehouse.survey(
+                [dataset], for: [NamedTable("costs", catalog)], known: reference)
+
+            #expect(survey.findings[dataset]?.absent ?? [] == [])
+            #expect(survey.findings[dataset]?.differing ?? [] == Set([finds].compactMap(\.self)))
+            #expect((survey.findings[dataset] != nil) == (finds != nil))
+        }
+    }
+}
