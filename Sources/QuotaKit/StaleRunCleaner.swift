@@ -82,7 +82,8 @@ package struct StaleRunCleaner: Sendable {
             return Int(try await warehouse.query(statement).affectedRows ?? 0)
         } catch let error as WarehouseError where error.concernsStreamedRows {
             report.fail(
-                subject, "were not changed, because some rows were streamed a short while ago; a later pass corrects them")
+                subject,
+                "were not changed, because some rows were streamed a short while ago; a later pass corrects them")
             return nil
         }
     }

@@ -105,10 +105,7 @@ package struct JobLease: Sendable {
         let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let subject = "lease of \(statements.jobs[0])"
         do {
-            let result = try await shielded {
-                guard let limit else { return try await warehouse.query(statement) }
-                return try await withTimeout(limit) { try await warehouse.query(statement) }
-            }
+            let result = try await shielded(within: limit) { try await warehouse.query(statement) }
             guard result.affectedRows == 0 else { return }
             report.fail(
                 subject,

@@ -42,7 +42,7 @@ import Testing
         #expect(await process.run(TrialJob.self, ["--help"], environment: ["TRIAL_LIMIT": "x"]) == .success)
         let lines = [
             "OVERVIEW: Tries the runtime.", "  trial --act succeed", "ENVIRONMENT OF THIS JOB:", "TRIAL_PROJECT",
-            "LOG_FORMAT", "DEADLINE_SECONDS", "CLOUD_RUN_*", "EXIT CODES:", "  64  Wrong command line.", "--act",
+            "LOG_FORMAT", "DEADLINE_SECONDS", "CLOUD_RUN_JOB", "EXIT CODES:", "  64  Wrong command line.", "--act",
             "--dry-run",
             "--json", "--date <YYYY-MM-DD>", "--now <RFC3339>", "--log-level", "--version",
         ]

@@ -198,7 +198,8 @@ import Testing
         let dry = try lifecycle(isExclusive: true, isDryRun: true).lifecycle
         #expect(await dry.run {} == .success)
         #expect(
-            try await lifecycle(isExclusive: true).lifecycle.run { throw RunSkipped("it is not the first") } == .success)
+            try await lifecycle(isExclusive: true).lifecycle.run { throw RunSkipped("it is not the first") } == .success
+        )
     }
 
     enum FailureOfWork: Sendable {

@@ -70,6 +70,9 @@ import Testing
         #expect(summary(skip).sentence == "trial skipped after 1.2 s, held")
         #expect(summary(isDryRun: true) { _ in }.sentence == "trial (dry run) succeeded in 1.2 s")
         #expect(
+            summary(isDryRun: true) { $0.add(3, to: "columns_added") }.sentence
+                == "trial (dry run) succeeded in 1.2 s: 3 columns would be added")
+        #expect(
             summary(stopReason: "SIGTERM received", fail).sentence
                 == "trial stopped after 1.2 s, SIGTERM received, 1 failure (a)")
     }

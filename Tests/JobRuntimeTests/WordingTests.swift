@@ -22,6 +22,16 @@ import Testing
         #expect(spoken(number, key) == text)
     }
 
+    @Test(arguments: [
+        (1, "columns_added", "1 column would be added"), (19, "tables_created", "19 tables would be created"),
+        (2, "runs_marked_failed", "2 runs would be marked failed"), (3, "requeued", "3 would be requeued"),
+        (2, "organizations", "2 organizations"), (7, "bytes_billed", "7 bytes billed"),
+        (4, "missing_in_stripe", "4 missing in stripe"),
+    ])
+    func saysWhatADryRunWouldDo(number: Int, key: String, text: String) {
+        #expect(spoken(number, key, isDryRun: true) == text)
+    }
+
     @Test func alignsTables() {
         let table = TextTable(
             header: ["organization", "added", "note"],

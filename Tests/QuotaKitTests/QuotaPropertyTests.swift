@@ -2,8 +2,8 @@ import EmbeddedWarehouse
 import JobRuntime
 import QuotaKit
 import SchemaKit
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 import WarehouseKit
 

@@ -1,8 +1,8 @@
 import JobRuntime
 import QuotaKit
 import SchemaKit
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 import WarehouseKit
 

@@ -2,8 +2,8 @@ import EmbeddedWarehouse
 import Foundation
 import JobRuntime
 import SchemaKit
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 import WarehouseKit
 

@@ -1,5 +1,5 @@
-import BigQueryWarehouse
 import Foundation
+import TestSupport
 import Testing
 
 @testable import BigQueryWarehouse
@@ -8,9 +8,7 @@ import Testing
 @testable import WarehouseKit
 
 @Suite struct EmbeddedCatalogTests {
-    /// Where the files are in the source tree.
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../../Sources/SchemaKit/Catalog/Tables").standardizedFileURL.path
+    private static let folder = Repository.path("Sources/SchemaKit/Catalog/Tables")
 
     @Test(arguments: [(Catalog.Group.organizations, 21), (.organization, 19), (.operations, 3)])
     func hasEveryFileOfTheFolderAndNoOther(_ group: Catalog.Group, _ count: Int) throws {

@@ -2,8 +2,8 @@ import BigQueryWarehouse
 import Foundation
 import JobRuntime
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import SchemaKit
 @testable import Warehouse
@@ -80,19 +80,18 @@ import TestSupport
     /// BigQuery takes 30 `tables.insert` at once; from 31 creations on, one script for each dataset creates them.
     @Test(arguments: [(1, 30, false), (1, 31, true), (15, 2, false), (16, 2, true)])
     func createsThirtyTablesByInsertAndMoreByScript(organizations: Int, tables: Int, isByScript: Bool) async throws {
-        let project = "sync-tests-\(organizations)-\(tables)"
-        let bigQuery = try await EmulatedBigQuery(project: project)
+        let bigQuery = try await EmulatedBigQuery(project: "sync-tests-\(organizations)-\(tables)")
         let fixture = try await OrganizationFixture(bigQuery.warehouse, (0..<organizations).map { .init("org_\($0)") })
         let file = Data(#"{"schema": {"fields": [{"name": "a", "type": "STRING"}]}}"#.utf8)
         let catalog = try Catalog([
             .organization: (1...tables).map { CatalogFile(name: "t\($0)", path: "t\($0).json", contents: file) }
         ])
         let insert = "POST /projects/*/datasets/*/tables"
-        let before = try await bigQuery.emulator.requestCounts(project: project).routes[insert] ?? 0
+        let before = try await bigQuery.requests(for: insert)
 
         let report = try await fixture.sync(catalog: catalog)
 
-        let inserts = try await bigQuery.emulator.requestCounts(project: project).routes[insert] ?? 0
+        let inserts = try await bigQuery.requests(for: insert)
         #expect(report.failures.isEmpty)
         #expect(report["tables_created"] == organizations * tables)
         #expect(inserts - before == (isByScript ? 0 : organizations * tables))

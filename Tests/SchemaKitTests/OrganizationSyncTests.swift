@@ -1,8 +1,8 @@
 import EmbeddedWarehouse
 import JobRuntime
 import SchemaKit
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 import WarehouseKit
 

@@ -2,8 +2,8 @@ import Foundation
 import HTTPTransport
 import JobRuntime
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import BigQueryWarehouse
 @testable import SchemaKit

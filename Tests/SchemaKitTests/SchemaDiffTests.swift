@@ -1,7 +1,7 @@
 import JobRuntime
 import SchemaKit
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 import WarehouseKit
 

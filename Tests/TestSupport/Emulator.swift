@@ -25,6 +25,11 @@ package struct EmulatedBigQuery {
     package var requests: Int {
         get async throws { try await emulator.requestCounts(project: project).total }
     }
+
+    /// The number of requests of this project for one route, such as `POST /projects/*/datasets/*/tables`.
+    package func requests(for route: String) async throws -> Int {
+        try await emulator.requestCounts(project: project).routes[route] ?? 0
+    }
 }
 
 /// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.

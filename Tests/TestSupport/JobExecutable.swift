@@ -2,7 +2,18 @@ import Foundation
 package import JobRuntime
 import Synchronization
 
-/// An executable of the package, from the folder that these tests were built into.
+/// An executable of the package, from the folder that these tests were built into. It is the one way in which tests start a
+/// job.
+///
+/// ```swift
+/// let outcome = try await JobExecutable.named("quota-cleanup").run(
+///     ["--dry-run"], environment: ["WAREHOUSE_URL": "sqlite:\(folder.file("a.db"))"])
+/// #expect(outcome.exitCode == 0)
+/// #expect(try outcome.summary().counts["rows_deleted"] == 3)
+/// ```
+///
+/// ``run(_:environment:in:)`` waits for the end of the process. ``start(_:environment:in:)`` returns a ``RunningJob``, which a
+/// test can send signals.
 package struct JobExecutable: Sendable, CustomStringConvertible {
     /// The executable's file name, such as `OrgSyncAllJob`.
     package let product: String
@@ -19,6 +30,16 @@ package struct JobExecutable: Sendable, CustomStringConvertible {
         let names = try? FileManager.default.contentsOfDirectory(atPath: Repository.path("Sources/Jobs"))
         return (names ?? []).filter { $0.hasSuffix("Job") }.sorted().map(JobExecutable.init)
     }()
+
+    /// The job of that name, such as `quota-cleanup`.
+    package static func named(_ name: String) throws -> JobExecutable {
+        guard let job = jobs.first(where: { $0.name == name }) else { throw NoSuchJob(name: name) }
+        return job
+    }
+
+    struct NoSuchJob: Error {
+        let name: String
+    }
 
     package init(product: String, name: String) {
         self.product = product

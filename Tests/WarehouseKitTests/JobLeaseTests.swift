@@ -1,7 +1,7 @@
 import JobRuntime
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Warehouse
 @testable import WarehouseKit

@@ -1,7 +1,7 @@
 import HTTPTransport
 import JobRuntime
-import Testing
 import TestSupport
+import Testing
 
 @testable import Warehouse
 @testable import WarehouseKit

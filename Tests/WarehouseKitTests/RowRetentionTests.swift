@@ -113,6 +113,22 @@ import Testing
         #expect(violations == [])
     }
 
+    /// Such a job would give up its lease while its statements may still be running.
+    @Test func theLeaseContractFindsAJobThatDoesNotWorkThroughItsLease() async throws {
+        let warehouse = try await EmbeddedWarehouse(path: ":memory:").bootstrapped()
+        let contract = LeaseContract(job: "any-cleanup") { _, _, report in
+            try await RowRetention(of: .runHistory, warehouse: warehouse, report: report).deleteRows(before: Self.day)
+        }
+
+        let violations = try await contract.violations(on: warehouse)
+
+        #expect(
+            violations == [
+                "the work sent no statement", "a second execution was not skipped",
+                "the lease was freed while a statement may still be running",
+            ])
+    }
+
     private func prepared(
         _ backend: Backend, _ kind: Kind, _ project: String
     ) async throws -> (any Warehouse, AgingTable) {

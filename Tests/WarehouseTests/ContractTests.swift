@@ -1,7 +1,7 @@
 import BigQueryWarehouse
 import EmbeddedWarehouse
-import Testing
 import TestSupport
+import Testing
 import Warehouse
 
 /// The emulator serves one request at a time, so the clauses take their turns.

@@ -12,15 +12,27 @@ package func spoken(_ duration: Duration) -> String {
 }
 
 /// `3 columns added`, `1 column added`: a count by its key, which is a plural noun, `_` for spaces.
-package func spoken(_ count: Int, _ key: String) -> String {
+///
+/// In a dry run, a count of changes says what would be done: `3 columns would be added`. Other counts are the same.
+package func spoken(_ count: Int, _ key: String, isDryRun: Bool = false) -> String {
     var words = key.split(separator: "_").map(String.init)
     if count == 1, let noun = words.first {
         words[0] =
             noun.hasSuffix("ies")
             ? noun.dropLast(3) + "y" : String(noun.dropLast(noun.hasSuffix("ches") ? 2 : noun.hasSuffix("s") ? 1 : 0))
     }
+    if isDryRun, let change = words.firstIndex(where: changes.contains) {
+        words.insert("would be", at: change)
+    }
     return ([String(count)] + words).joined(separator: " ")
 }
+
+/// The words for changes in the keys of counts.
+private let changes: Set = [
+    "added", "changed", "claimed", "completed", "created", "deleted", "marked", "postponed", "requeued", "reset",
+    "synced",
+    "updated",
+]
 
 extension Duration {
     package var wholeMilliseconds: Int {

@@ -25,12 +25,13 @@ struct RunSummary {
     }
 
     /// The outcome as a sentence: `org-sync-all succeeded in 1.2 s: 100 organizations, 3 columns added`.
+    /// In a dry run: `3 columns would be added`.
     var sentence: String {
         var text = job + (isDryRun ? " (dry run) " : " ") + status.rawValue
         text += (status == .succeeded ? " in " : " after ") + spoken(duration)
         if let reason = stopReason ?? (status == .skipped ? record.skipReason : nil) { text += ", \(reason)" }
         text += Self.sentence("failures", record.failures) + Self.sentence("warnings", record.warnings)
-        let counts = record.counts.filter { $0.value != 0 }.map { spoken($0.value, $0.name) }
+        let counts = record.counts.filter { $0.value != 0 }.map { spoken($0.value, $0.name, isDryRun: isDryRun) }
         return counts.isEmpty ? text : text + ": " + counts.joined(separator: ", ")
     }
 
