@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
@@ -84,7 +85,7 @@ package struct JobLease: Sendable {
     package func acquire() async throws {
         do {
             try await take()
-        } catch let error as WarehouseError where error.code == .notFound && !error.mayHaveBeenDone {
+        } catch let error as WarehouseError where error.code == .notFound && error.certainty == .notDone {
             throw error
         } catch let error where error is RunSkipped || error is RunFailure {
             throw error
