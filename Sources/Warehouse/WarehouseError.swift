@@ -1,5 +1,5 @@
 package import HTTPTransport
-package import JobRuntime
+import JobRuntime
 
 /// Why a warehouse did not do what it was asked.
 ///
