@@ -88,7 +88,7 @@ struct OutgoingRequest: Sendable {
         var body = request.body
         if let plain = body, let limit = configuration.compressBodiesOver, plain.count > limit,
             headers["Content-Encoding"] == nil,
-            // Forms go to token servers, which need not know gzip.
+            // A form goes to a token server, which may not accept gzip.
             headers["Content-Type"] != "application/x-www-form-urlencoded"
         {
             headers["Content-Encoding"] = "gzip"

@@ -66,7 +66,7 @@ package struct HTTPResponse: Sendable {
         return nil
     }
 
-    /// How long the server asks the client to wait before the next request (`Retry-After`, RFC 9110, 10.2.3).
+    /// The wait before the next request that the server asks for (`Retry-After`, RFC 9110, 10.2.3).
     ///
     /// The value is a number of seconds or a date. A date that has passed means no wait, and a malformed value counts as
     /// absent. Nothing is capped: the retry policy decides whether the wait fits its budget.

@@ -34,7 +34,7 @@ package struct HTTPTransportError: Error, Sendable, CustomStringConvertible {
     package var operation: String
     /// The text from libcurl or zlib.
     package var message: String
-    /// `.notDone` where the request was surely not sent, otherwise `.unknown`.
+    /// `.notDone` if the request was certainly not sent, otherwise `.unknown`.
     package var certainty: Certainty
 
     package init(_ code: Code, operation: String, message: String, certainty: Certainty = .unknown) {

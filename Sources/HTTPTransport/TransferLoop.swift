@@ -114,7 +114,7 @@ struct TransferBoard {
     private var next = 0
     private var active: [UnsafeMutableRawPointer: Active] = [:]
     private var takenConnections = 0
-    /// Origins that answered over HTTP/2, where one connection carries many requests.
+    /// The origins that answered over HTTP/2, so that one connection carries many requests.
     private var sharing: Set<String> = []
 
     init(multi: UnsafeMutableRawPointer, configuration: CurlTransport.Configuration) {

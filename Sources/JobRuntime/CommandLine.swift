@@ -52,7 +52,7 @@ struct CommonOptions: ParsableArguments, Sendable {
     }
 }
 
-/// The levels that `--log-level` and `LOG_LEVEL` know.
+/// The levels of `--log-level` and `LOG_LEVEL`.
 enum LogLevel: String, CaseIterable, ExpressibleByArgument, Sendable {
     case trace, debug, info, notice, warning, error
 

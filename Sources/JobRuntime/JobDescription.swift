@@ -96,7 +96,7 @@ struct JobDescription<Job: ScheduledJob> {
         return .object(members)
     }
 
-    /// The options as the parser knows them.
+    /// The options, from the parser's own description.
     private static var options: [JSONText] {
         let dump = try? JSONDecoder().decode(Dump.self, from: Data(JobCommand<Job>._dumpHelp().utf8))
         return (dump?.command.arguments ?? []).compactMap { argument in

@@ -20,7 +20,7 @@ package struct Run: Sendable {
     package let task: CloudRunTask
     /// The time after which the run stops; `nil` if the run has no deadline.
     package let deadline: Duration?
-    /// How long the lease of an exclusive job lasts if nobody releases it.
+    /// The time after which the lease of an exclusive job expires if it is not released.
     package let leaseValidity: Duration
     let certificateAuthorityFile: String?
     let closings = Closings()
@@ -62,7 +62,7 @@ package struct RunSkipped: Error, Sendable {
     }
 }
 
-/// An error that knows which operation failed. The summary names the operation as the subject of the failure.
+/// An error with the operation that failed. The summary names the operation as the subject of the failure.
 package protocol FailedOperation: Error, Sendable {
     /// The operation in words, such as `list the active organizations`.
     var operation: String { get }

@@ -11,7 +11,7 @@ struct RuntimeSettings: Sendable {
     let isDumbTerminal: Bool
     let task: CloudRunTask
     let certificateAuthorityFile: String?
-    /// How long the lease of an exclusive job lasts if nobody releases it.
+    /// The time after which the lease of an exclusive job expires if it is not released.
     let leaseValidity: Duration
 
     static let defaultLeaseSeconds = 3600

@@ -5,7 +5,7 @@ import Synchronization
 
 /// The inputs and outputs of a job's process. Tests replace them.
 struct ProcessSurroundings: Sendable {
-    /// Without the program's name.
+    /// The arguments after the program's name.
     var arguments: [String]
     var environment: [String: String]
     /// Returns whether standard output accepted all of the text.

@@ -2,7 +2,7 @@ import Glibc
 
 /// A clock that never goes back and a sleep on it, for waits and rates. Tests replace both.
 package struct TimeSource: Sendable {
-    /// Time since some fixed moment.
+    /// The time since a fixed moment.
     package var elapsed: @Sendable () -> Duration
     /// Throws `CancellationError` when the task is canceled.
     package var sleep: @Sendable (Duration) async throws -> Void
