@@ -42,7 +42,7 @@ package struct BigQueryWarehouse: Warehouse {
     package static let productionURL = "https://bigquery.googleapis.com"
 
     /// As Google's own clients: from 1 s to 32 s, doubled each time, for ten minutes. A `requestId` is good for fifteen.
-    package static let defaultRetry = RetryPolicy(attempts: 12)
+    package static let defaultRetry = RetryPolicy(attempts: 12, budget: .seconds(600))
 }
 
 extension BigQueryWarehouse {
@@ -99,8 +99,8 @@ extension BigQueryWarehouse {
         }
     }
 
-    /// - Parameter isAsMade: Is asked where the thing is there and an earlier attempt may have made it: whether it looks as if
-    ///   it had just been made. It counts as created then, and nobody needs to look at it again.
+    /// - Parameter isAsMade: Whether the resource looks as if it had just been created. It is called where the resource exists
+    ///   and an earlier attempt may have created it; if so, it counts as created.
     func isCreated(
         _ create: () async throws -> Void, isAsMade: () async throws -> Bool
     ) async throws -> Bool {
@@ -108,7 +108,7 @@ extension BigQueryWarehouse {
             try await create()
             return true
         } catch let error as WarehouseError where error.code == .alreadyExists {
-            return error.mayHaveBeenDone ? try await isAsMade() : false
+            return error.certainty == .notDone ? false : try await isAsMade()
         }
     }
 }
@@ -242,10 +242,9 @@ extension BigQueryWarehouse {
         let result = try await run(merge.statement(Self.sql(of: merge)), scope: .project, countingRows: true)
         if result.affectedRows == 0 { return MergeResult(inserted: 0, updated: 0, bytesBilled: result.bytesBilled) }
         guard let counts = result.rowCounts else {
-            var error = WarehouseError(
-                .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed")
-            error.mayHaveBeenDone = true
-            throw error
+            throw WarehouseError(
+                .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed",
+                certainty: .done)
         }
         return MergeResult(
             inserted: counts.insertedRowCount.flatMap { Int64($0) } ?? 0,

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import GRDB
 import Glibc
+import HTTPTransport
 import Warehouse
 
 /// Opens the SQLite file of an embedded warehouse, or creates it.
@@ -118,7 +119,8 @@ extension WarehouseError {
         case .SQLITE_CANTOPEN:
             self.init(.notFound, operation: operation, message: message, endsRun: true)
         case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_NOMEM:
-            self.init(.backendError, operation: operation, message: message, endsRun: true)
+            // Such an error may strike while the transaction is committed.
+            self.init(.backendError, operation: operation, message: message, certainty: .unknown, endsRun: true)
         case .SQLITE_NOTADB, .SQLITE_CORRUPT:
             self.init(.invalid, operation: operation, message: message, endsRun: true)
         default:

@@ -115,3 +115,8 @@ package func percentEncoded(_ text: String, allowing allowed: String = "") -> St
     }
     return String(decoding: bytes, as: UTF8.self)
 }
+
+/// `name=value&name=value`, percent-encoded: a query, or the body of an `application/x-www-form-urlencoded` request.
+package func formEncoded(_ fields: [(name: String, value: String)]) -> String {
+    fields.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&")
+}

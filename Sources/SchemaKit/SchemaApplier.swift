@@ -1,3 +1,4 @@
+import HTTPTransport
 package import Warehouse
 
 /// Applies a plan to the warehouse, which may have changed since the plan was made.
@@ -52,8 +53,8 @@ package struct SchemaApplier: Sendable {
             }
         } catch let error as WarehouseError where error.code == .accessDenied {
             // An account that may not create datasets can still use one that exists and that the survey did not show.
-            refusal = error
-            refusal?.message += " - run create-all-jobs.sh, which creates it, or grant bigquery.datasets.create"
+            refusal = error.withAdvice(
+                "run create-all-jobs.sh, which creates it, or grant bigquery.datasets.create")
         }
         let existing: Dataset?
         do {
@@ -141,7 +142,7 @@ package struct SchemaApplier: Sendable {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
             // The table may have changed by our own attempt, whose reply was lost.
-            guard error.mayHaveBeenDone, try await table(reference, has: addition.diff.merged) else { return false }
+            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else { return false }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))

@@ -1,3 +1,4 @@
+import HTTPTransport
 package import JobRuntime
 
 /// One row of a result. Column names compare without case, as in BigQuery.
@@ -83,6 +84,6 @@ package struct Row: Hashable, Sendable {
     }
 
     private func problem(_ message: String) -> WarehouseError {
-        WarehouseError(.unexpectedResult, operation: "read a result row", message: message)
+        WarehouseError(.unexpectedResult, operation: "read a result row", message: message, certainty: .done)
     }
 }

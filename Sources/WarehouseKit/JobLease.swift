@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
@@ -96,7 +97,7 @@ package struct JobLease: Sendable {
     package func acquire() async throws {
         do {
             try await take()
-        } catch let error as WarehouseError where error.code == .notFound && !error.mayHaveBeenDone {
+        } catch let error as WarehouseError where error.code == .notFound && error.certainty == .notDone {
             throw error
         } catch let error where error is RunSkipped || error is RunFailure {
             throw error
@@ -116,10 +117,7 @@ package struct JobLease: Sendable {
         let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let subject = "lease of \(statements.jobs[0])"
         do {
-            let result = try await shielded {
-                guard let limit else { return try await warehouse.query(statement) }
-                return try await withTimeout(limit) { try await warehouse.query(statement) }
-            }
+            let result = try await shielded(within: limit) { try await warehouse.query(statement) }
             guard result.affectedRows == 0 else { return }
             report.fail(
                 subject,

@@ -164,9 +164,7 @@ package struct MeteredWarehouse: Sendable {
         do {
             return try await run()
         } catch let error as WarehouseError where error.code == .notFound && !error.isOfMissingJob {
-            var error = error
-            error.message += " - run bootstrap first"
-            throw error
+            throw error.withAdvice("run bootstrap first")
         }
     }
 }
@@ -201,14 +199,9 @@ final class WatchedWarehouse: SQLWarehouse {
         do {
             return try await run()
         } catch {
-            if Self.leavesOpen(error) { isOpen.withLock { $0 = true } }
+            // An error that is no WarehouseError, such as a CancellationError, says nothing about the statement.
+            if (error as? WarehouseError)?.certainty != .notDone { isOpen.withLock { $0 = true } }
             throw error
         }
-    }
-
-    private static func leavesOpen(_ error: any Error) -> Bool {
-        guard let error = error as? WarehouseError else { return true }
-        return error.mayHaveBeenDone
-            || [.transport, .backendError, .rateLimited, .unauthenticated, .unexpectedResult].contains(error.code)
     }
 }

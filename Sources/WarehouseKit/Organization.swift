@@ -89,10 +89,7 @@ package struct OrganizationDirectory: Sendable {
         do {
             return try await warehouse.query(Statement("list the active organizations", Self.allActive))
         } catch let error as WarehouseError where error.code == .notFound {
-            var error = error
-            error.message +=
-                " - run bootstrap first, or set BIGQUERY_LOCATION (now \(location)) to where it is"
-            throw error
+            throw error.withAdvice("run bootstrap first, or set BIGQUERY_LOCATION (now \(location)) to where it is")
         }
     }
 

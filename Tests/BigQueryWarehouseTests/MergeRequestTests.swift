@@ -1,3 +1,4 @@
+import HTTPTransport
 import TestSupport
 import Testing
 
@@ -64,7 +65,7 @@ import Testing
         let error = await fixture.failure { _ = try await $0.merge(Self.merge) }
 
         #expect(error?.code == .unexpectedResult)
-        #expect(error?.mayHaveBeenDone == true)
+        #expect(error?.certainty == .done)
         #expect(error?.operation == "merge counters")
     }
 

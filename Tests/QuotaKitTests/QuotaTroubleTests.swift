@@ -158,7 +158,7 @@ import Testing
             beforeEach: {
                 guard $0 == index else { return }
                 throw WarehouseError(
-                    .invalid, operation: "change rows",
+                    .invalid, detail: .streamedRows, operation: "change rows",
                     message: "UPDATE or DELETE statement over table p.d.t would affect rows in the streaming buffer, "
                         + "which is not supported")
             })

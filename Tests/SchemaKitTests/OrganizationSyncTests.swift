@@ -201,7 +201,7 @@ import WarehouseKit
         }
 
         #expect(error?.code == .notFound)
-        #expect(error?.message.contains("run bootstrap first, or set BIGQUERY_LOCATION (now US)") == true)
+        #expect(error?.description.contains("run bootstrap first, or set BIGQUERY_LOCATION (now US)") == true)
     }
 }
 

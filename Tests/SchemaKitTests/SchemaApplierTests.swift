@@ -365,7 +365,7 @@ import Testing
         #expect(error?.code == .accessDenied)
         #expect(error?.endsRun == true)
         #expect(
-            error?.message.hasSuffix("run create-all-jobs.sh, which creates it, or grant bigquery.datasets.create")
+            error?.description.hasSuffix("run create-all-jobs.sh, which creates it, or grant bigquery.datasets.create")
                 == true)
     }
 }

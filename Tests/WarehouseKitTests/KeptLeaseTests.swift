@@ -1,3 +1,4 @@
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
@@ -32,22 +33,23 @@ import Testing
 
     /// The lease is kept even if the work catches the error and goes on.
     @Test(arguments: [
-        (WarehouseError.Code.transport, false, true), (.backendError, false, true), (.rateLimited, false, true),
-        (.unauthenticated, false, true), (.unexpectedResult, false, true), (.invalid, false, false),
-        (.notFound, false, false), (.resourcesExceeded, false, false),
+        (WarehouseError.Code.transport, Certainty.unknown, true), (.backendError, .unknown, true),
+        (.rateLimited, .unknown, true), (.unauthenticated, .unknown, true), (.unexpectedResult, .done, true),
+        (.invalid, .notDone, false), (.notFound, .notDone, false), (.resourcesExceeded, .notDone, false),
+        (.rateLimited, .notDone, false), (.transport, .notDone, false),
         // After a reply that was lost the error is one of the repetition.
-        (.notFound, true, true), (.accessDenied, true, true), (.quotaExceeded, true, true),
+        (.notFound, .unknown, true), (.accessDenied, .unknown, true), (.quotaExceeded, .unknown, true),
     ])
     func onlyAnErrorThatIsNoAnswerKeepsTheLease(
-        _ code: WarehouseError.Code, mayHaveBeenDone: Bool, isKept: Bool
+        _ code: WarehouseError.Code, certainty: Certainty, isKept: Bool
     ) async throws {
         let warehouse = try await Backend.embedded.warehouse("lease-answered").bootstrapped()
         let refusing = FaultyWarehouse(
             warehouse,
             beforeEach: { index in
-                var error = WarehouseError(code, operation: "work", message: "failed")
-                error.mayHaveBeenDone = mayHaveBeenDone
-                if index == 4 { throw error }
+                if index == 4 {
+                    throw WarehouseError(code, operation: "work", message: "failed", certainty: certainty)
+                }
             })
         let lease = lease(warehouse, "one", on: refusing)
 

@@ -1,12 +1,14 @@
 import HTTPTransport
 
-/// Checks the URL of a service that gets a secret, for `EnvironmentReader.string`. Returns the problem, or `nil`.
+/// A check for `EnvironmentReader.string`: the fault in the URL of a service that gets a secret, or `nil`.
 ///
-/// The URL must be https, or http to this machine. It must not have a user, a query or a fragment.
+/// The URL must be https, or plain http to this machine, without user, query and fragment.
 package func problemOfSecureURL(_ text: String) -> String? {
-    do throws(HTTPURL.Problem) {
+    do {
         let url = try HTTPURL(text, refusing: [.query, .fragment])
         return url.scheme == .https || url.isThisMachine ? nil : "is http, which is for this machine only"
+    } catch .scheme {
+        return "does not begin with https://"
     } catch {
         return error.rawValue
     }
