@@ -113,7 +113,8 @@ let package = Package(
             "HTTPTransport", logging),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
         tests(
-            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport", logging),
+            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
+            logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
             "JobRuntime", logging),

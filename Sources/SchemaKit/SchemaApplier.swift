@@ -142,7 +142,9 @@ package struct SchemaApplier: Sendable {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
             // The table may have changed by our own attempt, whose reply was lost.
-            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else { return false }
+            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else {
+                return false
+            }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))
