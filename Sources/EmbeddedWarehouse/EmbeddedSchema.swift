@@ -50,7 +50,7 @@ struct EmbeddedSchema {
                 continue
             }
             if existing.mode == .required && field.mode != .required {
-                throw problem(.notImplemented, "SQLite cannot make the REQUIRED column \(field.name) NULLABLE")
+                throw problem(.notImplemented, "SQLite cannot change the REQUIRED column \(field.name) to NULLABLE")
             }
         }
         table.schema.fields = fields
@@ -171,7 +171,7 @@ struct EmbeddedMetadata {
     static func indistinct(_ name: String, _ other: String) -> WarehouseError {
         WarehouseError(
             .notImplemented, operation: "find a name",
-            message: "the embedded warehouse cannot tell \(name) from \(other), which is there")
+            message: "the embedded warehouse does not distinguish \(name) from the existing \(other)")
     }
 
     private static func resource(_ table: Table) throws -> String {

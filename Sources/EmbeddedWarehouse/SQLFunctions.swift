@@ -19,7 +19,7 @@ enum SQLFunctions {
     private static func microseconds(of value: DatabaseValue) throws -> Int64? {
         if value.isNull { return nil }
         guard let instant = Timestamp(String.fromDatabaseValue(value) ?? "") else {
-            throw DatabaseError(message: "UNIX_MICROS of a value that is no TIMESTAMP")
+            throw DatabaseError(message: "UNIX_MICROS of a value that is not a TIMESTAMP")
         }
         return instant.microseconds
     }
@@ -28,12 +28,12 @@ enum SQLFunctions {
     private static func json(_ value: DatabaseValue) throws -> String? {
         guard let text = String.fromDatabaseValue(value) else { return nil }
         guard (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))) != nil else {
-            throw DatabaseError(message: "PARSE_JSON of a text that is no JSON")
+            throw DatabaseError(message: "PARSE_JSON of a text that is not JSON")
         }
         return text
     }
 
-    /// Division of integers, rounded towards zero.
+    /// Divides integers and rounds toward zero.
     private static func quotient(_ dividend: DatabaseValue, _ divisor: DatabaseValue) throws -> Int64? {
         guard let dividend = Int64.fromDatabaseValue(dividend), let divisor = Int64.fromDatabaseValue(divisor)
         else {
