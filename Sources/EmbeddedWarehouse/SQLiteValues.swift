@@ -62,14 +62,14 @@ enum StoredJSON {
         case .null: .null
         case .string(let text), .numeric(let text), .json(let text): .string(text)
         case .bytes(let data): .string(data.base64EncodedString())
-        case .int64(let number): .integer(number)
+        case .int64(let number): .integer(Int(number))
         case .float64(let number): number.isFinite ? .number(number) : .string(String(number))
         case .bool(let flag): .bool(flag)
         case .timestamp(let instant): .string(instant.sqlText)
         case .date(let date): .string(date.description)
         case .array(_, let elements): .array(elements.map(Self.value))
         case .structure(let fields):
-            .object(Dictionary(fields.map { ($0.name, Self.value(of: $0.value)) }, uniquingKeysWith: { $1 }))
+            .object(JSONObject(fields.map { ($0.name, Self.value(of: $0.value)) }))
         }
     }
 
@@ -100,7 +100,7 @@ enum StoredJSON {
         case (_, .null): return .null(type)
         case (.structure, .object(let object)):
             let values = Dictionary(
-                object.map { ($0.key.lowercased(), $0.value) }, uniquingKeysWith: { first, _ in first })
+                object.members.map { ($0.key.lowercased(), $0.value) }, uniquingKeysWith: { first, _ in first })
             var fields: [SQLValue.Field] = []
             for inner in field.fields {
                 guard let value = read(values[inner.name.lowercased()] ?? .null, as: inner) else { return nil }
@@ -108,7 +108,7 @@ enum StoredJSON {
             }
             return .structure(fields)
         case (.bool, .bool(let flag)): return .bool(flag)
-        case (.int64, .integer(let number)): return .int64(number)
+        case (.int64, .integer(let number)): return .int64(Int64(number))
         case (.float64, .integer(let number)): return .float64(Double(number))
         case (.float64, .number(let number)): return .float64(number)
         case (.float64, .string(let text)): return Double(text).map { .float64($0) }

@@ -39,7 +39,7 @@ struct JobDescription<Job: ScheduledJob> {
         return (sections + [(["EXIT CODES:"] + codes).joined(separator: "\n")]).joined(separator: "\n\n")
     }
 
-    var json: JSONText {
+    var json: JSONValue {
         .object([
             ("name", .string(Job.name)), ("executable", .string(String(describing: Job.self))),
             ("version", .string(serviceVersion)), ("purpose", .string(Job.purpose)),
@@ -73,8 +73,8 @@ struct JobDescription<Job: ScheduledJob> {
         ])
     }
 
-    private static func json(of variable: Variable) -> JSONText {
-        var members: [(key: String, value: JSONText)] = [
+    private static func json(of variable: Variable) -> JSONValue {
+        var members: [(key: String, value: JSONValue)] = [
             ("name", .string(variable.name)), ("help", .string(variable.help)),
         ]
         switch variable.kind {
@@ -93,18 +93,18 @@ struct JobDescription<Job: ScheduledJob> {
             ("required", .bool(variable.isRequired)), ("secret", .bool(variable.isSecret)),
             ("scope", .string(variable.scope.rawValue)),
         ]
-        return .object(members)
+        return .object(JSONObject(members))
     }
 
     /// The options, from the parser's own description.
-    private static var options: [JSONText] {
+    private static var options: [JSONValue] {
         let dump = try? JSONDecoder().decode(Dump.self, from: Data(JobCommand<Job>._dumpHelp().utf8))
         return (dump?.command.arguments ?? []).compactMap { argument in
             guard let name = argument.names?.first(where: { $0.kind == "long" }) else { return nil }
-            var members: [(key: String, value: JSONText)] = [("name", .string("--\(name.name)"))]
+            var members: [(key: String, value: JSONValue)] = [("name", .string("--\(name.name)"))]
             if argument.kind == "option" { members.append(("value", .string(argument.valueName ?? name.name))) }
             members.append(("help", .string(argument.abstract ?? "")))
-            return .object(members)
+            return .object(JSONObject(members))
         }
     }
 }

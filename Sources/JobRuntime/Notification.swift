@@ -36,7 +36,7 @@ struct ServiceNotification {
     let transport: any HTTPTransport
 
     /// - Returns: The problem, without the key; `nil` if the service accepted the request, or if the run was stopped.
-    func send(_ body: JSONText) async -> String? {
+    func send(_ body: JSONValue) async -> String? {
         let request = HTTPRequest(
             .post, target.url, headers: ["Content-Type": "application/json", "X-CA-Root-Key": target.key.value],
             body: Data(body.description.utf8), timeout: .seconds(5))
@@ -62,14 +62,14 @@ extension Run {
         let transport = transport()
         onClose(.notification) { outcome in
             guard !outcome.isStopped, counts.contains(where: { report.count(of: $0) > 0 }) else { return }
-            let members: [(key: String, value: JSONText)] = [
+            let members: [(key: String, value: JSONValue)] = [
                 ("job", .string(job)), ("version", .string(serviceVersion)), ("now", .string(now.description)),
                 ("execution", task.execution.map { .string($0) } ?? .null), ("task_index", .integer(task.index)),
                 ("duration_ms", .integer((TimeSource.system.elapsed() - start).wholeMilliseconds)),
                 ("status", .string(outcome.status)), ("counts", outcome.counts),
             ]
             let findings = RunSummary.members("failures", outcome.failureFindings)
-            let body = JSONText.object(members + findings + [("warnings", .integer(outcome.warnings))])
+            let body = JSONValue.object(JSONObject(members + findings + [("warnings", .integer(outcome.warnings))]))
             let problem = await ServiceNotification(target: target, transport: transport).send(body)
             if let problem { report.warn("notification of the API service", problem) }
         }

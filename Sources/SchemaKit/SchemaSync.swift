@@ -82,7 +82,7 @@ final class SchemaSync: Sendable {
             $0.sorted { ($0.subject, $0.dataset) < ($1.subject, $1.dataset) }
         }
         let details = outcomes.map {
-            JSONText.object([
+            JSONValue.object([
                 ("subject", .string($0.subject)), ("dataset", .string($0.dataset.name)), ("outcome", .string($0.text)),
             ])
         }

@@ -26,7 +26,7 @@ import Testing
         let id = try #require(body.removeValue(forKey: "requestId")?.string)
         #expect(UUID(uuidString: id) != nil)
         #expect(
-            JSONValue.object(body)
+            JSONValue.object(JSONObject(body))
                 == (try .text(
                     """
                     {"query": "SELECT @n", "useLegacySql": false, "location": "europe-west1", "timeoutMs": 10000,

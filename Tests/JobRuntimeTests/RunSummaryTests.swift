@@ -22,7 +22,7 @@ import Testing
             record.add(3, to: "columns_added")
             record.add(100, to: "organizations")
             record.warnings.add("acme", "extra \"column\"")
-            record.details.append(("plan", .raw("[1,\n2]")))
+            record.details.append(("plan", .array([.integer(1), .integer(2)])))
         }.json(withDetails: true)
 
         #expect(

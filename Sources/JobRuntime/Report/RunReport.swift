@@ -80,7 +80,7 @@ package final class RunReport: Sendable {
         package let status: String
         /// Whether the run has to stop. A closing must then end within its part of the ``StopBudget``.
         package let isStopped: Bool
-        package let counts: JSONText
+        package let counts: JSONValue
         let failureFindings: RunRecord.Findings
         let warnings: Int
 
@@ -94,13 +94,14 @@ package final class RunReport: Sendable {
             let status = isStopped ? .stopped : record.failures.count == 0 ? ending : .failed
             return Outcome(
                 status: status.rawValue, isStopped: isStopped,
-                counts: .object(record.counts.map { ($0.name, .integer($0.value)) }), failureFindings: record.failures,
+                counts: .object(JSONObject(record.counts.map { ($0.name, .integer($0.value)) })),
+                failureFindings: record.failures,
                 warnings: record.warnings.count)
         }
     }
 
     /// Puts a structured detail under `details` of the summary, which only `--json` shows.
-    package func attach(_ key: String, _ value: JSONText) {
+    package func attach(_ key: String, _ value: JSONValue) {
         record.withLock { $0.details.append((key, value)) }
     }
 }
@@ -132,7 +133,7 @@ package struct RunRecord: Sendable {
     package var failures = Findings()
     package var warnings = Findings()
     package var skipReason: String?
-    var details: [(key: String, value: JSONText)] = []
+    var details: [(key: String, value: JSONValue)] = []
 
     mutating func add(_ number: Int, to name: String) {
         if let index = counts.firstIndex(where: { $0.name == name }) {
