@@ -6,6 +6,12 @@ package import Logging
 package import Warehouse
 
 /// BigQuery over its REST API v2.
+///
+/// ```swift
+/// let warehouse = BigQueryWarehouse(
+///     project: project, location: "EU", transport: CurlTransport(), credentials: token, logger: logger)
+/// let result = try await warehouse.query(Statement("count the runs", "SELECT COUNT(*) AS n FROM `d.runs`"))
+/// ```
 package struct BigQueryWarehouse: Warehouse {
     package let location: String
     let api: BigQueryAPI
@@ -13,14 +19,14 @@ package struct BigQueryWarehouse: Warehouse {
     let labels: [String: String]
     /// A query that would bill more fails instead; `nil` for no bound.
     let maximumBytesBilled: Int64?
-    /// When every job must have ended, by the clock of `api.time`: whatever becomes of the process that started it.
+    /// The end of every job, by the clock of `api.time`, even if the process that started it is killed.
     let jobsEnd: Duration?
 
     /// - Parameters:
     ///   - baseURL: Without a slash at the end: `https://bigquery.googleapis.com`, or an emulator's.
-    ///   - credentials: `nil` sends none, as an emulator wants it.
-    ///   - jobTimeout: BigQuery stops a job that still runs so long from now; `nil` for no bound but its own.
-    ///   - taskCount: Among how many tasks of the execution the request budgets are divided.
+    ///   - credentials: `nil` sends none, for an emulator.
+    ///   - jobTimeout: BigQuery stops a job that still runs after this time from now; `nil` for BigQuery's own bound.
+    ///   - taskCount: The number of tasks of the execution that share the request budgets.
     package init(
         project: ProjectID, location: String, baseURL: String = Self.productionURL, transport: any HTTPTransport,
         credentials: CachedAccessToken?, quotaProject: String? = nil, labels: [String: String] = [:],
