@@ -208,8 +208,8 @@ import Testing
             let applier = SchemaApplier(warehouse: warehouse, policy: .everything(byScript: true)) { step in
                 recorded.withLock { $0.add(step) }
             }
-            let refusals = try await applier.apply(plan)
-            #expect(refusals.isEmpty)
+            let refused = try await applier.apply(plan)
+            #expect(refused.isEmpty)
         }
 
         #expect(error == nil)

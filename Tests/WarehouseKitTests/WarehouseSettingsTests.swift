@@ -84,7 +84,7 @@ import Testing
         let problems = read(variables).1
 
         #expect(problems.count == 1)
-        #expect(problems.first?.hasPrefix("GOOGLE_APPLICATION_CREDENTIALS names no file that can be read") == true)
+        #expect(problems.first?.hasPrefix("GOOGLE_APPLICATION_CREDENTIALS does not name a readable file") == true)
         #expect(problems.first?.contains("hush") == false)
         #expect(read(variables.merging(["BIGQUERY_EMULATOR_HOST": "localhost:1"]) { $1 }).1.isEmpty)
     }
