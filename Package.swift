@@ -77,15 +77,15 @@ let package = Package(
         library("HTTPTransport", "CCurl", "CZlib"),
         library("JobRuntime", "HTTPTransport", argumentParser, logging),
         library("GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
-        library("Warehouse", "JobRuntime"),
+        library("Warehouse", "JobRuntime", "HTTPTransport"),
         library("BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport", logging),
-        library("EmbeddedWarehouse", "Warehouse", "JobRuntime", grdb),
+        library("EmbeddedWarehouse", "Warehouse", "JobRuntime", "HTTPTransport", grdb),
         library(
             "WarehouseKit", "Warehouse", "BigQueryWarehouse", "GoogleCredentials", "JobRuntime", "HTTPTransport",
             logging,
             .target(name: "EmbeddedWarehouse", condition: .when(traits: ["EmbeddedWarehouse"]))),
         library(
-            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging,
+            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging,
             resources: [.embedInCode("Catalog/Tables")]),
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
@@ -103,7 +103,7 @@ let package = Package(
                 "GoogleCredentials",
                 "WarehouseKit", "SchemaKit", logging,
             ],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            path: "Tests/TestSupport", exclude: ["README.md"], swiftSettings: settings),
         tests("HTTPTransportTests", "HTTPTransport"),
         tests("JobRuntimeTests", "JobRuntime", "HTTPTransport", argumentParser, logging),
         tests("GoogleCredentialsTests", "GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
@@ -112,7 +112,9 @@ let package = Package(
             "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
             "HTTPTransport", logging),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
-        tests("WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", logging),
+        tests(
+            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
+            logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
             "JobRuntime", logging),

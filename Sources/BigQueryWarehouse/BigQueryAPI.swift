@@ -7,14 +7,14 @@ import Warehouse
 
 /// Sends requests of BigQuery's REST API v2: authorized, within the budgets, and again where that can help.
 ///
-/// Everything that goes through here may be sent twice: reads, creations (the second is answered 409), schema updates with
-/// `If-Match`, and queries with a `requestId`.
+/// Every request may be sent twice: reads, creations (the second is answered 409), schema updates with `If-Match`, and
+/// queries with a `requestId`.
 struct BigQueryAPI: Sendable {
-    /// What leads to the same API: `https://bigquery.googleapis.com`, or an emulator.
+    /// `https://bigquery.googleapis.com`, or an emulator.
     let baseURL: String
     let project: ProjectID
     let transport: any HTTPTransport
-    /// `nil` for an emulator, which is sent no credentials.
+    /// `nil` for an emulator, which gets no credentials.
     let credentials: CachedAccessToken?
     /// For `x-goog-user-project`.
     let quotaProject: String?
@@ -35,39 +35,41 @@ struct BigQueryAPI: Sendable {
         /// In words, for errors: "read table organizations.org_profiles".
         var operation: String
         var scope: BigQueryErrors.Scope
+        /// What is known of the work before the first request: `unknown` for a question about a running job, `done` for one
+        /// about a job that succeeded.
+        var known = Certainty.notDone
     }
 
-    /// - Parameter attempts: At most so many, where that is less than the policy's.
-    /// - Throws: ``WarehouseError`` for any answer that is not 2xx, after the retries.
-    func send(_ call: Call, attempts: Int = .max) async throws -> Data {
-        var retry = retry
-        retry.attempts = min(retry.attempts, attempts)
-        var mayHaveBeenDone = false
-        return try await retry.run(on: time, decide: Self.decide, noting: logger.tryingAgain) { _ in
+    /// The reply, after retries.
+    ///
+    /// Throws ``WarehouseError`` for any answer that is not 2xx.
+    func send(_ call: Call) async throws -> Data {
+        var attempts = Attempts(retry, on: time)
+        var known = call.known
+        while true {
             do {
-                return try await budgets.withPermit(for: call.method) { try await authorizedAttempt(call) }
-            } catch var error as WarehouseError {
-                if call.verb != .get && Self.isAmbiguous(error) { mayHaveBeenDone = true }
-                error.mayHaveBeenDone = mayHaveBeenDone
-                if call.method == .jobsQuery { error.retry = Self.retryOfQuery(error) }
-                throw error
+                return try await attempt(call, known: known)
+            } catch {
+                known = (error as? WarehouseError)?.certainty ?? known
+                try await pause(&attempts, after: error)
             }
         }
     }
 
-    /// Whether the server may have done what it was asked: not where there was no way to it at all.
-    private static func isAmbiguous(_ error: WarehouseError) -> Bool {
-        error.code == .backendError || (error.code == .transport && !error.endsRun)
+    /// Waits where the same request may help, and throws the error where not.
+    func pause(_ attempts: inout Attempts, after error: any Error) async throws {
+        guard let error = error as? WarehouseError, error.retry == .same else { throw error }
+        // A job that was just started is sometimes not found at once. After five requests it is truly missing.
+        let limit = error.detail == .missingJob ? 5 : nil
+        try await attempts.pause(
+            after: error, .retry(after: error.retryAfter), limit: limit, noting: logger.tryingAgain)
     }
 
-    private static func retryOfQuery(_ error: WarehouseError) -> WarehouseError.Retry {
-        switch error.code {
-        // Nothing was executed, or it is the job that was refused: then the same requestId would only find that one again. But
-        // where an earlier attempt may have begun a job, a second one beside it would do the work twice.
-        case .rateLimited where !error.mayHaveBeenDone: .newJob
-        case .notFound where error.isOfMissingJob: .same
-        default: error.retry
-        }
+    /// Sends the request once, within the budgets.
+    ///
+    /// - Parameter known: What is known of the call's work, from earlier attempts too.
+    func attempt(_ call: Call, known: Certainty) async throws -> Data {
+        try await budgets.withPermit(for: call.method) { try await authorized(call, known) }
     }
 
     func decode<Value: Decodable>(_ type: Value.Type, from data: Data, of call: Call) throws -> Value {
@@ -75,38 +77,35 @@ struct BigQueryAPI: Sendable {
             return try JSONDecoder().decode(type, from: data)
         } catch {
             throw WarehouseError(
-                .unexpectedResult, operation: call.operation, message: "the reply is not what it should be")
+                .unexpectedResult, operation: call.operation, message: "the reply is not what it should be",
+                certainty: call.verb != .get && call.known == .notDone ? .unknown : call.known)
         }
     }
 
-    private static func decide(_ error: any Error) -> RetryDecision {
-        guard let error = error as? WarehouseError, error.retry == .same else { return .stop }
-        return .retry(after: error.retryAfter)
-    }
-
     /// A token that was revoked or expired early is replaced once; the second refusal is final.
-    private func authorizedAttempt(_ call: Call) async throws -> Data {
-        guard let credentials else { return try await attempt(call, token: nil) }
-        let token = try await self.token(of: credentials, for: call)
+    private func authorized(_ call: Call, _ known: Certainty) async throws -> Data {
+        guard let credentials else { return try await exchange(call, token: nil, known) }
+        let token = try await self.token(of: credentials, for: call, known)
         do {
-            return try await attempt(call, token: token)
+            return try await exchange(call, token: token, known)
         } catch let error as WarehouseError where error.code == .unauthenticated {
             await credentials.reject(token)
-            return try await attempt(call, token: try await self.token(of: credentials, for: call))
+            return try await exchange(call, token: try await self.token(of: credentials, for: call, known), known)
         }
     }
 
     /// Without a token the next call would fail in the same way, so the run ends. The token server's retries are over by then.
-    private func token(of credentials: CachedAccessToken, for call: Call) async throws -> String {
+    private func token(of credentials: CachedAccessToken, for call: Call, _ known: Certainty) async throws -> String {
         do {
             return try await credentials.token()
         } catch let error as CredentialsError {
             throw WarehouseError(
-                .unauthenticated, operation: call.operation, message: error.description, endsRun: true)
+                .unauthenticated, operation: call.operation, message: error.description, certainty: known,
+                endsRun: true)
         }
     }
 
-    private func attempt(_ call: Call, token: String?) async throws -> Data {
+    private func exchange(_ call: Call, token: String?, _ known: Certainty) async throws -> Data {
         var request = HTTPRequest(
             call.verb, url(of: call), headers: call.headers, body: call.body, timeout: call.timeout)
         if let token { request.headers["Authorization"] = "Bearer \(token)" }
@@ -118,22 +117,23 @@ struct BigQueryAPI: Sendable {
         } catch let error as HTTPTransportError {
             throw WarehouseError(
                 .transport, operation: call.operation, message: error.description,
+                certainty: call.verb != .get && known == .notDone ? error.certainty : known,
                 retry: error.isRetryable ? .same : .never, endsRun: Self.concernsEveryRequest(error))
         }
         if (200..<300).contains(response.status) { return response.body }
-        let error = BigQueryErrors.error(in: response, operation: call.operation, scope: call.scope)
+        let error = BigQueryErrors.error(in: response, to: call, before: known)
         if error.code == .rateLimited { budgets.slowDown(call.method) }
         throw error
     }
 
-    /// No way to the server: it will be closed to the next organization, too.
+    /// There is no way to the server, for the next organization neither.
     private static func concernsEveryRequest(_ error: HTTPTransportError) -> Bool {
         [.nameNotResolved, .connectionFailed, .proxyRefused, .tlsFailed].contains(error.code)
     }
 
     private func url(of call: Call) -> String {
-        let items = call.query.map { "\($0.name)=\(percentEncoded($0.value))" }.joined(separator: "&")
-        return "\(baseURL)/bigquery/v2/projects/\(project)\(call.path)" + (items.isEmpty ? "" : "?\(items)")
+        let query = call.query.isEmpty ? "" : "?" + formEncoded(call.query)
+        return "\(baseURL)/bigquery/v2/projects/\(project)\(call.path)\(query)"
     }
 }
 

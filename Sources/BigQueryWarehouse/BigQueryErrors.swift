@@ -6,118 +6,177 @@ import Warehouse
 /// Reads BigQuery's errors, by `reason` first. Source of the table:
 /// https://cloud.google.com/bigquery/docs/error-messages
 enum BigQueryErrors {
-    /// Whom a refusal concerns: everything that the run does in the project, or one dataset, which may have rules of its own.
+    /// What a refusal concerns: everything that the run does in the project, or one dataset, which may have rules of its
+    /// own.
     enum Scope: Sendable {
         case project, dataset
     }
 
     /// The error of a response that is not 2xx. The body may be anything, or nothing.
-    static func error(in response: HTTPResponse, operation: String, scope: Scope) -> WarehouseError {
+    ///
+    /// - Parameter before: What was known of the call's work before this response.
+    static func error(
+        in response: HTTPResponse, to call: BigQueryAPI.Call, before: Certainty, now: Date = Date()
+    ) -> WarehouseError {
         let body = try? JSONDecoder().decode(Envelope.self, from: response.body).error
         let first = body?.errors?.first
         let message = first?.message ?? body?.message ?? "HTTP status \(response.status)"
-        var error =
-            first?.reason.flatMap { Self.error(reason: $0, message: message, operation: operation, scope: scope) }
-            ?? Self.error(status: response.status, message: message, operation: operation, scope: scope)
-        // "required" stands for a missing login here and for a missing parameter with status 400.
-        if response.status == 401 {
-            error = WarehouseError(.unauthenticated, operation: operation, message: message, endsRun: true)
-        }
-        if response.status == 412 {
-            error = WarehouseError(.preconditionFailed, operation: operation, message: message)
-        }
-        if let seconds = response.headers["Retry-After"].flatMap({ Int64($0) }), (0...3600).contains(seconds) {
-            error.retryAfter = .seconds(seconds)
-        }
-        return error
+        let reading =
+            switch response.status {
+            // "required" stands for a missing login here and for a missing parameter with status 400.
+            case 401: Reading(.unauthenticated, endsRun: true)
+            case 412: Reading(.preconditionFailed)
+            default:
+                first?.reason.flatMap { Self.reading(reason: $0, message: message, scope: call.scope) }
+                    ?? Self.reading(status: response.status, scope: call.scope)
+            }
+        let detail = detail(of: reading.code, message)
+        let certainty = certainty(reading.code, detail, of: call, before: before)
+        return WarehouseError(
+            reading.code, detail: detail, operation: call.operation, message: message, certainty: certainty,
+            retry: retry(reading, detail, of: call, certainty),
+            retryAfter: response.retryAfter(now: now) ?? reading.retryAfter, endsRun: reading.endsRun)
     }
 
-    /// The error that a job ended with, wherever it stood. The same request would only be told of the same end, so that what
-    /// is worth another try needs a new job.
+    /// The error that a job ended with, wherever it stood. It proves that the job did nothing. The same request would get
+    /// the same error again, so an error that may pass needs a new job.
     static func error(of problem: ErrorProto, operation: String, scope: Scope) -> WarehouseError {
         let message = problem.message ?? "no message"
-        var error =
-            error(reason: problem.reason ?? "", message: message, operation: operation, scope: scope)
-            ?? WarehouseError(
+        guard let reading = reading(reason: problem.reason ?? "", message: message, scope: scope) else {
+            return WarehouseError(
                 .unexpectedResult, operation: operation, message: "\(problem.reason ?? "unknown reason"): \(message)")
-        if error.retry == .same { error.retry = .newJob }
-        return error
+        }
+        return WarehouseError(
+            reading.code, detail: detail(of: reading.code, message), operation: operation, message: message,
+            retry: reading.retry == .never ? .never : .newJob, retryAfter: reading.retryAfter,
+            endsRun: reading.endsRun)
     }
 
-    private static func error(reason: String, message: String, operation: String, scope: Scope) -> WarehouseError? {
-        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false)
-            -> WarehouseError
-        {
-            WarehouseError(code, operation: operation, message: message, retry: retry, endsRun: endsRun)
+    /// - A server in trouble may have done the work or not.
+    /// - A refusal of the request leaves the work as it was before the request.
+    /// - Any other error in the reply to a question about a running job is the job's own: the job failed.
+    private static func certainty(
+        _ code: WarehouseError.Code, _ detail: WarehouseError.Detail?, of call: BigQueryAPI.Call, before: Certainty
+    ) -> Certainty {
+        switch code {
+        case .backendError, .unexpectedResult: call.verb != .get && before == .notDone ? .unknown : before
+        case .rateLimited, .unauthenticated: before
+        default: call.known == .unknown && detail != .missingJob ? .notDone : before
         }
-        func tooManyStatements() -> WarehouseError {
-            var error = error(.tooManyQueuedStatements, retry: .newJob)
-            error.retryAfter = .seconds(20)
-            return error
+    }
+
+    private static func retry(
+        _ reading: Reading, _ detail: WarehouseError.Detail?, of call: BigQueryAPI.Call, _ certainty: Certainty
+    ) -> WarehouseError.Retry {
+        switch reading.code {
+        // Nothing was executed, or the job was refused: then the same requestId would find only that job again. But where
+        // an earlier attempt may have begun a job, a second one beside it would do the work twice.
+        case .rateLimited where call.method == .jobsQuery && certainty == .notDone: .newJob
+        case .notFound where detail == .missingJob: .same
+        default: reading.retry
         }
-        switch reason {
+    }
+
+    private static func detail(of code: WarehouseError.Code, _ message: String) -> WarehouseError.Detail? {
+        switch code {
+        case .notFound where Wording.missingJob.isIn(message): .missingJob
+        case .invalid where Wording.streamedRows.isIn(message): .streamedRows
+        default: nil
+        }
+    }
+
+    /// The meaning of a reason or a status.
+    private struct Reading {
+        var code: WarehouseError.Code
+        var retry: WarehouseError.Retry
+        var retryAfter: Duration?
+        var endsRun: Bool
+
+        init(
+            _ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, retryAfter: Duration? = nil,
+            endsRun: Bool = false
+        ) {
+            self.code = code
+            self.retry = retry
+            self.retryAfter = retryAfter
+            self.endsRun = endsRun
+        }
+
+        static let tooManyStatements = Reading(.tooManyQueuedStatements, retry: .newJob, retryAfter: .seconds(20))
+    }
+
+    private static func reading(reason: String, message: String, scope: Scope) -> Reading? {
+        func says(_ wordings: Wording...) -> Bool { wordings.contains { $0.isIn(message) } }
+        return switch reason {
         case "rateLimitExceeded", "concurrentRequestLimitExceeded", "userRateLimitExceeded":
-            return error(.rateLimited, retry: .same)
-        case "backendError", "internalError", "badGateway": return error(.backendError, retry: .same)
+            Reading(.rateLimited, retry: .same)
+        case "backendError", "internalError", "badGateway": Reading(.backendError, retry: .same)
         case "jobBackendError", "jobInternalError", "jobRateLimitExceeded":
-            return error(.jobFailedTransiently, retry: .newJob)
-        case "quotaExceeded" where isShortTerm(message): return error(.rateLimited, retry: .same)
-        case "quotaExceeded" where message.contains("total number of dml jobs writing to a table"):
-            return tooManyStatements()
+            Reading(.jobFailedTransiently, retry: .newJob)
+        case "quotaExceeded" where says(.requestsPerMethod, .concurrentRequests): Reading(.rateLimited, retry: .same)
+        case "quotaExceeded" where says(.pendingDML): .tooManyStatements
         case "quotaExceeded", "dailyLimitExceeded":
-            let isOfOneTable = scope == .dataset && message.contains("Your table exceeded quota")
-            return error(.quotaExceeded, endsRun: !isOfOneTable)
-        case "billingNotEnabled": return error(.billingNotEnabled, endsRun: true)
+            Reading(.quotaExceeded, endsRun: !(scope == .dataset && says(.quotaOfTable)))
+        case "billingNotEnabled": Reading(.billingNotEnabled, endsRun: true)
         case "accessDenied", "forbidden", "insufficientPermissions", "accessNotConfigured":
-            return error(.accessDenied, endsRun: scope == .project)
-        case "authError": return error(.unauthenticated, endsRun: true)
-        case "notFound": return error(.notFound)
-        case "duplicate", "alreadyExists": return error(.alreadyExists)
-        case "conditionNotMet": return error(.preconditionFailed)
-        // BigQuery has no reason of their own for the next two, only these words.
-        case "invalidQuery" where isConcurrentUpdate(message):
-            return error(.jobFailedTransiently, retry: .newJob)
-        case "resourcesExceeded" where message.contains("Too many DML statements outstanding"):
-            return tooManyStatements()
-        case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound": return error(.invalid)
-        case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse":
-            return error(.resourcesExceeded)
-        case "stopped", "timeout": return error(.stopped)
-        case "notImplemented": return error(.notImplemented)
-        default: return nil
+            Reading(.accessDenied, endsRun: scope == .project)
+        case "authError": Reading(.unauthenticated, endsRun: true)
+        case "notFound": Reading(.notFound)
+        case "duplicate", "alreadyExists": Reading(.alreadyExists)
+        case "conditionNotMet": Reading(.preconditionFailed)
+        case "invalidQuery" where says(.lostStatement, .lostStatementInScript, .lostTransaction, .lostScript):
+            Reading(.jobFailedTransiently, retry: .newJob)
+        case "resourcesExceeded" where says(.outstandingDML): .tooManyStatements
+        case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound": Reading(.invalid)
+        case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse": Reading(.resourcesExceeded)
+        case "stopped", "timeout": Reading(.stopped)
+        case "notImplemented": Reading(.notImplemented)
+        default: nil
         }
     }
 
-    /// `quotaExceeded` stands for a quota of the day, for which a run cannot wait, and also for the limits on requests a second
-    /// and at once, where a second is enough. Nothing but the words tells them apart: "Your user_method exceeded quota for
-    /// concurrent api requests per user per method". https://cloud.google.com/bigquery/docs/troubleshoot-quotas
-    private static func isShortTerm(_ message: String) -> Bool {
-        message.contains("per user per method") || message.contains("exceeded quota for concurrent")
-    }
-
-    /// A statement, or a transaction, that lost against concurrent DML. In a script "Query error: " stands before the words.
-    private static func isConcurrentUpdate(_ message: String) -> Bool {
-        let message = message.hasPrefix("Query error: ") ? message.dropFirst(13) : message[...]
-        return message.hasPrefix("Could not serialize access to")
-            || message.hasPrefix("Transaction is aborted due to concurrent update")
-    }
-
-    private static func error(status: Int, message: String, operation: String, scope: Scope) -> WarehouseError {
-        func error(_ code: WarehouseError.Code, retry: WarehouseError.Retry = .never, endsRun: Bool = false)
-            -> WarehouseError
-        {
-            WarehouseError(code, operation: operation, message: message, retry: retry, endsRun: endsRun)
-        }
+    private static func reading(status: Int, scope: Scope) -> Reading {
         switch status {
-        case 401: return error(.unauthenticated, endsRun: true)
-        case 403: return error(.accessDenied, endsRun: scope == .project)
-        case 404: return error(.notFound)
-        case 409: return error(.alreadyExists)
-        case 429: return error(.rateLimited, retry: .same)
-        case 408, 500, 502, 503, 504: return error(.backendError, retry: .same)
-        case 501: return error(.notImplemented)
-        case 400..<500: return error(.invalid)
-        default: return error(.unexpectedResult)
+        case 403: Reading(.accessDenied, endsRun: scope == .project)
+        case 404: Reading(.notFound)
+        case 409: Reading(.alreadyExists)
+        case 429: Reading(.rateLimited, retry: .same)
+        case 408, 500, 502, 503, 504: Reading(.backendError, retry: .same)
+        case 501: Reading(.notImplemented)
+        case 400..<500: Reading(.invalid)
+        default: Reading(.unexpectedResult)
+        }
+    }
+
+    /// The words that tell apart errors of one reason. BigQuery has nothing else for it, so these texts are compared with
+    /// its messages, without case.
+    enum Wording: String, CaseIterable {
+        // `quotaExceeded` stands for a quota of the day, for which a run cannot wait, and for limits on requests a second
+        // and at once, where a second is enough: "Your user_method exceeded quota for concurrent api requests per user
+        // per method". https://cloud.google.com/bigquery/docs/troubleshoot-quotas
+        case requestsPerMethod = "per user per method"
+        case concurrentRequests = "exceeded quota for concurrent"
+        // The same page: limits of one table.
+        case pendingDML = "total number of dml jobs writing to a table"
+        case quotaOfTable = "Your table exceeded quota"
+        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
+        case outstandingDML = "Too many DML statements outstanding"
+        // A statement or a transaction that lost against concurrent DML. In a script "Query error: " stands before it.
+        // https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+        case lostStatement = "^Could not serialize access to"
+        case lostStatementInScript = "^Query error: Could not serialize access to"
+        case lostTransaction = "^Transaction is aborted due to concurrent update"
+        case lostScript = "^Query error: Transaction is aborted due to concurrent update"
+        // A job is missing for a moment after it was started: https://github.com/googleapis/python-bigquery/issues/2134
+        case missingJob = "^Not found: Job"
+        // "UPDATE or DELETE statement over table ... would affect rows in the streaming buffer, which is not supported"
+        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
+        case streamedRows = "rows in the streaming buffer"
+
+        /// A text that begins with "^" stands at the beginning of the message.
+        func isIn(_ message: String) -> Bool {
+            let (message, text) = (message.lowercased(), rawValue.lowercased())
+            return text.hasPrefix("^") ? message.hasPrefix(text.dropFirst()) : message.contains(text)
         }
     }
 

@@ -6,6 +6,12 @@ package import Logging
 package import Warehouse
 
 /// BigQuery over its REST API v2.
+///
+/// ```swift
+/// let warehouse = BigQueryWarehouse(
+///     project: project, location: "EU", transport: CurlTransport(), credentials: token, logger: logger)
+/// let result = try await warehouse.query(Statement("count the runs", "SELECT COUNT(*) AS n FROM `d.runs`"))
+/// ```
 package struct BigQueryWarehouse: Warehouse {
     package let location: String
     let api: BigQueryAPI
@@ -13,14 +19,14 @@ package struct BigQueryWarehouse: Warehouse {
     let labels: [String: String]
     /// A query that would bill more fails instead; `nil` for no bound.
     let maximumBytesBilled: Int64?
-    /// When every job must have ended, by the clock of `api.time`: whatever becomes of the process that started it.
+    /// The end of every job, by the clock of `api.time`, even if the process that started it is killed.
     let jobsEnd: Duration?
 
     /// - Parameters:
     ///   - baseURL: Without a slash at the end: `https://bigquery.googleapis.com`, or an emulator's.
-    ///   - credentials: `nil` sends none, as an emulator wants it.
-    ///   - jobTimeout: BigQuery stops a job that still runs so long from now; `nil` for no bound but its own.
-    ///   - taskCount: Among how many tasks of the execution the request budgets are divided.
+    ///   - credentials: `nil` sends none, for an emulator.
+    ///   - jobTimeout: BigQuery stops a job that still runs after this time from now; `nil` for BigQuery's own bound.
+    ///   - taskCount: The number of tasks of the execution that share the request budgets.
     package init(
         project: ProjectID, location: String, baseURL: String = Self.productionURL, transport: any HTTPTransport,
         credentials: CachedAccessToken?, quotaProject: String? = nil, labels: [String: String] = [:],
@@ -42,7 +48,7 @@ package struct BigQueryWarehouse: Warehouse {
     package static let productionURL = "https://bigquery.googleapis.com"
 
     /// As Google's own clients: from 1 s to 32 s, doubled each time, for ten minutes. A `requestId` is good for fifteen.
-    package static let defaultRetry = RetryPolicy(attempts: 12)
+    package static let defaultRetry = RetryPolicy(attempts: 12, budget: .seconds(600))
 }
 
 extension BigQueryWarehouse {
@@ -99,8 +105,8 @@ extension BigQueryWarehouse {
         }
     }
 
-    /// - Parameter isAsMade: Is asked where the thing is there and an earlier attempt may have made it: whether it looks as if
-    ///   it had just been made. It counts as created then, and nobody needs to look at it again.
+    /// - Parameter isAsMade: Whether the resource looks as if it had just been created. It is called where the resource exists
+    ///   and an earlier attempt may have created it; if so, it counts as created.
     func isCreated(
         _ create: () async throws -> Void, isAsMade: () async throws -> Bool
     ) async throws -> Bool {
@@ -108,7 +114,7 @@ extension BigQueryWarehouse {
             try await create()
             return true
         } catch let error as WarehouseError where error.code == .alreadyExists {
-            return error.mayHaveBeenDone ? try await isAsMade() : false
+            return error.certainty == .notDone ? false : try await isAsMade()
         }
     }
 }
@@ -242,10 +248,9 @@ extension BigQueryWarehouse {
         let result = try await run(merge.statement(Self.sql(of: merge)), scope: .project, countingRows: true)
         if result.affectedRows == 0 { return MergeResult(inserted: 0, updated: 0, bytesBilled: result.bytesBilled) }
         guard let counts = result.rowCounts else {
-            var error = WarehouseError(
-                .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed")
-            error.mayHaveBeenDone = true
-            throw error
+            throw WarehouseError(
+                .unexpectedResult, operation: merge.purpose, message: "the reply does not say what was changed",
+                certainty: .done)
         }
         return MergeResult(
             inserted: counts.insertedRowCount.flatMap { Int64($0) } ?? 0,

@@ -12,96 +12,80 @@ extension BigQueryWarehouse {
     package func query(
         _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
-        // The rows of a second job would come on top of the ones that were handed over.
-        var hasHandedOver = false
-        return try await api.retry.run(
-            on: api.time, decide: { hasHandedOver ? .stop : Self.decide($0) }, noting: api.logger.tryingAgain
-        ) { _ in
-            try await runJob(statement, scope: .project, countingRows: false) { page in
-                hasHandedOver = true
-                try handle(page)
-            }
-        }
+        let job = QueryJob(warehouse: self, statement: statement, scope: .project, countsRows: false)
+        return try await job.run(eachPage: handle)
     }
 
-    /// Runs the statement to its end, as a new job where the first one failed for no fault of its own.
-    ///
-    /// Each job has a `requestId`: a request that is sent again because its reply was lost attaches to the first one, so that
-    /// nothing is executed twice. https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
     /// - Parameter countingRows: Whether the result must say what was inserted, updated and deleted.
     func run(
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
-        try await api.retry.run(on: api.time, decide: Self.decide, noting: api.logger.tryingAgain) { _ in
-            var rows: [Row] = []
-            var result = try await runJob(statement, scope: scope, countingRows: countingRows) { rows += $0 }
-            result.rows = rows
-            return result
-        }
+        let job = QueryJob(warehouse: self, statement: statement, scope: scope, countsRows: countingRows)
+        var rows: [Row] = []
+        var result = try await job.run { rows += $0 }
+        result.rows = rows
+        return result
+    }
+}
+
+/// A statement on its way through BigQuery, from the first request to the last row.
+///
+/// Each job has a `requestId`: a request that is repeated because its reply was lost attaches to the first one, so that
+/// nothing is executed twice. Only the job's own error proves that it did nothing. Then a new job may follow, with an id of
+/// its own. https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
+struct QueryJob {
+    private enum State {
+        /// The request for a new job goes out, and again until there is a reply.
+        case started(BigQueryAPI.Call, Certainty)
+        case running(QueryResponse.JobReference)
+        /// The job ended without an error, perhaps after we had waited for it. This is its first page.
+        case done(QueryResponse, hasWaited: Bool)
+        /// The job did nothing.
+        case failed(WarehouseError)
+        /// Nobody knows what becomes of the job.
+        case lost(QueryResponse.JobReference, any Error)
     }
 
-    private static func decide(_ error: any Error) -> RetryDecision {
-        guard let error = error as? WarehouseError, error.retry == .newJob else { return .stop }
-        return .retry(after: error.retryAfter)
-    }
+    let warehouse: BigQueryWarehouse
+    let statement: Statement
+    let scope: BigQueryErrors.Scope
+    let countsRows: Bool
 
-    private func runJob(
-        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool,
-        eachPage handle: (_ rows: [Row]) throws -> Void
-    ) async throws -> QueryResult {
-        let start = BigQueryAPI.Call(
-            method: .jobsQuery, verb: .post, path: "/queries", body: try body(of: statement),
-            // The server holds the request for up to `timeoutMs`; the client must not give up before it.
-            timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
-        let reply = try await api.send(start)
-        do {
-            return try await result(in: reply, of: start, statement, countingRows: countingRows, eachPage: handle)
-        } catch var error as WarehouseError where Self.leavesJobOpen(error) {
-            error.mayHaveBeenDone = true
-            throw error
-        }
-    }
+    private var api: BigQueryAPI { warehouse.api }
 
-    private func result(
-        in reply: Data, of start: BigQueryAPI.Call, _ statement: Statement, countingRows: Bool,
-        eachPage handle: (_ rows: [Row]) throws -> Void
-    ) async throws -> QueryResult {
-        let scope = start.scope
-        var page = try api.decode(QueryResponse.self, from: reply, of: start)
-        var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
-        result.rowCounts = page.dmlStats
-        let tookLong = page.jobComplete == false
-        if tookLong { page = try await finished(page, statement, scope) }
-        try await check(page, of: start)
-        result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
-        let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
-        let job = page.jobReference
-        // jobs.getQueryResults says neither what was billed nor what was inserted and updated.
-        if let job, tookLong || (countingRows && result.affectedRows != 0 && result.rowCounts == nil) {
-            let query = try await status(of: job, "statistics(query(dmlStats,totalBytesBilled))", for: start)
-                .statistics?
-                .query
-            result.rowCounts = query?.dmlStats ?? result.rowCounts
-            if tookLong { result.bytesBilled = query?.totalBytesBilled.flatMap { Int64($0) } ?? 0 }
-        }
+    /// - Parameter handle: Gets each page of rows once, as no new job follows a job that is done.
+    /// - Returns: The result without its rows.
+    func run(eachPage handle: (_ rows: [Row]) throws -> Void) async throws -> QueryResult {
+        var jobs = Attempts(api.retry, on: api.time)
+        var requests = Attempts(api.retry, on: api.time)
+        var state = State.started(try start(), .notDone)
         while true {
-            try handle(try (page.rows ?? []).map { try reader.row($0) })
-            guard let token = page.pageToken, !token.isEmpty else { return result }
-            page.jobReference = page.jobReference ?? job
-            page = try await results(of: page, token: token, statement, scope)
+            switch state {
+            case .started(let call, let known): state = try await started(call, known, &requests)
+            case .running(let job): state = await running(job)
+            case .done(let page, let hasWaited): return try await result(page, hasWaited, eachPage: handle)
+            case .failed(let error):
+                let decision = error.retry == .newJob ? RetryDecision.retry(after: error.retryAfter) : .stop
+                try await jobs.pause(after: error, decision, noting: api.logger.tryingAgain)
+                requests.restart()
+                state = .started(try start(), .notDone)
+            case .lost(let job, let error):
+                await cancel(job)
+                throw error
+            }
         }
     }
 
     /// How long the server may hold a request until the job is done.
-    static let wait = Duration.seconds(60)
-    /// The same for the first request. Only its reply tells the id by which a job can be cancelled.
+    private static let wait = Duration.seconds(60)
+    /// The same for the first request. Only its reply has the id by which a job can be cancelled.
     private static let firstWait = Duration.seconds(10)
-    /// A statement at the very end of a run, such as the row of the history, has so much time all the same.
+    /// The least time for a job, such as the row of the run history at the very end of a run.
     private static let leastJobTimeout = Duration.seconds(10)
 
-    private func body(of statement: Statement) throws -> Data {
+    private func start() throws -> BigQueryAPI.Call {
         var body: [String: JSONValue] = [
-            "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(location),
+            "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(warehouse.location),
             "timeoutMs": .integer(Int64(Self.firstWait.wholeMilliseconds)),
             "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
@@ -110,128 +94,157 @@ extension BigQueryWarehouse {
             body["parameterMode"] = .string("NAMED")
             body["queryParameters"] = .array(statement.parameters.map { QueryParameter.json($0) })
         }
-        if !labels.isEmpty { body["labels"] = .object(labels.mapValues { .string($0) }) }
+        if !warehouse.labels.isEmpty { body["labels"] = .object(warehouse.labels.mapValues { .string($0) }) }
         if let rows = statement.rowsPerPage { body["maxResults"] = .integer(Int64(rows)) }
-        if let maximumBytesBilled { body["maximumBytesBilled"] = .string(String(maximumBytesBilled)) }
-        if let jobsEnd {
+        if let bytes = warehouse.maximumBytesBilled { body["maximumBytesBilled"] = .string(String(bytes)) }
+        if let jobsEnd = warehouse.jobsEnd {
             let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
             body["jobTimeoutMs"] = .string(String(timeout.wholeMilliseconds))
         }
-        return try JSONEncoder().encode(JSONValue.object(body))
+        return BigQueryAPI.Call(
+            method: .jobsQuery, verb: .post, path: "/queries", body: try JSONEncoder().encode(JSONValue.object(body)),
+            // The server holds the request for up to `timeoutMs`; the client must not give up before it.
+            timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
     }
-}
 
-/// Following a job from the first reply to its end.
-extension BigQueryWarehouse {
-    /// The first page of a job that is still running, when it has ended. Where that is not waited for, the job is told to stop.
-    func finished(
-        _ page: QueryResponse, _ statement: Statement, _ scope: BigQueryErrors.Scope
-    ) async throws -> QueryResponse {
-        var page = page
+    private func started(
+        _ call: BigQueryAPI.Call, _ known: Certainty, _ requests: inout Attempts
+    ) async throws -> State {
+        let page: QueryResponse
         do {
-            while page.jobComplete == false {
-                page = try await results(of: page, token: nil, statement, scope)
-            }
-            return page
+            page = try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
+        } catch let error as WarehouseError where error.retry == .newJob {
+            return .failed(error)
         } catch {
-            if Self.leavesJobOpen(error), let job = page.jobReference { await cancel(job, statement) }
-            throw error
+            try await api.pause(&requests, after: error)
+            return .started(call, (error as? WarehouseError)?.certainty ?? known)
         }
+        requests.restart()
+        return try await afterReply(page, page.jobReference, hasWaited: false)
     }
 
-    /// Whether what became of the job is not known, as opposed to the error that it ended with.
-    static func leavesJobOpen(_ error: any Error) -> Bool {
-        guard let error = error as? WarehouseError else { return true }
-        return error.retry == .same || error.isOfMissingJob
-            || [.transport, .unauthenticated, .unexpectedResult].contains(error.code)
-    }
-
-    /// At most so long, as a run that was told to stop has seven seconds for everything.
-    private static let patience = Duration.seconds(2)
-
-    /// What this cannot do, `jobTimeoutMs` does: it fails nothing.
-    private func cancel(_ job: QueryResponse.JobReference, _ statement: Statement) async {
-        let call = BigQueryAPI.Call(
-            method: .jobsCancel, verb: .post, path: "/jobs/\(percentEncoded(job.jobId))/cancel",
-            query: [("location", job.location ?? location)], body: Data("{}".utf8), timeout: Self.patience,
-            operation: "cancel the job that was to \(statement.purpose)", scope: .dataset)
-        // A task of its own, since that of a stopped run is cancelled.
-        let cancelling = Task { _ = try await api.send(call, attempts: 1) }
-        let timer = Task {
-            try await Task.sleep(for: Self.patience)
-            cancelling.cancel()
+    private func running(_ job: QueryResponse.JobReference) async -> State {
+        do {
+            let page = try await results(of: job, token: nil, known: .unknown)
+            return try await afterReply(page, job, hasWaited: true)
+        } catch let error as WarehouseError where error.certainty == .notDone {
+            return .failed(error)
+        } catch {
+            return .lost(job, error)
         }
-        defer { timer.cancel() }
-        if case .failure(let error) = await cancelling.result { api.logger.info("a job may go on: \(error)") }
-    }
-
-    /// A job that was just started is sometimes not found at once.
-    private func onceFound<Value>(_ read: () async throws -> Value) async throws -> Value {
-        try await RetryPolicy(attempts: 5).run(
-            on: api.time, decide: { ($0 as? WarehouseError)?.isOfMissingJob == true ? .retry() : .stop }
-        ) { _ in try await read() }
     }
 
     /// An error can come with status 200. `errors` may hold mere warnings, so the job itself is asked.
-    func check(_ response: QueryResponse, of call: BigQueryAPI.Call) async throws {
-        if let problem = response.status?.errorResult ?? response.error?.errors?.first {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
+    private func afterReply(
+        _ page: QueryResponse, _ job: QueryResponse.JobReference?, hasWaited: Bool
+    ) async throws -> State {
+        if let problem = page.status?.errorResult ?? page.error?.errors?.first { return .failed(error(of: problem)) }
+        if page.jobComplete == false {
+            guard let job else { throw unexpected("the reply names no job to wait for", .unknown) }
+            return .running(job)
         }
-        guard let problem = response.errors?.first else { return }
-        guard let job = response.jobReference else {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
+        if let problem = page.errors?.first {
+            guard let job else { return .failed(error(of: problem)) }
+            let question = resource(job, "status", known: .unknown)
+            if let failure = try failure(in: await api.send(question), to: question) { return .failed(failure) }
         }
-        try await failIfFailed(job, call)
+        var page = page
+        page.jobReference = job
+        return .done(page, hasWaited: hasWaited)
     }
 
-    /// Throws what the job ended with, if it failed.
-    private func failIfFailed(_ job: QueryResponse.JobReference, _ call: BigQueryAPI.Call) async throws {
-        if let problem = try await status(of: job, "status", for: call).status?.errorResult {
-            throw BigQueryErrors.error(of: problem, operation: call.operation, scope: call.scope)
+    /// The error that the job ended with, if it failed.
+    private func failure(in reply: Data, to call: BigQueryAPI.Call) throws -> WarehouseError? {
+        try api.decode(JobResource.self, from: reply, of: call).status?.errorResult.map { error(of: $0) }
+    }
+
+    private func error(of problem: BigQueryErrors.ErrorProto) -> WarehouseError {
+        BigQueryErrors.error(of: problem, operation: statement.purpose, scope: scope)
+    }
+
+    private func unexpected(_ message: String, _ certainty: Certainty) -> WarehouseError {
+        WarehouseError(.unexpectedResult, operation: statement.purpose, message: message, certainty: certainty)
+    }
+
+    /// Reads all pages, and what `jobs.getQueryResults` leaves out: the bytes billed and the rows inserted and updated.
+    private func result(
+        _ first: QueryResponse, _ hasWaited: Bool, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        var page = first
+        var result = QueryResult(bytesBilled: page.totalBytesBilled.flatMap { Int64($0) } ?? 0)
+        result.rowCounts = page.dmlStats
+        result.affectedRows = page.numDmlAffectedRows.flatMap { Int64($0) }
+        let job = page.jobReference
+        if let job, hasWaited || (countsRows && result.affectedRows != 0 && result.rowCounts == nil) {
+            let call = resource(job, "statistics(query(dmlStats,totalBytesBilled))", known: .done)
+            let query = try api.decode(JobResource.self, from: await api.send(call), of: call).statistics?.query
+            result.rowCounts = query?.dmlStats ?? result.rowCounts
+            if hasWaited { result.bytesBilled = query?.totalBytesBilled.flatMap { Int64($0) } ?? 0 }
+        }
+        let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
+        while true {
+            try handle(try (page.rows ?? []).map { try reader.row($0) })
+            guard let token = page.pageToken, !token.isEmpty else { return result }
+            guard let job else { throw unexpected("the reply names no job to read the next page of", .done) }
+            page = try await results(of: job, token: token, known: .done)
         }
     }
 
-    func status(
-        of job: QueryResponse.JobReference, _ fields: String, for call: BigQueryAPI.Call
-    ) async throws -> JobResource {
-        let get = BigQueryAPI.Call(
-            method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
-            query: [("location", job.location ?? location), ("fields", fields)], operation: call.operation,
-            scope: call.scope)
-        let reply = try await onceFound { try await api.send(get) }
-        return try api.decode(JobResource.self, from: reply, of: get)
-    }
-
-    /// The next page of a finished job, or the first one of a job that is still running: then this waits for it.
-    func results(
-        of page: QueryResponse, token: String?, _ statement: Statement, _ scope: BigQueryErrors.Scope
+    /// The first page of a job, for which the server waits until the job has ended, or a later one.
+    ///
+    /// A failed job answers every such request with its own error, which may read like an error of the request. So every
+    /// third failure in a row leads to a question about the job itself.
+    private func results(
+        of job: QueryResponse.JobReference, token: String?, known: Certainty
     ) async throws -> QueryResponse {
-        guard let job = page.jobReference else {
-            throw WarehouseError(
-                .unexpectedResult, operation: statement.purpose,
-                message: "the reply names no job to read the results of")
-        }
+        var query = [
+            (name: "location", value: job.location ?? warehouse.location),
+            (name: "timeoutMs", value: String(Self.wait.wholeMilliseconds)),
+            (name: "formatOptions.useInt64Timestamp", value: "true"),
+        ]
+        if let token { query.append((name: "pageToken", value: token)) }
+        if let rows = statement.rowsPerPage { query.append((name: "maxResults", value: String(rows))) }
         let call = BigQueryAPI.Call(
-            method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))",
-            query: [
-                ("location", job.location ?? location), ("timeoutMs", String(Self.wait.wholeMilliseconds)),
-                ("formatOptions.useInt64Timestamp", "true"),
-            ] + (token.map { [("pageToken", $0)] } ?? [])
-                + (statement.rowsPerPage.map { [("maxResults", String($0))] } ?? []),
-            timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
-        let reply = try await reply(to: call, of: job)
-        var next = try api.decode(QueryResponse.self, from: reply, of: call)
-        next.jobReference = next.jobReference ?? job
-        return next
+            method: .jobsGetQueryResults, path: "/queries/\(percentEncoded(job.jobId))", query: query,
+            timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope, known: known)
+        let question = resource(job, "status", known: known)
+        var requests = Attempts(api.retry, on: api.time)
+        while true {
+            do {
+                return try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
+            } catch let error as WarehouseError where error.retry == .same {
+                if requests.failed % 3 == 2, error.detail != .missingJob,
+                    let reply = try? await api.attempt(question, known: known),
+                    let failure = try failure(in: reply, to: question)
+                {
+                    throw failure
+                }
+                try await api.pause(&requests, after: error)
+            }
+        }
     }
 
-    private func reply(to call: BigQueryAPI.Call, of job: QueryResponse.JobReference) async throws -> Data {
+    private func resource(
+        _ job: QueryResponse.JobReference, _ fields: String, known: Certainty
+    ) -> BigQueryAPI.Call {
+        BigQueryAPI.Call(
+            method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
+            query: [("location", job.location ?? warehouse.location), ("fields", fields)],
+            operation: statement.purpose, scope: scope, known: known)
+    }
+
+    /// Asks BigQuery to stop the job, and fails nothing: `jobTimeoutMs` ends a job that this does not.
+    private func cancel(_ job: QueryResponse.JobReference) async {
+        let limit = StopBudget.limit(of: .cancelStatements)
+        let call = BigQueryAPI.Call(
+            method: .jobsCancel, verb: .post, path: "/jobs/\(percentEncoded(job.jobId))/cancel",
+            query: [("location", job.location ?? warehouse.location)], body: Data("{}".utf8), timeout: limit,
+            operation: "cancel the job that was to \(statement.purpose)", scope: .dataset)
+        let api = api
         do {
-            return try await onceFound { try await api.send(call, attempts: 3) }
-        } catch let error as WarehouseError where error.retry == .same {
-            // A job that failed answers every such request with its own error, which may read like one of the request.
-            try await failIfFailed(job, call)
-            return try await api.send(call)
+            try await shielded { try await withTimeout(limit) { _ = try await api.attempt(call, known: .notDone) } }
+        } catch {
+            api.logger.info("a job may go on: \(error)")
         }
     }
 }
@@ -254,7 +267,7 @@ struct QueryResponse: Decodable, Sendable {
     var totalBytesBilled: String?
     /// Warnings too: only `jobs.get` tells whether the job failed.
     var errors: [BigQueryErrors.ErrorProto]?
-    /// Where an error came with status 200.
+    /// An error that came with status 200.
     var error: BigQueryErrors.Body?
     var status: JobStatus?
 }
@@ -276,36 +289,6 @@ struct JobResource: Decodable, Sendable {
 
     var status: JobStatus?
     var statistics: Statistics?
-}
-
-/// `{"f": [{"v": ...}, ...]}`
-struct ResultRow: Decodable, Sendable {
-    struct Cell: Decodable, Sendable {
-        var v: ResultValue
-    }
-
-    var f: [Cell]
-}
-
-/// The value of a cell: a text for scalars, cells for a REPEATED field, a row for a RECORD.
-enum ResultValue: Decodable, Sendable {
-    case null
-    case scalar(String)
-    case repeated([ResultRow.Cell])
-    case record(ResultRow)
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let text = try? container.decode(String.self) {
-            self = .scalar(text)
-        } else if let cells = try? container.decode([ResultRow.Cell].self) {
-            self = .repeated(cells)
-        } else {
-            self = .record(try container.decode(ResultRow.self))
-        }
-    }
 }
 
 /// Query parameters in the form of the REST API: `{"name", "parameterType", "parameterValue"}`. Every scalar is a text, and

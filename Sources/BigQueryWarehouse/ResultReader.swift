@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTPTransport
 import JobRuntime
 import Warehouse
 
@@ -71,6 +72,36 @@ struct ResultReader {
     }
 
     private func problem(_ message: String) -> WarehouseError {
-        WarehouseError(.unexpectedResult, operation: operation, message: message)
+        WarehouseError(.unexpectedResult, operation: operation, message: message, certainty: .done)
+    }
+}
+
+/// `{"f": [{"v": ...}, ...]}`
+struct ResultRow: Decodable, Sendable {
+    struct Cell: Decodable, Sendable {
+        var v: ResultValue
+    }
+
+    var f: [Cell]
+}
+
+/// The value of a cell: a text for scalars, cells for a REPEATED field, a row for a RECORD.
+enum ResultValue: Decodable, Sendable {
+    case null
+    case scalar(String)
+    case repeated([ResultRow.Cell])
+    case record(ResultRow)
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let text = try? container.decode(String.self) {
+            self = .scalar(text)
+        } else if let cells = try? container.decode([ResultRow.Cell].self) {
+            self = .repeated(cells)
+        } else {
+            self = .record(try container.decode(ResultRow.self))
+        }
     }
 }

@@ -40,42 +40,36 @@ extension BigQueryWarehouse {
 
     private static let nothing = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
 
+    /// One dataset that refuses or is missing fails the query for its whole batch, so the batch is halved until that dataset is
+    /// alone. The tables of a dataset that refuses are then read one by one, so that its organization gets the error.
     private func surveyInBatches(_ datasets: [DatasetID], _ tables: [NamedTable]) async throws -> SchemaSurvey {
         var survey = SchemaSurvey(findings: [:])
         for start in stride(from: 0, to: datasets.count, by: Self.datasetsPerQuery) {
-            let batch = Array(datasets[start..<min(start + Self.datasetsPerQuery, datasets.count)])
-            let found = try await surveyBatch(batch, tables)
-            survey.findings.merge(found.findings) { _, new in new }
-            survey.bytesBilled += found.bytesBilled
+            let batch = datasets[start..<min(start + Self.datasetsPerQuery, datasets.count)]
+            try await halvingOnRefusal(batch, isRefusal: Self.concernsADataset) { part in
+                let part = Array(part)
+                let statement = SurveyStatement(source: .datasets(part), datasets: part, tables: tables, known: nil)
+                let result = try await run(statement.statement, scope: .dataset)
+                let found = try read(result, isKnownExpected: false)
+                survey.findings.merge(found?.findings ?? [:]) { _, new in new }
+                survey.bytesBilled += result.bytesBilled
+            } refused: { part, error in
+                let all = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: Set(tables.map(\.name)))
+                for dataset in part {
+                    let isThere = (error as? WarehouseError)?.code == .notFound ? false : try await mayBeThere(dataset)
+                    survey.findings[dataset] = isThere ? all : Self.nothing
+                }
+            }
         }
         return survey
     }
 
-    /// One dataset that refuses or is missing fails the query for all of its batch, so the batch is halved until that one is
-    /// alone. The tables of one that refuses are then read one by one, which gives the error to the organization it belongs to.
-    private func surveyBatch(_ datasets: [DatasetID], _ tables: [NamedTable]) async throws -> SchemaSurvey {
-        let statement = SurveyStatement(source: .datasets(datasets), datasets: datasets, tables: tables, known: nil)
-        do {
-            return try read(try await run(statement.statement, scope: .dataset), isKnownExpected: false)
-                ?? SchemaSurvey(findings: [:])
-        } catch let error as WarehouseError
-            where [.accessDenied, .notFound, .resourcesExceeded].contains(error.code)
-        {
-            guard datasets.count > 1 else {
-                let isThere = error.code == .notFound ? false : try await mayBeThere(datasets[0])
-                let all = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: Set(tables.map(\.name)))
-                return SchemaSurvey(findings: [datasets[0]: isThere ? all : Self.nothing])
-            }
-            let middle = datasets.count / 2
-            var survey = try await surveyBatch(Array(datasets[..<middle]), tables)
-            let rest = try await surveyBatch(Array(datasets[middle...]), tables)
-            survey.findings.merge(rest.findings) { _, new in new }
-            survey.bytesBilled += rest.bytesBilled
-            return survey
-        }
+    private static func concernsADataset(_ error: any Error) -> Bool {
+        guard let error = error as? WarehouseError else { return false }
+        return [.accessDenied, .notFound, .resourcesExceeded].contains(error.code)
     }
 
-    /// Who may not read the project's metadata is refused for a dataset that is missing, too.
+    /// An account that may not read the project's metadata is refused for a missing dataset, too.
     private func mayBeThere(_ id: DatasetID) async throws -> Bool {
         do {
             return try await dataset(id) != nil
@@ -113,7 +107,7 @@ extension BigQueryWarehouse {
             let script = Statement(
                 "create \(part.count) tables in \(dataset)", part.joined(separator: "\n"))
             // IF NOT EXISTS may lose against somebody who creates the same table at that moment. The second time it is there.
-            _ = try await RetryPolicy(attempts: 5).run(
+            _ = try await RetryPolicy(attempts: 5, budget: .seconds(60)).run(
                 on: api.time, decide: { ($0 as? WarehouseError)?.code == .alreadyExists ? .retry() : .stop }
             ) { _ in try await run(script, scope: .dataset) }
         }

@@ -86,7 +86,9 @@ package struct BillingRetry: Sendable {
         if (error as? WarehouseError)?.code == .notFound { return }
         let queue = queue
         do {
-            try await shielded { try await queue.release(token: token) }
+            // The job holds no lease of its own, so a stopped run has the lease's part of the budget for its items.
+            let limit = Task.isCancelled ? StopBudget.limit(of: .lease) : nil
+            try await shielded(within: limit) { try await queue.release(token: token) }
         } catch {
             report.warn("claimed syncs", "not released; they come back when their lease expires: \(error)")
         }

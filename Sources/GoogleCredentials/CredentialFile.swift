@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import HTTPTransport
 import JobRuntime
 
 /// One JSON object of a credential file. Every complaint names the file and the field and never shows a value.
@@ -225,58 +226,31 @@ extension JSONValue {
     }
 }
 
-/// An absolute URL out of a credential file to which secrets may go: https, or plain http to this machine.
-///
-/// The grammar is narrower than RFC 3986 (no user information, no fragment, ASCII only), so that no other reader of the
-/// same text can take another host from it.
+/// A URL out of a credential file to which secrets may go: https, or plain http to this machine, without a fragment.
 struct EndpointURL: Sendable {
     static let rule = "must be an https URL (plain http only to localhost)"
-    private static let thisMachine: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
 
-    let text: String
-    private let host: String
+    private let url: HTTPURL
 
-    /// `exceptions` are hosts that may be asked over plain http as well.
+    /// - Parameter exceptions: Hosts that may be asked over plain http as well.
     init?(_ text: String, plainHTTPAlsoTo exceptions: Set<String> = []) {
-        guard text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }), !text.contains(where: { "\\\"<>^`{|}#".contains($0) }),
-            let separator = text.firstIndex(of: ":")
+        guard let url = try? HTTPURL(text, refusing: .fragment),
+            url.scheme == .https || url.isThisMachine || exceptions.contains(url.host)
         else { return nil }
-        let scheme = text[..<separator]
-        var authority = text[separator...]
-        guard authority.hasPrefix("://") else { return nil }
-        authority = authority.dropFirst(3).prefix { $0 != "/" && $0 != "?" }
-        guard let host = Self.host(of: authority) else { return nil }
-        guard scheme == "https" || scheme == "http" && (Self.thisMachine.contains(host) || exceptions.contains(host))
-        else { return nil }
-        self.text = text
-        self.host = host
+        self.url = url
     }
 
-    /// Google's own, or this machine: where keys and refresh tokens may go, whatever a credential file says.
+    /// Hosts of Google's, and this machine: keys and refresh tokens may go there, whatever a credential file says.
     var isGoogles: Bool {
-        host == "accounts.google.com" || host == "googleapis.com" || host.hasSuffix(".googleapis.com")
-            || Self.thisMachine.contains(host)
+        url.host == "accounts.google.com" || url.host == "googleapis.com" || url.host.hasSuffix(".googleapis.com")
+            || url.isThisMachine
     }
+
+    var text: String { url.text }
 
     /// For messages: without the query, in which there may be a secret.
-    var shown: String { String(text.prefix { $0 != "?" }) }
+    var shown: String { url.shown }
 
-    /// What comes after the authority.
-    var path: Substring { text.drop { $0 != ":" }.dropFirst(3).drop { $0 != "/" && $0 != "?" } }
-
-    /// The lowercased host of `host`, `host:port` or `[address]:port`, if it is nothing but that.
-    static func host(of authority: Substring) -> String? {
-        var host = authority
-        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
-            guard let port = UInt16(authority[colon...].dropFirst()), port > 0 else { return nil }
-            host = authority[..<colon]
-        }
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            let address = host.dropFirst().dropLast()
-            return !address.isEmpty && address.allSatisfy { $0.isHexDigit || $0 == ":" } ? host.lowercased() : nil
-        }
-        let isName =
-            !host.isEmpty && host.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") }
-        return isName ? host.lowercased() : nil
-    }
+    /// `nil` for a URL with a query.
+    var plainPath: String? { url.query == nil ? url.path : nil }
 }

@@ -32,7 +32,7 @@ struct ImpersonatedToken: AccessTokenSource {
     ) throws(CredentialsError) {
         let field = "service_account_impersonation_url"
         endpoint = try file.endpoint(field)
-        let path = endpoint.path
+        let path = endpoint.plainPath ?? ""
         account = String(path.dropFirst(Self.pathBeforeAccount.count).dropLast(Self.pathAfterAccount.count))
         guard path == Self.pathBeforeAccount + account + Self.pathAfterAccount, Self.isAccount(account) else {
             throw file.invalid(field, "must end with \(Self.pathBeforeAccount)EMAIL\(Self.pathAfterAccount)")
@@ -61,7 +61,7 @@ struct ImpersonatedToken: AccessTokenSource {
 
     /// IAM knows a service account by its address or by its number.
     private static func isAccount(_ text: String) -> Bool {
-        ServiceAccountEmail.isValid(text) || !text.isEmpty && text.utf8.allSatisfy { 48...57 ~= $0 }
+        ServiceAccountEmail.isValid(text) || !text.isEmpty && text.utf8.allSatisfy(\.isDigit)
     }
 }
 
@@ -71,11 +71,8 @@ enum ServiceAccountEmail {
     static func isValid(_ text: some StringProtocol) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, text.utf8.count <= 254 else { return false }
-        return !parts[0].isEmpty && parts[0].allSatisfy { isWord($0) || "._+-".contains($0) }
-            && parts[1].contains(".") && parts[1].allSatisfy { isWord($0) || ".-".contains($0) }
-    }
-
-    private static func isWord(_ character: Character) -> Bool {
-        character.isASCII && (character.isLetter || character.isNumber)
+        return !parts[0].isEmpty && parts[0].utf8.allSatisfy { $0.isWordCharacter || ".+-".utf8.contains($0) }
+            && parts[1].contains(".") && !parts[1].contains("_")
+            && parts[1].utf8.allSatisfy { $0.isWordCharacter || ".-".utf8.contains($0) }
     }
 }

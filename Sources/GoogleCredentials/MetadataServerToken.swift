@@ -17,7 +17,7 @@ struct MetadataServerToken: AccessTokenSource {
     init(environment: [String: String], scope: String, exchange: TokenExchange) throws(CredentialsError) {
         let named = environment["GCE_METADATA_HOST"].flatMap { $0.isEmpty ? nil : $0 }
         host = named ?? Self.usualHost
-        guard EndpointURL.host(of: host[...]) != nil else {
+        guard (try? HTTPURL("http://\(host)", refusing: [.path, .query, .fragment])) != nil else {
             throw CredentialsError(
                 .notFound, operation: "looking for Google credentials",
                 message: "GCE_METADATA_HOST must be HOST or HOST:PORT")
@@ -28,7 +28,7 @@ struct MetadataServerToken: AccessTokenSource {
     }
 
     func fetchToken() async throws -> AccessToken {
-        let query = String(decoding: FormBody([(name: "scopes", value: scope)]).data, as: UTF8.self)
+        let query = formEncoded([(name: "scopes", value: scope)])
         let request = HTTPRequest(
             .get, "http://\(host)\(Self.path)?\(query)", headers: ["Metadata-Flavor": "Google"], timeout: .seconds(10))
         let operation = "asking the \(origin) for an access token"

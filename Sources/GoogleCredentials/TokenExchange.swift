@@ -18,7 +18,7 @@ struct TokenExchange: Sendable {
         var headers = headers
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         let request = HTTPRequest(
-            .post, endpoint.text, headers: headers, body: FormBody(form).data, timeout: .seconds(30))
+            .post, endpoint.text, headers: headers, body: Data(formEncoded(form).utf8), timeout: .seconds(30))
         let asked = now()
         let response = try await send(request, secrets: secrets, operation: operation)
         return try TokenReply(response, operation: operation).token(asked: asked)
@@ -29,7 +29,7 @@ struct TokenExchange: Sendable {
     func send(
         _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
     ) async throws -> HTTPResponse {
-        try await RetryPolicy(attempts: attempts).run(
+        try await RetryPolicy(attempts: attempts, budget: .seconds(600)).run(
             on: time, jitter: { .random(in: 0.9...1.1) },
             decide: { ($0 as? CredentialsError)?.isRetryable == true ? .retry() : .stop },
             operation: { _ in try await sendOnce(request, secrets: secrets, operation: operation) })
@@ -150,14 +150,5 @@ struct TokenServerRefusal {
             }
         }
         return masked
-    }
-}
-
-/// The body of an `application/x-www-form-urlencoded` request.
-struct FormBody {
-    let data: Data
-
-    init(_ fields: [(name: String, value: String)]) {
-        data = Data(fields.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&").utf8)
     }
 }

@@ -1,4 +1,4 @@
-/// Any JSON value; keeps what a server sent and we do not interpret.
+/// Any JSON value. It keeps the members of a server's answer that this program does not interpret.
 package indirect enum JSONValue: Hashable, Sendable, Codable {
     case null
     case bool(Bool)

@@ -59,7 +59,9 @@ final class SchemaSync: Sendable {
                 planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
-                try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
+                let refusals = try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
+                for refusal in refusals { report.fail(subject, String(describing: refusal.error)) }
+                if !refusals.isEmpty { hasFailed = true }
             }
         } catch let error where !(error is CancellationError) {
             if (error as? WarehouseError)?.endsRun == true { throw error }

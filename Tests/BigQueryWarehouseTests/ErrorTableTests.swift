@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTransport
 import Testing
 
@@ -20,7 +21,11 @@ import Testing
 
     private func error(_ status: Int, _ body: String, _ scope: BigQueryErrors.Scope = .project) -> WarehouseError {
         BigQueryErrors.error(
-            in: HTTPResponse(status: status, body: .init(body.utf8)), operation: "do it", scope: scope)
+            in: HTTPResponse(status: status, body: .init(body.utf8)), to: call(scope), before: .notDone)
+    }
+
+    private func call(_ scope: BigQueryErrors.Scope = .project) -> BigQueryAPI.Call {
+        BigQueryAPI.Call(method: .tablesGet, path: "/datasets/d/tables/t", operation: "do it", scope: scope)
     }
 
     @Test(arguments: [
@@ -143,14 +148,76 @@ import Testing
 
     @Test(
         arguments: [
-            ("7", Duration.seconds(7)), ("0", .zero), ("-1", nil), ("1e3", nil), ("86400", nil),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", nil),
+            ("7", Duration.seconds(7)), ("0", .zero), ("-1", nil), ("1e3", nil), ("86400", .seconds(86_400)),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", .seconds(80)),
         ] as [(String, Duration?)])
     func readsRetryAfter(_ value: String, _ expected: Duration?) {
         let error = BigQueryErrors.error(
-            in: HTTPResponse(status: 503, headers: ["Retry-After": value]), operation: "do it", scope: .project)
+            in: HTTPResponse(status: 503, headers: ["Retry-After": value]), to: call(), before: .notDone,
+            now: Date(timeIntervalSince1970: 1_792_567_600))
 
         #expect(error.retryAfter == expected)
+    }
+
+    @Test(arguments: BigQueryErrors.Wording.allCases)
+    func findsItsTextsInAnyCase(_ wording: BigQueryErrors.Wording) {
+        let text = wording.rawValue.hasPrefix("^") ? String(wording.rawValue.dropFirst()) : "Error: \(wording.rawValue)"
+
+        #expect(wording.isIn(text.uppercased() + " and more"))
+        #expect(wording.isIn(text.lowercased()))
+        #expect(!wording.isIn(String(text.dropLast())))
+        #expect(wording.isIn("Hint: \(text)") != wording.rawValue.hasPrefix("^"))
+    }
+
+    @Test(arguments: [
+        (404, "notFound", "Not found: Job p:US.job_1", WarehouseError.Detail.missingJob),
+        (404, "notFound", "Not found: Table p:d.t was not found", nil),
+        (
+            400, "invalidQuery", "UPDATE statement over table d.t would affect rows in the Streaming Buffer",
+            .streamedRows
+        ),
+        (404, "notFound", "rows in the streaming buffer", nil),
+    ])
+    func readsTheDetail(_ status: Int, _ reason: String, _ message: String, _ detail: WarehouseError.Detail?) {
+        let body = #"{"error": {"errors": [{"reason": "\#(reason)", "message": "\#(message)"}]}}"#
+
+        #expect(error(status, body).detail == detail)
+    }
+
+    /// What an answer proves depends on the request, and on what was known before it.
+    @Test(arguments: [
+        // A request that changes something, first without and then with an earlier attempt that may have done it.
+        (HTTPRequest.Method.post, Certainty.notDone, Certainty.notDone, 403, "rateLimitExceeded", Certainty.notDone),
+        (.post, .notDone, .notDone, 401, "authError", .notDone),
+        (.post, .notDone, .notDone, 409, "duplicate", .notDone),
+        (.post, .notDone, .notDone, 503, "backendError", .unknown), (.post, .notDone, .notDone, 302, "", .unknown),
+        (.post, .notDone, .unknown, 403, "rateLimitExceeded", .unknown),
+        (.post, .notDone, .unknown, 409, "duplicate", .unknown), (.patch, .notDone, .unknown, 412, "", .unknown),
+        // A read changes nothing.
+        (.get, .notDone, .notDone, 503, "backendError", .notDone),
+        // A question about a running job: only the job's own error proves that it did nothing.
+        (.get, .unknown, .unknown, 503, "backendError", .unknown),
+        (.get, .unknown, .unknown, 403, "rateLimitExceeded", .unknown),
+        (.get, .unknown, .unknown, 401, "authError", .unknown), (.get, .unknown, .unknown, 404, "Job", .unknown),
+        (.get, .unknown, .unknown, 404, "notFound", .notDone),
+        (.get, .unknown, .unknown, 400, "invalidQuery", .notDone),
+        (.get, .unknown, .unknown, 400, "jobBackendError", .notDone),
+        // A question about a job that succeeded.
+        (.get, .done, .done, 404, "notFound", .done), (.get, .done, .done, 503, "backendError", .done),
+    ])
+    func saysWhetherTheWorkWasDone(
+        _ verb: HTTPRequest.Method, _ known: Certainty, _ before: Certainty, _ status: Int, _ reason: String,
+        _ certainty: Certainty
+    ) {
+        let (code, message) = reason == "Job" ? ("notFound", "Not found: Job p:j") : (reason, "as scripted")
+        let body = #"{"error": {"errors": [{"reason": "\#(code)", "message": "\#(message)"}]}}"#
+        var call = call(.dataset)
+        (call.verb, call.known) = (verb, known)
+
+        let error = BigQueryErrors.error(
+            in: HTTPResponse(status: status, body: .init(body.utf8)), to: call, before: before)
+
+        #expect(error.certainty == certainty)
     }
 
     @Test func keepsAnUnknownReasonOfAJob() {

@@ -1,5 +1,6 @@
 import BigQueryWarehouse
 import GoogleCredentials
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
@@ -194,18 +195,20 @@ import Warehouse
         let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
 
         #expect(error?.code == .backendError)
-        #expect(error?.mayHaveBeenDone == true)
+        #expect(error?.certainty == .unknown)
         #expect(fixture.server.requests.filter { $0.path.hasSuffix("/cancel") }.count == 1)
     }
 
-    @Test(arguments: ["not JSON", #"{"jobComplete": true, "rows": [{"f": [{"v": "1"}]}]}"#])
-    func doesNotTakeAReplyThatItCannotReadForAFailure(_ body: String) async throws {
+    @Test(arguments: [
+        ("not JSON", Certainty.unknown), (#"{"jobComplete": true, "rows": [{"f": [{"v": "1"}]}]}"#, .done),
+    ])
+    func doesNotTakeAReplyThatItCannotReadForAFailure(_ body: String, _ certainty: Certainty) async throws {
         let fixture = try BigQueryFixture([.json(body)])
 
         let error = await fixture.failure { _ = try await $0.query(Statement("change it", "SELECT 1")) }
 
         #expect(error?.code == .unexpectedResult)
-        #expect(error?.mayHaveBeenDone == true)
+        #expect(error?.certainty == certainty)
     }
 
     @Test func leavesAJobAloneThatFailed() async throws {
@@ -214,7 +217,7 @@ import Warehouse
         let error = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
 
         #expect(error?.code == .invalid)
-        #expect(error?.mayHaveBeenDone == false)
+        #expect(error?.certainty == .notDone)
         #expect(fixture.server.requests.count == 2)
     }
 

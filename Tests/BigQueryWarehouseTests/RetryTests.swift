@@ -52,7 +52,7 @@ import Warehouse
         }
 
         #expect(errors.map(\.?.code) == [.rateLimited, .rateLimited, .transport])
-        #expect(errors.map(\.?.mayHaveBeenDone) == [true, false, false])
+        #expect(errors.map(\.?.certainty) == [.unknown, .notDone, .notDone])
     }
 
     @Test func asksForTheSameJobAgainWhereItIsNotYetFound() async throws {
@@ -140,12 +140,28 @@ import Warehouse
         #expect(creating?.endsRun == true)
     }
 
-    @Test func waitsAsLongAsTheServerAsks() async throws {
-        let fixture = try BigQueryFixture([.refusal(503, "backendError", headers: ["Retry-After": "40"]), .number()])
+    @Test(arguments: [3, 40])
+    func waitsAsLongAsTheServerAsks(_ seconds: Int) async throws {
+        let headers: HTTPHeaders = ["Retry-After": "\(seconds)"]
+        let fixture = try BigQueryFixture([.refusal(503, "backendError", headers: headers), .number()])
 
         _ = try await fixture.query()
 
-        #expect(fixture.clock.sleeps == [.seconds(40)])
+        #expect(fixture.clock.sleeps == [.seconds(seconds)])
+    }
+
+    @Test(arguments: ["rateLimitExceeded", "backendError"])
+    func givesUpAtOnceWhereTheServerAsksForMoreTimeThanThereIs(_ reason: String) async throws {
+        let fixture = try BigQueryFixture { _ in .refusal(503, reason, "later", headers: ["Retry-After": "7200"]) }
+
+        let querying = await fixture.failure { _ = try await $0.query(Statement("read it", "SELECT 1")) }
+        let reading = await fixture.failure { _ = try await $0.dataset(try #require(DatasetID("acme_test"))) }
+
+        #expect(fixture.server.requests.count == 2)
+        #expect(fixture.clock.sleeps.isEmpty)
+        let advice = "; the server may be asked again in 2 h 0 min"
+        #expect(querying?.description.hasSuffix(advice) == true)
+        #expect(reading?.description.hasSuffix(advice) == true)
     }
 
     @Test(arguments: [

@@ -80,7 +80,9 @@ import Testing
     }
 
     @Test func oneAttemptIsNoRetry() async {
-        await #expect(throws: Failure(attempt: 1)) { try await failing(RetryPolicy(attempts: 1)) }
+        await #expect(throws: Failure(attempt: 1)) {
+            try await failing(RetryPolicy(attempts: 1, budget: .seconds(100)))
+        }
         #expect(clock.sleeps.isEmpty)
     }
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Warehouse
 @testable import WarehouseKit
 
-/// What is wrong with one organization, one row or one lease keeps the resets from nothing else.
+/// A problem of one organization, one row or one lease does not stop the rest of a reset.
 @Suite struct QuotaTroubleTests {
     private static let now = instant("2026-01-31T00:00:00Z")
     private let now = Self.now
@@ -158,7 +158,7 @@ import Testing
             beforeEach: {
                 guard $0 == index else { return }
                 throw WarehouseError(
-                    .invalid, operation: "change rows",
+                    .invalid, detail: .streamedRows, operation: "change rows",
                     message: "UPDATE or DELETE statement over table p.d.t would affect rows in the streaming buffer, "
                         + "which is not supported")
             })

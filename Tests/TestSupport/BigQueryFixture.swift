@@ -56,7 +56,7 @@ package struct BigQueryFixture {
             credentials: options.tokens?.cached, quotaProject: options.quotaProject, labels: options.labels,
             maximumBytesBilled: options.maximumBytesBilled, jobTimeout: options.jobTimeout,
             taskCount: options.taskCount,
-            retry: RetryPolicy(attempts: options.attempts), time: clock.time,
+            retry: RetryPolicy(attempts: options.attempts, budget: .seconds(600)), time: clock.time,
             logger: Logger(label: "test") { _ in
                 SwiftLogNoOpLogHandler()
             })

@@ -43,17 +43,13 @@ package struct EmulatedBigQuery {
 
 /// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.
 package enum Backend: String, CaseIterable, Sendable {
-    #if EmbeddedWarehouse
-        case embedded
-    #endif
+    case embedded
     case emulator
 
     /// - Parameter project: The test's own project on the emulator. Other tests share the emulator.
     package func warehouse(_ project: String) async throws -> any Warehouse {
         switch self {
-        #if EmbeddedWarehouse
-            case .embedded: try EmbeddedWarehouse(path: ":memory:")
-        #endif
+        case .embedded: try EmbeddedWarehouse(path: ":memory:")
         case .emulator: try await EmulatedBigQuery(project: project).warehouse
         }
     }

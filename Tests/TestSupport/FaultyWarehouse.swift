@@ -1,3 +1,4 @@
+import HTTPTransport
 import Synchronization
 package import Warehouse
 
@@ -70,7 +71,7 @@ package final class FaultyWarehouse: Warehouse {
     }
 
     private static let failure = WarehouseError(
-        .transport, operation: "run a statement", message: "the connection is gone")
+        .transport, operation: "run a statement", message: "the connection is gone", certainty: .unknown)
 
     package var location: String { warehouse.location }
     package func dataset(_ id: DatasetID) async throws -> Dataset? { try await warehouse.dataset(id) }

@@ -1,3 +1,4 @@
+import HTTPTransport
 package import JobRuntime
 import Synchronization
 package import Warehouse
@@ -80,7 +81,9 @@ package struct LeaseContract: Sendable {
         var error: WarehouseError {
             switch self {
             case .refused: WarehouseError(.invalid, operation: "work", message: "a value is refused")
-            case .unseen: WarehouseError(.transport, operation: "work", message: "the connection is gone")
+            case .unseen:
+                WarehouseError(
+                    .transport, operation: "work", message: "the connection is gone", certainty: .unknown)
             }
         }
     }

@@ -1,3 +1,4 @@
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
@@ -30,24 +31,25 @@ import Testing
         #expect(report.output.contains("waiting: the lease of daily is held by daily execution/0/0"))
     }
 
-    /// What the work makes of an error does not matter: it may go on with other things.
+    /// The lease is kept even if the work catches the error and goes on.
     @Test(arguments: [
-        (WarehouseError.Code.transport, false, true), (.backendError, false, true), (.rateLimited, false, true),
-        (.unauthenticated, false, true), (.unexpectedResult, false, true), (.invalid, false, false),
-        (.notFound, false, false), (.resourcesExceeded, false, false),
+        (WarehouseError.Code.transport, Certainty.unknown, true), (.backendError, .unknown, true),
+        (.rateLimited, .unknown, true), (.unauthenticated, .unknown, true), (.unexpectedResult, .done, true),
+        (.invalid, .notDone, false), (.notFound, .notDone, false), (.resourcesExceeded, .notDone, false),
+        (.rateLimited, .notDone, false), (.transport, .notDone, false),
         // After a reply that was lost the error is one of the repetition.
-        (.notFound, true, true), (.accessDenied, true, true), (.quotaExceeded, true, true),
+        (.notFound, .unknown, true), (.accessDenied, .unknown, true), (.quotaExceeded, .unknown, true),
     ])
     func onlyAnErrorThatIsNoAnswerKeepsTheLease(
-        _ code: WarehouseError.Code, mayHaveBeenDone: Bool, isKept: Bool
+        _ code: WarehouseError.Code, certainty: Certainty, isKept: Bool
     ) async throws {
         let warehouse = try await Backend.embedded.warehouse("lease-answered").bootstrapped()
         let refusing = FaultyWarehouse(
             warehouse,
             beforeEach: { index in
-                var error = WarehouseError(code, operation: "work", message: "failed")
-                error.mayHaveBeenDone = mayHaveBeenDone
-                if index == 4 { throw error }
+                if index == 4 {
+                    throw WarehouseError(code, operation: "work", message: "failed", certainty: certainty)
+                }
             })
         let lease = lease(warehouse, "one", on: refusing)
 
@@ -96,7 +98,7 @@ import Testing
         #expect(try await warehouse.leases().first?.timestamp("expires_at") == now.adding(.seconds(120)))
     }
 
-    /// A killed attempt could not say that it had ended; its successor knows, since attempts follow one another.
+    /// A killed attempt cannot report its end. The next attempt begins only after it, so the next attempt reports it.
     @Test(arguments: Backend.allCases)
     func theNextAttemptGivesAKilledOneTheGrace(_ backend: Backend) async throws {
         let warehouse = try await backend.warehouse("lease-attempt").bootstrapped()
@@ -143,7 +145,7 @@ import Testing
         #expect(report.failures.isEmpty)
     }
 
-    /// Whoever waits in vain says so, with an exit code that the scheduler sees: no run is lost in silence.
+    /// A run that waits in vain fails, with an exit code that the scheduler sees.
     @Test func theWaitIsBoundedAndThenAFailure() async throws {
         let warehouse = try await Backend.embedded.warehouse("lease-patience").bootstrapped()
         try await seeded(warehouse, LeaseStatements(jobs: ["monthly", "daily"], holder: "monthly two/0/0", token: "t"))

@@ -21,13 +21,20 @@ package func eachConcurrently<Item: Sendable>(
 
 /// Runs the work in a task of its own, which goes on although the calling task is cancelled.
 ///
-/// For the few things that a stopped run still has to do. Bound them with ``withTimeout(_:_:)``:
+/// For the few things that a stopped run still has to do, each within its part of the ``StopBudget``:
 ///
 /// ```swift
-/// try await shielded { try await withTimeout(StopBudget.limit(of: .lease)) { try await release() } }
+/// try await shielded(within: StopBudget.limit(of: .lease)) { try await release() }
 /// ```
-package func shielded<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
-    try await Task.detached { try await work() }.value
+///
+/// - Parameter limit: The work is cancelled after that long, and ``TimeoutError`` is thrown; `nil` for no limit.
+package func shielded<Value: Sendable>(
+    within limit: Duration? = nil, _ work: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await Task.detached {
+        guard let limit else { return try await work() }
+        return try await withTimeout(limit, work)
+    }.value
 }
 
 /// Runs the work, and cancels it when the time is up.

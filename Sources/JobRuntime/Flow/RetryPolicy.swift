@@ -1,7 +1,17 @@
-/// How often and with which pauses a failed operation is tried again.
+package import Logging
+
+/// How often and with which pauses a failed operation is repeated.
 ///
 /// The pause before the attempt n + 1 is random between zero and `firstDelay * multiplier^(n-1)`, at most `maximumDelay`
-/// ("full jitter"), so that many callers that failed together do not come back together.
+/// ("full jitter"), so that many callers that failed together do not come back together. A server that asks for a longer
+/// pause gets it, if the pause fits the budget; if not, the retries end.
+///
+/// ```swift
+/// let policy = RetryPolicy(attempts: 5, budget: .seconds(120))
+/// let reply = try await policy.run(
+///     on: .system, decide: { ($0 as? StripeError)?.isRetryable == true ? .retry() : .stop }
+/// ) { _ in try await send(request) }
+/// ```
 package struct RetryPolicy: Sendable {
     /// Including the first one.
     package var attempts: Int
@@ -12,9 +22,8 @@ package struct RetryPolicy: Sendable {
     package var budget: Duration
 
     package init(
-        attempts: Int, firstDelay: Duration = .seconds(1), multiplier: Double = 2,
-        maximumDelay: Duration = .seconds(32),
-        budget: Duration = .seconds(600)
+        attempts: Int = .max, firstDelay: Duration = .seconds(1), multiplier: Double = 2,
+        maximumDelay: Duration = .seconds(32), budget: Duration
     ) {
         self.attempts = attempts
         self.firstDelay = firstDelay
@@ -28,31 +37,83 @@ package struct RetryPolicy: Sendable {
     ///
     /// - Parameters:
     ///   - jitter: A random number from 0 to 1.
-    ///   - noting: Is told before each pause: the error, the number of the attempt that failed, from 1, and the pause.
-    ///   - operation: Is given the number of the attempt, from 1.
+    ///   - noting: Is called before each pause with the error, the number of failed attempts, and the pause.
+    ///   - operation: Gets the number of the attempt, from 1.
     package func run<Value>(
         isolation: isolated (any Actor)? = #isolation, on time: TimeSource = .system,
-        jitter: @Sendable () -> Double = { .random(in: 0...1) }, decide: (any Error) -> RetryDecision,
+        jitter: @Sendable @escaping () -> Double = { .random(in: 0...1) }, decide: (any Error) -> RetryDecision,
         noting: (_ error: any Error, _ attempt: Int, _ delay: Duration) -> Void = { _, _, _ in },
         operation: (_ attempt: Int) async throws -> Value
     ) async throws -> Value {
-        let start = time.elapsed()
-        var ceiling = min(firstDelay, maximumDelay)
-        var attempt = 1
+        var attempts = Attempts(self, on: time, jitter: jitter)
         while true {
             do {
-                return try await operation(attempt)
-            } catch let error as CancellationError {
-                throw error
+                return try await operation(attempts.failed + 1)
             } catch {
-                guard attempt < attempts, case .retry(let asked) = decide(error) else { throw error }
-                let delay = max(ceiling * jitter(), asked ?? .zero)
-                guard time.elapsed() - start + delay <= budget else { throw error }
-                noting(error, attempt, delay)
-                try await time.sleep(delay)
+                try await attempts.pause(after: error, decide(error), noting: noting)
             }
-            attempt += 1
-            ceiling = min(ceiling * multiplier, maximumDelay)
         }
+    }
+}
+
+/// The decision about a failed attempt.
+package enum RetryDecision: Sendable {
+    case stop
+    /// Repeat it, after the policy's delay or the one the server asked for, whichever is longer.
+    case retry(after: Duration? = nil)
+}
+
+/// The attempts at one operation under a ``RetryPolicy``, for a caller with a loop of its own.
+package struct Attempts: Sendable {
+    private let policy: RetryPolicy
+    private let time: TimeSource
+    private let jitter: @Sendable () -> Double
+    private var start: Duration
+    private var ceiling: Duration
+    /// How many attempts have failed in a row.
+    package private(set) var failed = 0
+
+    package init(
+        _ policy: RetryPolicy, on time: TimeSource, jitter: @Sendable @escaping () -> Double = { .random(in: 0...1) }
+    ) {
+        self.policy = policy
+        self.time = time
+        self.jitter = jitter
+        start = time.elapsed()
+        ceiling = min(policy.firstDelay, policy.maximumDelay)
+    }
+
+    /// Begins to count anew, after an attempt that succeeded.
+    package mutating func restart() {
+        self = Attempts(policy, on: time, jitter: jitter)
+    }
+
+    /// Counts a failed attempt and waits until the next one may start. Throws the error if there is to be none.
+    ///
+    /// - Parameter limit: The number of attempts where it is another than the policy's.
+    package mutating func pause(
+        isolation: isolated (any Actor)? = #isolation, after error: any Error, _ decision: RetryDecision,
+        limit: Int? = nil,
+        noting: (_ error: any Error, _ attempt: Int, _ delay: Duration) -> Void = { _, _, _ in }
+    ) async throws {
+        failed += 1
+        guard !(error is CancellationError), failed < limit ?? policy.attempts, case .retry(let asked) = decision else {
+            throw error
+        }
+        let delay = max(ceiling * jitter(), asked ?? .zero)
+        guard time.elapsed() - start + delay <= policy.budget else { throw error }
+        noting(error, failed, delay)
+        try await time.sleep(delay)
+        ceiling = min(ceiling * policy.multiplier, policy.maximumDelay)
+    }
+}
+
+extension Logger {
+    /// For the `noting` of a ``RetryPolicy``. A first repetition is usual. After a second failure the reader of the log
+    /// should see why the run is slow.
+    package func tryingAgain(after error: any Error, attempt: Int, delay: Duration) {
+        log(
+            level: attempt > 1 ? .notice : .debug,
+            "trying again in \(spoken(delay)), after \(spoken(attempt, "attempts")): \(error)")
     }
 }

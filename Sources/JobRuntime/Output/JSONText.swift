@@ -1,4 +1,4 @@
-/// A JSON value with its members in the order given, whose description is its text on one line.
+/// A JSON value with its members in the given order. Its description is JSON on one line.
 package enum JSONText: Sendable, CustomStringConvertible {
     case null
     case bool(Bool)
@@ -6,7 +6,7 @@ package enum JSONText: Sendable, CustomStringConvertible {
     case string(String)
     case array([JSONText])
     case object([(key: String, value: JSONText)])
-    /// A text that is valid JSON already. Its line breaks, which can only stand between tokens, become spaces.
+    /// Valid JSON text. Its line breaks become spaces, because they can stand only between tokens.
     case raw(String)
 
     package var description: String {

@@ -48,7 +48,7 @@ struct LogEntry {
 /// Log entries as Cloud Logging reads them from a container's output: one JSON object a line.
 /// https://docs.cloud.google.com/logging/docs/structured-logging
 struct CloudLoggingLayout: Sendable {
-    /// The members that tell which job, execution and task a line comes from; the summary carries them too.
+    /// The members that name the job, the execution and the task of a line. The summary has them, too.
     let origin: [(key: String, value: JSONText)]
 
     init(job: String, task: CloudRunTask) {
@@ -84,7 +84,7 @@ struct CloudLoggingLayout: Sendable {
         ]
     }
 
-    // Members that Cloud Logging takes out of the payload and gives a meaning.
+    // Cloud Logging takes these members out of the payload and interprets them.
     private static let reserved: Set<String> = [
         "severity", "message", "time", "timestamp", "timestampSeconds", "timestampNanos", "httpRequest", "stack_trace",
     ]

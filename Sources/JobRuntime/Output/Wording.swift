@@ -1,5 +1,5 @@
 /// `340 ms`, `1.2 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
-func spoken(_ duration: Duration) -> String {
+package func spoken(_ duration: Duration) -> String {
     let milliseconds = duration.wholeMilliseconds
     let seconds = milliseconds / 1000
     return switch milliseconds {

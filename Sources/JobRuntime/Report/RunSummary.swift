@@ -1,6 +1,6 @@
 import Logging
 
-/// The outcome of a run: its last line on standard output, which is also a log entry.
+/// The outcome of a run. It is the last line on standard output, in the form of a log entry.
 struct RunSummary {
     enum Status: String {
         case succeeded, failed, skipped, stopped
@@ -14,7 +14,7 @@ struct RunSummary {
     let startedAt: Timestamp
     let finishedAt: Timestamp
     let duration: Duration
-    /// Why the run was stopped before its end, if it was.
+    /// The reason for a stop before the end of the work; `nil` if the run was not stopped.
     let stopReason: String?
     let record: RunRecord
 
