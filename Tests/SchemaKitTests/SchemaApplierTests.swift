@@ -43,36 +43,6 @@ import Testing
         return .json(#"{"etag": "\#(etag)", "type": "TABLE", "schema": {"fields": [\#(fields)]}}"#)
     }
 
-    /// A column of that name was dropped a while ago, for instance: such a table must not keep the others old for ever.
-    @Test func everyTableGetsItsTurnThoughOneIsRefused() async throws {
-        let fixture = try BigQueryFixture { request in
-            switch (request.method, request.path.contains("plans2") || request.path.contains("new2")) {
-            case ("PATCH", true): .refusal(400, "invalid", "Column b was recently deleted")
-            case ("POST", _) where String(decoding: request.body, as: UTF8.self).contains("new2"):
-                .refusal(400, "invalid", "Description is too long")
-            case ("PATCH", _), ("POST", _): .json("{}")
-            default: .refusal(404, "notFound")
-            }
-        }
-        var plan = SchemaPlan(dataset: Self.dataset)
-        let diff = SchemaDiff(expected: Self.wanted.table, actual: Table(fields: [FieldSchema("a", "STRING")]))
-        plan.additions = (1...4).map {
-            TableAddition(table: NamedTable("plans\($0)", Self.wanted.table), diff: diff, etag: "1")
-        }
-        plan.newTables = (1...3).map { NamedTable("new\($0)", Self.wanted.table) }
-        let recorded = Mutex(SchemaChanges())
-        let applier = SchemaApplier(warehouse: fixture.warehouse, policy: .everything(byScript: false)) { step in
-            recorded.withLock { $0.add(step) }
-        }
-
-        let refusals = try await applier.apply(plan)
-
-        #expect(refusals.map(\.table) == ["new2", "plans2"])
-        #expect(refusals.map(\.error.message) == ["Description is too long", "Column b was recently deleted"])
-        #expect(recorded.withLock { $0.tablesUpdated } == 3)
-        #expect(recorded.withLock { $0.tablesCreated } == 2)
-    }
-
     @Test func readsAgainWhenTheTableChanged() async throws {
         let (fixture, changes, error) = await apply(
             plan(),
