@@ -75,11 +75,15 @@ package struct SchemaPlanner: Sendable {
         self.tables = tables
     }
 
-    package func plan(for dataset: Dataset, finding: SchemaSurvey.Finding) async throws -> SchemaPlan {
+    /// - Parameter isDryRun: A plan that nobody applies says "would create" only of a dataset that was read and does not exist.
+    ///   Otherwise the creation itself finds a dataset that the survey does not show, without a request more.
+    package func plan(
+        for dataset: Dataset, finding: SchemaSurvey.Finding, isDryRun: Bool = false
+    ) async throws -> SchemaPlan {
         var plan = SchemaPlan(dataset: dataset)
         guard finding.datasetExists else {
             // The survey may not show a dataset: one that lies elsewhere, or that was created a moment ago.
-            guard let existing = try await visibleDataset(dataset.id) else {
+            guard isDryRun, let existing = try await visibleDataset(dataset.id) else {
                 plan.createsDataset = true
                 plan.newTables = tables
                 return plan

@@ -51,7 +51,7 @@ final class SchemaSync: Sendable {
         do {
             let finding = policy == .addColumns ? try await confirmed(finding, of: dataset, with: tables) : finding
             var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
-                for: dataset, finding: finding)
+                for: dataset, finding: finding, isDryRun: isDryRun)
             record(SchemaChanges(conflicts: plan.conflicts))
             hasFailed = restrict(&plan, record: record)
             if isDryRun {

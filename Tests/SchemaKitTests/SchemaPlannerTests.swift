@@ -9,12 +9,12 @@ import Testing
     private let tables = ["a", "b", "c"].map { NamedTable($0, Table(fields: [FieldSchema("x", "STRING")])) }
     private let dataset = Dataset(id: DatasetID("acme_test")!, location: "EU")
 
-    @Test func readsTheDatasetBeforeItPlansToCreateIt() async throws {
+    @Test func aDryRunReadsTheDatasetBeforeItPlansToCreateIt() async throws {
         let fixture = try BigQueryFixture([.refusal(404, "notFound", "Not found: Dataset acme-test-1:acme_test")])
         let finding = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
 
         let plan = try await SchemaPlanner(warehouse: fixture.warehouse, tables: tables)
-            .plan(for: dataset, finding: finding)
+            .plan(for: dataset, finding: finding, isDryRun: true)
 
         #expect(plan.createsDataset)
         #expect(plan.newTables == tables)
@@ -37,7 +37,8 @@ import Testing
         let finding = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
 
         let error = await fixture.failure { warehouse in
-            _ = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(for: dataset, finding: finding)
+            _ = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
+                for: dataset, finding: finding, isDryRun: true)
         }
 
         #expect(error?.description.contains("it is in US, not in EU") == true)
@@ -51,7 +52,7 @@ import Testing
         let finding = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
 
         let plan = try await SchemaPlanner(warehouse: fixture.warehouse, tables: tables)
-            .plan(for: dataset, finding: finding)
+            .plan(for: dataset, finding: finding, isDryRun: true)
 
         #expect(!plan.createsDataset)
         #expect(plan.newTables.map(\.name) == ["b"])
