@@ -72,7 +72,7 @@ extension Run {
             ? ApplicationDefaultCredentials.find(
                 environment: settings.credentialVariables, transport: transport, now: Timestamp.wallClock) : nil
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
-        // No statement outlives the run's deadline, or the lease under which it works.
+        // No statement should outlive the run's deadline, or the lease under which it works. BigQuery attempts to stop it.
         let jobTimeout = [deadline, isExclusive ? leaseValidity : nil].compactMap(\.self).min()
         return BigQueryWarehouse(
             project: project, location: settings.location,
