@@ -181,7 +181,10 @@ struct QueryJob {
     private func afterSilence(
         _ page: QueryResponse, _ job: QueryResponse.JobReference?, hasWaited: Bool
     ) async throws -> State {
-        guard let job else { throw unexpected("the reply has no result and names no job to ask", .unknown) }
+        guard let job else {
+            if let problem = page.errors?.first { return .failed(error(of: problem)) }
+            throw unexpected("the reply has no result and names no job to ask", .unknown)
+        }
         let question = resource(
             job, "status,statistics(query(dmlStats,numDmlAffectedRows,totalBytesBilled))", known: .unknown)
         let resource = try api.decode(JobResource.self, from: await api.send(question), of: question)
