@@ -36,10 +36,10 @@ func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
     .testTarget(name: name, dependencies: ["TestSupport"] + dependencies, swiftSettings: settings)
 }
 
-/// A job, named after its executable: `Sources/Jobs/<name>/<name>.swift`.
-func job(_ name: String, _ kit: Target.Dependency) -> Target {
+/// A job, named after its executable: `Sources/Jobs/<name>/<name>.swift`. It always has WarehouseKit.
+func job(_ name: String, _ kits: Target.Dependency...) -> Target {
     .executableTarget(
-        name: name, dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", kit, argumentParser],
+        name: name, dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", argumentParser] + kits,
         path: "Sources/Jobs/\(name)", swiftSettings: settings, linkerSettings: linking)
 }
 
@@ -103,7 +103,7 @@ let package = Package(
                 "GoogleCredentials",
                 "WarehouseKit", "SchemaKit", logging,
             ],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            path: "Tests/TestSupport", exclude: ["README.md"], swiftSettings: settings),
         tests("HTTPTransportTests", "HTTPTransport"),
         tests("JobRuntimeTests", "JobRuntime", "HTTPTransport", argumentParser, logging),
         tests("GoogleCredentialsTests", "GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
@@ -113,7 +113,8 @@ let package = Package(
             "HTTPTransport", logging),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
         tests(
-            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport", logging),
+            "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
+            logging),
         tests(
             "SchemaKitTests", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
             "JobRuntime", logging),
@@ -126,11 +127,13 @@ let package = Package(
             "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging),
         .testTarget(
             name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
-            exclude: ["Descriptions", "Golden"], swiftSettings: settings),
-        tests(
-            "EndToEndTests", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "WarehouseKit",
-            "SchemaKit", "QuotaKit", "HTTPTransport", logging, grdb,
-            "BootstrapJob", "BootstrapSyncJob", "OrgSyncAllJob", "QuotaResetDailyJob", "QuotaResetMonthlyJob",
-            "StaleCleanupJob", "QuotaCleanupJob", "demo-data"),
+            exclude: ["Descriptions", "Golden", "jobs.txt"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "TestSupport", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "WarehouseKit",
+                "SchemaKit", "QuotaKit", "HTTPTransport", logging, grdb, "demo-data",
+            ] + builtJobs,
+            swiftSettings: settings),
     ]
 )

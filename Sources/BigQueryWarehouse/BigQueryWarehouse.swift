@@ -7,6 +7,12 @@ import Synchronization
 package import Warehouse
 
 /// BigQuery over its REST API v2.
+///
+/// ```swift
+/// let warehouse = BigQueryWarehouse(
+///     project: project, location: "EU", transport: CurlTransport(), credentials: token, logger: logger)
+/// let result = try await warehouse.query(Statement("count the runs", "SELECT COUNT(*) AS n FROM `d.runs`"))
+/// ```
 package struct BigQueryWarehouse: Warehouse {
     package let location: String
     let api: BigQueryAPI
@@ -20,9 +26,9 @@ package struct BigQueryWarehouse: Warehouse {
 
     /// - Parameters:
     ///   - baseURL: Without a slash at the end: `https://bigquery.googleapis.com`, or an emulator's.
-    ///   - credentials: `nil` sends none, as an emulator wants it.
-    ///   - jobTimeout: BigQuery attempts to stop a job that still runs so long from now; `nil` for no bound but its own.
-    ///   - taskCount: Among how many tasks of the execution the request budgets are divided.
+    ///   - credentials: `nil` sends none, for an emulator.
+    ///   - jobTimeout: BigQuery attempts to stop a job that still runs after this time from now; `nil` for its own bound.
+    ///   - taskCount: The number of tasks of the execution that share the request budgets.
     package init(
         project: ProjectID, location: String, baseURL: String = Self.productionURL, transport: any HTTPTransport,
         credentials: CachedAccessToken?, quotaProject: String? = nil, labels: [String: String] = [:],

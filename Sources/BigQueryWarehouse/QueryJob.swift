@@ -91,7 +91,7 @@ struct QueryJob {
     private func start() throws -> BigQueryAPI.Call {
         var body: [String: JSONValue] = [
             "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(warehouse.location),
-            "timeoutMs": .integer(Int64(Self.firstWait.wholeMilliseconds)),
+            "timeoutMs": .integer(Self.firstWait.wholeMilliseconds),
             "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
         ]
@@ -99,15 +99,18 @@ struct QueryJob {
             body["parameterMode"] = .string("NAMED")
             body["queryParameters"] = .array(statement.parameters.map { QueryParameter.json($0) })
         }
-        if !warehouse.labels.isEmpty { body["labels"] = .object(warehouse.labels.mapValues { .string($0) }) }
-        if let rows = statement.rowsPerPage { body["maxResults"] = .integer(Int64(rows)) }
+        if !warehouse.labels.isEmpty {
+            body["labels"] = .object(JSONObject(warehouse.labels.mapValues { .string($0) }))
+        }
+        if let rows = statement.rowsPerPage { body["maxResults"] = .integer(rows) }
         if let bytes = warehouse.maximumBytesBilled { body["maximumBytesBilled"] = .string(String(bytes)) }
         if let jobsEnd = warehouse.jobsEnd {
             let timeout = max(Self.leastJobTimeout, jobsEnd - api.time.elapsed())
             body["jobTimeoutMs"] = .string(String(timeout.wholeMilliseconds))
         }
         return BigQueryAPI.Call(
-            method: .jobsQuery, verb: .post, path: "/queries", body: try JSONEncoder().encode(JSONValue.object(body)),
+            method: .jobsQuery, verb: .post, path: "/queries",
+            body: try JSONEncoder().encode(JSONValue.object(JSONObject(body))),
             // The server holds the request for up to `timeoutMs`; the client must not give up before it.
             timeout: Self.wait + .seconds(30), operation: statement.purpose, scope: scope)
     }

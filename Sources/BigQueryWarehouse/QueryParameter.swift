@@ -36,8 +36,7 @@ enum QueryParameter {
         case .array(_, let elements): .object(["arrayValues": .array(elements.map { json($0) })])
         case .structure(let fields):
             .object([
-                "structValues": .object(
-                    Dictionary(fields.map { ($0.name, json($0.value)) }, uniquingKeysWith: { _, last in last }))
+                "structValues": .object(JSONObject(fields.map { ($0.name, json($0.value)) }))
             ])
         }
     }

@@ -103,9 +103,9 @@ struct BillingChange: Sendable {
     }
 
     /// `{"reason": ..., "changes": [{"field", "from", "to"}]}` for `org_audit_logs.details`.
-    private var details: JSONText {
+    private var details: JSONValue {
         let changes = differences.map { difference in
-            JSONText.object([
+            JSONValue.object([
                 ("field", .string(difference.field)), ("from", difference.warehouse.audited),
                 ("to", difference.stripe.audited),
             ])
@@ -135,7 +135,7 @@ extension SQLValue {
         }
     }
 
-    fileprivate var audited: JSONText { isAbsent ? .null : .string(text) }
+    fileprivate var audited: JSONValue { isAbsent ? .null : .string(text) }
 
     /// The value of a billing field as audits have it: instants as microseconds since 1970, flags as 0 or 1, NULL as nothing.
     var text: String {

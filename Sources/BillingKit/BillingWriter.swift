@@ -48,21 +48,12 @@ struct BillingWriter: Sendable {
     func applyInParts(
         _ changes: some Collection<BillingChange>, claim: String = "", into written: inout Written
     ) async throws {
-        var parts = [changes[...]]
-        var refusals = 0
-        while let part = parts.popLast() {
-            try Task.checkCancellation()
-            do {
-                written.applied.formUnion(try await apply(part, claim: claim))
-            } catch let error as WarehouseError where error.concernsTheValues {
-                refusals += 1
-                guard part.count > 1, refusals <= Self.mostRefusals else {
-                    for change in part { written.refused[change.slug] = error }
-                    continue
-                }
-                let half = part.count / 2
-                parts += [part.dropFirst(half), part.prefix(half)]
-            }
+        try await halvingOnRefusal(
+            changes, mostRefusals: Self.mostRefusals, isRefusal: { ($0 as? WarehouseError)?.concernsTheValues == true }
+        ) { part in
+            written.applied.formUnion(try await apply(part, claim: claim))
+        } refused: { part, error in
+            for change in part { written.refused[change.slug] = error as? WarehouseError }
         }
     }
 

@@ -55,8 +55,9 @@ struct StripeHints: Hashable, Sendable {
     /// Reads `subscription_id` and `customer_id`, with or without `stripe_` before and `_id` after. Other members are ignored.
     init(payload: String?) throws(BillingProblem) {
         guard let payload, payload != "null" else { return }
-        guard let json = try? JSONDecoder().decode(JSONValue.self, from: Data(payload.utf8)), let members = json.object
-        else { throw BillingProblem("its payload is not a JSON object", isPermanent: true) }
+        guard let members = JSONValue.members(of: Data(payload.utf8)) else {
+            throw BillingProblem("its payload is not a JSON object", isPermanent: true)
+        }
         subscription = try Self.id("subscription", prefix: "sub_", members)
         customer = try Self.id("customer", prefix: "cus_", members)
     }

@@ -93,6 +93,13 @@ struct AccessRules {
 
     // MARK: The needs of a job
 
+    /// The predefined role with these permissions and the fewest others; `nil` if no predefined role has them all.
+    private static func narrowestRole(with permissions: Set<String>, on scope: String) -> String? {
+        predefined
+            .filter { permissions.isSubset(of: $0.value) && !(scope == "project" && onDatasetsOnly.contains($0.key)) }
+            .min { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?.key
+    }
+
     /// Notes the permissions that a job needs by its own description and does not have. Roles on the project reach its datasets.
     func check(_ needs: [JobDescription.Access], of job: JobDefinition) {
         for need in needs {
@@ -102,9 +109,11 @@ struct AccessRules {
             guard !missing.isEmpty else { continue }
             let line = job.roles.first { $0.scope == need.on }?.line ?? job.line
             let place = need.on == "project" ? "the project" : need.on
+            let narrowest = Self.narrowestRole(with: missing, on: need.on).map { "; \($0) does" } ?? ""
             log.add(
                 line,
-                "job \(job.name) needs \(missing.sorted().joined(separator: ", ")) on \(place); no role of it has that")
+                "job \(job.name) needs \(missing.sorted().joined(separator: ", ")) on \(place); no role of it has that\(narrowest)"
+            )
         }
     }
 

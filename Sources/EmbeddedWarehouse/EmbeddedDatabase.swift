@@ -4,10 +4,10 @@ import Glibc
 import HTTPTransport
 import Warehouse
 
-/// Opens the SQLite file of an embedded warehouse, or makes a new one.
+/// Opens the SQLite file of an embedded warehouse, or creates it.
 ///
-/// Other processes may use the file at the same time: it is in WAL mode, and whoever finds it locked waits up to ten seconds.
-/// A database that is not a warehouse is refused and left as it is.
+/// Other processes may use the file at the same time: it is in WAL mode, and a process waits up to ten seconds for the lock.
+/// A database that is not a warehouse is refused and does not change.
 enum EmbeddedDatabase {
     private static let operation = "open the embedded warehouse"
     private static let busyTimeout: Duration = .seconds(10)
@@ -22,7 +22,7 @@ enum EmbeddedDatabase {
             do {
                 return try attempt(path)
             } catch let error as DatabaseError {
-                // Turning to WAL mode does not wait for the lock: https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
+                // The change to WAL mode does not wait for the lock: https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode
                 guard error.resultCode == .SQLITE_BUSY, ContinuousClock.now < deadline else {
                     throw WarehouseError(error, operation: "\(operation) \(path)")
                 }
@@ -42,7 +42,7 @@ enum EmbeddedDatabase {
         try queue.inDatabase { database in
             let isNew = try checkedIsNew(database)
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-            // Whoever only reads leaves the file as it is.
+            // A process that only reads does not change the file.
             if isNew {
                 try database.inTransaction {
                     try createMetadata(in: database)
@@ -53,14 +53,14 @@ enum EmbeddedDatabase {
         return queue
     }
 
-    /// SQLite would make a temporary database of an empty path, and read one that begins with `file:` as a URI.
+    /// Refuses paths that SQLite reads in another way: an empty path is a temporary database, and `file:` begins a URI.
     private static func validate(_ path: String) throws {
         if path == ":memory:" { return }
         var isFolder = false
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         let folderPath = path.hasPrefix("/") && folder.isEmpty ? "/" : folder.isEmpty ? "." : folder
         if path.isEmpty || path.hasPrefix("file:") || path.hasPrefix(":") || path.utf8.contains(0) {
-            throw problem(.invalid, "\"\(path)\" is no path of a file")
+            throw problem(.invalid, "\"\(path)\" is not the path of a file")
         }
         guard FileManager.default.fileExists(atPath: folderPath, isDirectory: &isFolder), isFolder else {
             throw problem(.notFound, "there is no folder \(folderPath)")
@@ -74,9 +74,9 @@ enum EmbeddedDatabase {
         (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0 > 0
     }
 
-    /// Whether there is nothing in it yet; throws for what is no warehouse.
+    /// Whether the database is empty. Throws if it is not a warehouse.
     private static func checkedIsNew(_ database: Database) throws -> Bool {
-        // One statement, so that what another process creates meanwhile is seen as a whole or not at all.
+        // This is one statement, so that it sees all or nothing of the tables that another process creates at the same time.
         let state = try GRDB.Row.fetchOne(
             database, sql: "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
         let version: Int = state?[0] ?? 0
@@ -106,7 +106,7 @@ enum EmbeddedDatabase {
 }
 
 extension WarehouseError {
-    /// What SQLite refused, in the terms of BigQuery. Neither the statement nor its arguments are part of it.
+    /// Translates an error of SQLite into BigQuery's terms. The statement and its arguments are not part of it.
     init(_ error: DatabaseError, operation: String) {
         let message = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
         switch error.resultCode {
@@ -132,7 +132,7 @@ extension WarehouseError {
         }
     }
 
-    // SQLite tells a missing table and the column of a failed constraint in its text only:
+    // Only the text of SQLite's error names a missing table and the column of a failed constraint:
     // https://www.sqlite.org/rescode.html
     private static func constraintText(_ error: DatabaseError, _ message: String) -> String {
         if let column = suffix(of: message, after: "NOT NULL constraint failed: ") {

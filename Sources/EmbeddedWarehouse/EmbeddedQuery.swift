@@ -5,10 +5,10 @@ import Warehouse
 import struct Warehouse.Statement
 import struct Warehouse.Table
 
-/// One statement on one connection: binds, runs, and gives each result column its type.
+/// Binds and runs one statement on one connection, and gives each result column its type.
 ///
-/// A plain column has the type that its table declared, wherever it stands in the statement; an expression has the type of
-/// what SQLite computed.
+/// A plain column has the type that its table declared, also in a subquery. An expression has the type of the value that SQLite
+/// computed.
 struct EmbeddedQuery {
     private let database: Database
 
@@ -39,7 +39,7 @@ struct EmbeddedQuery {
         return result
     }
 
-    /// Those of the parameters that the statement names: one of a script need not name all.
+    /// The parameters that the statement names. A statement of a script need not name all of them.
     private func arguments(
         of statement: GRDB.Statement, _ parameters: [String: DatabaseValue]
     ) throws -> StatementArguments {
@@ -62,7 +62,7 @@ struct EmbeddedQuery {
                 let logical = SQLiteColumn.logicalType(declared)
             else { return ResultColumn(name: name, kind: .expression) }
             if let type = SQLType(scalarName: logical) { return ResultColumn(name: name, kind: .scalar(type)) }
-            // The declared type does not tell the inner fields.
+            // The declared type does not show the inner fields.
             let table = text(sqlite3_column_table_name(statement.sqliteStatement, Int32(index))) ?? ""
             let origin = text(sqlite3_column_origin_name(statement.sqliteStatement, Int32(index))) ?? ""
             if tables[table] == nil { tables[table] = try self.table(named: table) }
@@ -89,7 +89,7 @@ struct EmbeddedQuery {
     }
 }
 
-/// A column of a result and what is known of its type.
+/// A column of a result and the source of its type.
 struct ResultColumn {
     enum Kind {
         case scalar(SQLType)
@@ -116,8 +116,8 @@ struct ResultColumn {
     }
 }
 
-/// A merge as SQLite runs it, within one transaction: the rows of the SELECT go into a temporary table first, so that the
-/// changes do not show in what is still to be read.
+/// Runs a merge on SQLite within one transaction. The rows of the SELECT go into a temporary table first, so that the merge never
+/// reads its own changes.
 struct EmbeddedMerge {
     private let merge: MergeStatement
 

@@ -6,7 +6,7 @@ import Warehouse
 import struct Warehouse.Statement
 import struct Warehouse.Table
 
-/// Creates and widens tables within one transaction, their columns and what is known of them together.
+/// Creates and widens tables. The SQLite table and its stored resource change within one transaction.
 struct EmbeddedSchema {
     private let database: Database
     private let metadata: EmbeddedMetadata
@@ -16,7 +16,7 @@ struct EmbeddedSchema {
         metadata = EmbeddedMetadata(database)
     }
 
-    /// - Returns: `false` if it was there.
+    /// - Returns: `false` if the table exists already.
     func create(_ reference: TableReference, _ table: Table) throws -> Bool {
         let names = try metadata.tables(in: reference.dataset)
         if names.contains(reference.table) { return false }
@@ -50,14 +50,14 @@ struct EmbeddedSchema {
                 continue
             }
             if existing.mode == .required && field.mode != .required {
-                throw problem(.notImplemented, "SQLite cannot make the REQUIRED column \(field.name) NULLABLE")
+                throw problem(.notImplemented, "SQLite cannot change the REQUIRED column \(field.name) to NULLABLE")
             }
         }
         table.schema.fields = fields
         try metadata.replace(reference, by: table)
     }
 
-    /// The names and types end up in DDL, so they are held to BigQuery's rules first.
+    /// Names and types become part of DDL, so they are checked against BigQuery's rules first.
     private static func validate(_ fields: [FieldSchema]) throws {
         var names: Set<String> = []
         for field in fields {
@@ -84,7 +84,7 @@ struct EmbeddedSchema {
     }
 }
 
-/// What the warehouse knows of its datasets and tables, within one transaction.
+/// Reads and writes the stored resources of datasets and tables, within one transaction.
 struct EmbeddedMetadata {
     let database: Database
 
@@ -103,7 +103,7 @@ struct EmbeddedMetadata {
             labels: try JSONDecoder().decode([String: String].self, from: row[2] as Data))
     }
 
-    /// - Returns: `false` if it was there.
+    /// - Returns: `false` if the dataset exists already.
     func insert(_ dataset: Dataset) throws -> Bool {
         let names = try String.fetchAll(
             database, sql: "SELECT id FROM _datasets WHERE id = ?", arguments: [dataset.id.name])
@@ -115,7 +115,7 @@ struct EmbeddedMetadata {
         return true
     }
 
-    /// With an etag that every change of the schema makes another.
+    /// The table with its etag, which every change of the schema replaces.
     func table(_ reference: TableReference) throws -> Table? {
         guard
             let row = try GRDB.Row.fetchOne(
@@ -132,7 +132,7 @@ struct EmbeddedMetadata {
         return table
     }
 
-    /// Throws `notFound` for a dataset that is not there.
+    /// Throws `notFound` for a dataset that does not exist.
     func tables(in dataset: DatasetID) throws -> [String] {
         guard try self.dataset(dataset) != nil else { throw Self.missing(dataset) }
         return try String.fetchAll(
@@ -171,7 +171,7 @@ struct EmbeddedMetadata {
     static func indistinct(_ name: String, _ other: String) -> WarehouseError {
         WarehouseError(
             .notImplemented, operation: "find a name",
-            message: "the embedded warehouse cannot tell \(name) from \(other), which is there")
+            message: "the embedded warehouse does not distinguish \(name) from the existing \(other)")
     }
 
     private static func resource(_ table: Table) throws -> String {
@@ -188,9 +188,10 @@ struct EmbeddedMetadata {
     }
 }
 
-/// What a new schema must keep of the old one: https://cloud.google.com/bigquery/docs/managing-table-schemas
+/// Checks that a new schema keeps all of the old one: https://cloud.google.com/bigquery/docs/managing-table-schemas
 enum AdditiveChange {
-    /// Why the change is refused, in BigQuery's words; `nil` if it only adds fields or relaxes REQUIRED to NULLABLE.
+    /// The reason for which BigQuery refuses the change, in its words. `nil` if the change only adds fields or relaxes REQUIRED
+    /// to NULLABLE.
     static func complaint(from old: [FieldSchema], to new: [FieldSchema], path: String = "") -> String? {
         let proposed = Dictionary(new.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
         for field in old {

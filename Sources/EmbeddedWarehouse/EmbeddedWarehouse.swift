@@ -6,18 +6,25 @@ package import struct Warehouse.Table
 
 /// A warehouse in one SQLite file, for a laptop, a demo and tests.
 ///
-/// The table `organizations.org_profiles` is the SQLite table of that very name, so statements in backticks read the same on
-/// both warehouses. What SQLite cannot do throws `notImplemented`: a REQUIRED column stays REQUIRED, and dataset or table names
-/// that differ in case only cannot be told apart. NUMERIC compares and sorts as text. Statements are the part of GoogleSQL that
-/// ``SQLiteRewriter`` and SQLite read alike. Creating a table takes longer the more tables there are, as SQLite goes through all of
-/// them: made for a hundred organizations, not for thousands.
+/// ```swift
+/// let warehouse = try EmbeddedWarehouse(path: "demo.db")
+/// let rows = try await warehouse.query(Statement("count the rows", "SELECT COUNT(*) AS n FROM `a.b`")).rows
+/// ```
+///
+/// The table `organizations.org_profiles` is the SQLite table of that very name, so a statement is the same on both warehouses.
+/// Limits:
+/// - Statements are the part of GoogleSQL that ``SQLiteRewriter`` can translate. Anything else throws `notImplemented`.
+/// - A REQUIRED column stays REQUIRED.
+/// - Dataset and table names must differ in more than case.
+/// - NUMERIC compares and sorts as text.
+/// - SQLite reads the text of all tables to create one, so this warehouse suits a hundred organizations, not thousands.
 package struct EmbeddedWarehouse: Warehouse {
     package let location: String
     private let queue: DatabaseQueue
 
     /// - Parameters:
-    ///   - path: a file, which is made if it is missing (its folder is not), or `:memory:`.
-    ///   - isDryRun: nothing will be written: then a file that is missing or empty is not made either.
+    ///   - path: A file, which is created if it is missing, or `:memory:`. The file's folder must exist.
+    ///   - isDryRun: If nothing will be written. A missing or empty file is not created then.
     package init(path: String, location: String = "US", isDryRun: Bool = false) throws {
         self.location = location
         queue = try EmbeddedDatabase.open(path, isDryRun: isDryRun)
@@ -64,8 +71,7 @@ package struct EmbeddedWarehouse: Warehouse {
         }
     }
 
-    /// A script is one transaction: all of it or nothing. Its rows and its number of affected rows are those of the last
-    /// statement.
+    /// A script is one transaction. It returns the rows and the number of affected rows of its last statement.
     package func query(_ statement: Statement) async throws -> QueryResult {
         try await translatingErrors(statement.purpose) {
             let script = try SQLiteScript(statement)
@@ -100,8 +106,8 @@ package struct EmbeddedWarehouse: Warehouse {
         try await translatingErrors(operation) { try await queue.read(body) }
     }
 
-    /// Runs in a transaction that begins with the lock (BEGIN IMMEDIATE), so that it waits for other processes and never fails
-    /// half-way because of them.
+    /// Runs in a transaction that takes the lock first (BEGIN IMMEDIATE). It waits for other processes and never fails half-way
+    /// because of them.
     private func write<Value: Sendable>(
         _ operation: String, _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
@@ -124,7 +130,7 @@ package struct EmbeddedWarehouse: Warehouse {
 
 /// Compares many datasets with the tables they should have, within one transaction.
 ///
-/// Datasets of one age store the same text for a table, so each distinct text is read and compared once.
+/// Datasets that were created together store the same text for a table, so each distinct text is read and compared once.
 struct EmbeddedSurvey {
     private struct Stored: Hashable {
         var name: String
@@ -140,7 +146,7 @@ struct EmbeddedSurvey {
         wanted = tables
     }
 
-    /// `nil` where the dataset has all that is wanted.
+    /// `nil` if the dataset has all tables and columns.
     mutating func finding(_ dataset: DatasetID) throws -> SchemaSurvey.Finding? {
         guard try metadata.dataset(dataset) != nil else {
             return SchemaSurvey.Finding(datasetExists: false, absent: Set(wanted.map(\.name)), differing: [])

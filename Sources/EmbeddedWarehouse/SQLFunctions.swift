@@ -2,7 +2,7 @@ import FoundationEssentials
 import GRDB
 import JobRuntime
 
-/// Functions of GoogleSQL that SQLite lacks, or has with another meaning, and statements of ours use.
+/// The functions of GoogleSQL that our statements use and that SQLite lacks or defines in another way.
 enum SQLFunctions {
     static func install(in database: Database) {
         database.add(function: DatabaseFunction("COUNTIF", argumentCount: 1, pure: true, aggregate: CountIf.self))
@@ -19,21 +19,21 @@ enum SQLFunctions {
     private static func microseconds(of value: DatabaseValue) throws -> Int64? {
         if value.isNull { return nil }
         guard let instant = Timestamp(String.fromDatabaseValue(value) ?? "") else {
-            throw DatabaseError(message: "UNIX_MICROS of a value that is no TIMESTAMP")
+            throw DatabaseError(message: "UNIX_MICROS of a value that is not a TIMESTAMP")
         }
         return instant.microseconds
     }
 
-    /// The text itself, which is how JSON is stored; an error where it is none.
+    /// Returns the text, because JSON is stored as text. A text that is not JSON is an error.
     private static func json(_ value: DatabaseValue) throws -> String? {
         guard let text = String.fromDatabaseValue(value) else { return nil }
         guard (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))) != nil else {
-            throw DatabaseError(message: "PARSE_JSON of a text that is no JSON")
+            throw DatabaseError(message: "PARSE_JSON of a text that is not JSON")
         }
         return text
     }
 
-    /// Division of integers, rounded towards zero.
+    /// Divides integers and rounds toward zero.
     private static func quotient(_ dividend: DatabaseValue, _ divisor: DatabaseValue) throws -> Int64? {
         guard let dividend = Int64.fromDatabaseValue(dividend), let divisor = Int64.fromDatabaseValue(divisor)
         else {
@@ -44,7 +44,7 @@ enum SQLFunctions {
         return quotient
     }
 
-    /// The UTC day of a TIMESTAMP, to the last microsecond of year 9999, where SQLite's own `date` answers NULL.
+    /// The UTC day of a TIMESTAMP. SQLite's own `date` returns NULL for the last microsecond of the year 9999.
     private static func date(of value: DatabaseValue) throws -> CivilDate? {
         if value.isNull { return nil }
         let text = String.fromDatabaseValue(value) ?? ""

@@ -1,14 +1,14 @@
 import JobRuntime
 import Warehouse
 
-/// A GoogleSQL script as the statements that SQLite runs, in order.
+/// A GoogleSQL script, cut into the statements that SQLite runs in order.
 ///
-/// Statements are SELECT, INSERT, UPDATE and DELETE; anything else throws `notImplemented`. The script is one transaction
-/// anyway, so its own BEGIN TRANSACTION and COMMIT TRANSACTION are left out.
+/// Statements are SELECT, INSERT, UPDATE and DELETE; anything else throws `notImplemented`. Every script runs in one transaction,
+/// so BEGIN TRANSACTION and COMMIT TRANSACTION are left out.
 struct SQLiteScript {
     struct Part {
         var sql: String
-        /// It changes rows, and the number of them is its outcome.
+        /// Whether the statement changes rows. Its outcome is their number then.
         var isChange: Bool
     }
 
@@ -55,14 +55,15 @@ struct SQLiteScript {
     }
 }
 
-/// Turns what GoogleSQL writes in another way into SQLite's:
+/// Translates GoogleSQL into SQLite's SQL:
 ///
-/// - `IN UNNEST(@list)` and `FROM UNNEST(@rows) AS r`, for array parameters, which are bound as JSON text. Elements that are
-///   structs become columns; the column of a scalar element has the name that follows AS;
-/// - `IF`, `GREATEST` and `LEAST`, which have other names. A `max` of one argument would be an aggregate: give two or more;
-/// - `/`, which never is a division of integers;
-/// - the type in a `CAST`: SQLite would take STRING or TIMESTAMP for a number. A cast keeps the stored text, so one that
-///   would have to change it, from TIMESTAMP to DATE, throws `notImplemented`.
+/// - `IN UNNEST(@list)` and `FROM UNNEST(@rows) AS r`: array parameters are bound as JSON text. The fields of a struct become
+///   columns. The column of a scalar element has the name that follows AS.
+/// - `IF`, `GREATEST` and `LEAST` get their SQLite names. They need two arguments or more, because a `max` of one argument is an
+///   aggregate.
+/// - `/` never divides integers.
+/// - The type in a `CAST`: SQLite would read STRING and TIMESTAMP as numbers. A cast keeps the stored text. A cast from TIMESTAMP
+///   to DATE would have to change it, so it throws `notImplemented`.
 struct SQLiteRewriter {
     private let tokens: [SQLToken]
     private let parameters: [String: SQLType]
@@ -149,10 +150,10 @@ struct SQLiteRewriter {
     }
 }
 
-/// Cuts a GoogleSQL text into tokens, as far as it takes to find statements, functions and parameters in it.
+/// Cuts a GoogleSQL text into tokens, so that statements, functions and parameters can be found in it.
 ///
-/// Throws `invalid` for an open string, comment or identifier, and for a backslash in a string: it is an escape in
-/// GoogleSQL and a plain character in SQLite, so such text belongs into a parameter.
+/// Throws `invalid` for an open string, comment or identifier. Throws it for a backslash in a string, too: a backslash is an escape
+/// in GoogleSQL and a plain character in SQLite, so such a text belongs in a parameter.
 struct SQLTokenizer {
     private let bytes: [UInt8]
     private var position = 0
@@ -221,7 +222,7 @@ struct SQLTokenizer {
         while let byte = peek(), byte.isWordCharacter || byte >= 0x80 { position += 1 }
     }
 
-    /// What stands between the quotes.
+    /// The text between the quotes.
     private mutating func quoted(by quote: UInt8) throws -> String {
         let begin = position + 1
         position = begin
@@ -247,7 +248,7 @@ struct SQLTokenizer {
     }
 }
 
-/// A piece of a GoogleSQL text. Comments are no tokens: they count as space.
+/// A piece of a GoogleSQL text. A comment counts as space.
 struct SQLToken: Hashable {
     enum Kind {
         case word, parameter, string, quotedIdentifier, symbol

@@ -21,7 +21,7 @@ extension SQLValue {
         }
     }
 
-    /// Reads what ``databaseValue()`` wrote to a column of this type; `nil` for a text that is none of the type.
+    /// Reads a value that ``databaseValue()`` wrote to a column of this type. `nil` for a text that is no value of the type.
     init?(_ stored: DatabaseValue, of type: SQLType) {
         switch (type, stored.storage) {
         case (_, .null): self = .null(type)
@@ -42,7 +42,7 @@ extension SQLValue {
         }
     }
 
-    /// What an expression returned: only the storage class is known, so times and truth values are text and numbers here.
+    /// Reads the value of an expression. Only its storage class is known, so times are text and truth values are numbers.
     init(_ stored: DatabaseValue) {
         switch stored.storage {
         case .null: self = .null(.string)
@@ -54,22 +54,22 @@ extension SQLValue {
     }
 }
 
-/// Arrays and structs as the JSON text in which they are stored and bound. Scalars have the form that their own column
-/// would hold; BYTES are Base64, and numbers that JSON does not have are text.
+/// Converts arrays and structs to and from the JSON text in which they are stored and bound. Scalars have the form that they have
+/// in a column of their own. BYTES are Base64, and numbers that JSON does not have are text.
 enum StoredJSON {
     static func value(of value: SQLValue) -> JSONValue {
         switch value {
         case .null: .null
         case .string(let text), .numeric(let text), .json(let text): .string(text)
         case .bytes(let data): .string(data.base64EncodedString())
-        case .int64(let number): .integer(number)
+        case .int64(let number): .integer(Int(number))
         case .float64(let number): number.isFinite ? .number(number) : .string(String(number))
         case .bool(let flag): .bool(flag)
         case .timestamp(let instant): .string(instant.sqlText)
         case .date(let date): .string(date.description)
         case .array(_, let elements): .array(elements.map(Self.value))
         case .structure(let fields):
-            .object(Dictionary(fields.map { ($0.name, Self.value(of: $0.value)) }, uniquingKeysWith: { $1 }))
+            .object(JSONObject(fields.map { ($0.name, Self.value(of: $0.value)) }))
         }
     }
 
@@ -100,7 +100,7 @@ enum StoredJSON {
         case (_, .null): return .null(type)
         case (.structure, .object(let object)):
             let values = Dictionary(
-                object.map { ($0.key.lowercased(), $0.value) }, uniquingKeysWith: { first, _ in first })
+                object.members.map { ($0.key.lowercased(), $0.value) }, uniquingKeysWith: { first, _ in first })
             var fields: [SQLValue.Field] = []
             for inner in field.fields {
                 guard let value = read(values[inner.name.lowercased()] ?? .null, as: inner) else { return nil }
@@ -108,7 +108,7 @@ enum StoredJSON {
             }
             return .structure(fields)
         case (.bool, .bool(let flag)): return .bool(flag)
-        case (.int64, .integer(let number)): return .int64(number)
+        case (.int64, .integer(let number)): return .int64(Int64(number))
         case (.float64, .integer(let number)): return .float64(Double(number))
         case (.float64, .number(let number)): return .float64(number)
         case (.float64, .string(let text)): return Double(text).map { .float64($0) }
@@ -120,7 +120,7 @@ enum StoredJSON {
 }
 
 extension FieldSchema {
-    /// The type of the field, or of one element of it where it is repeated.
+    /// The type of the field, or of one element of a repeated field.
     var elementSQLType: SQLType {
         if canonicalType == "STRUCT" {
             return .structure(
@@ -132,12 +132,12 @@ extension FieldSchema {
     }
 }
 
-/// A field as a column of SQLite; its name and type have been validated.
+/// A field as a column of SQLite. Its name and type have been checked.
 ///
-/// The declared type is the logical type and the way it is stored, `TIMESTAMP_TEXT`: SQLite reads the affinity from it
-/// (https://www.sqlite.org/datatype3.html#determination_of_column_affinity), and a query reads the logical type back from it.
-/// Checks hold each column to the form in which values are written, so that text order is time order and what is read is what
-/// was written; lengths and precisions (`STRING(20)`) are not enforced, nor is REQUIRED within a RECORD.
+/// The declared type joins the logical type and the storage, as in `TIMESTAMP_TEXT`. SQLite reads the affinity from it
+/// (https://www.sqlite.org/datatype3.html#determination_of_column_affinity), and a query reads the logical type from it. CHECK
+/// constraints hold each column to the form in which values are written, so that text order is time order. Lengths and precisions
+/// (`STRING(20)`) are not enforced, nor is REQUIRED within a RECORD.
 struct SQLiteColumn {
     /// SQLite's storage classes, by the suffix of the declared type.
     enum Storage: String {
@@ -165,7 +165,7 @@ struct SQLiteColumn {
         }
     }
 
-    /// The logical type in a declared type; `nil` where no column of ours declared it.
+    /// The logical type in a declared type; `nil` if no column of a warehouse declared it.
     static func logicalType(_ declared: String) -> String? {
         guard let separator = declared.lastIndex(of: "_"),
             Storage(rawValue: String(declared[declared.index(after: separator)...])) != nil
@@ -180,12 +180,12 @@ struct SQLiteColumn {
         let storage = SQLType(scalarName: logical).map(Self.storage) ?? .text
         var sql = "\(name) \(logical)_\(storage.rawValue)"
         if field.mode == .required { sql += " NOT NULL" }
-        // Without a name: CREATE TABLE reads the text of all tables, so it grows slower with shorter ones.
+        // The constraint has no name, because CREATE TABLE reads the text of all tables and is faster if they are short.
         if let check = Self.check(logical, name) { sql += " CHECK (\(check))" }
         return sql
     }
 
-    /// NULL passes: a check fails on false only.
+    /// NULL passes, because a check fails only on false.
     private static func check(_ logical: String, _ name: String) -> String? {
         switch logical {
         case "INT64": "typeof(\(name)) IN ('integer', 'null')"

@@ -2,10 +2,17 @@ package import FoundationEssentials
 package import HTTPTransport
 package import JobRuntime
 
-/// Google's Application Default Credentials: where a program looks for an identity when it is given none.
+/// Google's Application Default Credentials: the places in which a program looks for its identity.
 ///
 /// The order is Google's own: the file named by `GOOGLE_APPLICATION_CREDENTIALS`, then gcloud's file, then the metadata
 /// server. <https://cloud.google.com/docs/authentication/application-default-credentials>
+///
+/// ```swift
+/// let credentials = try ApplicationDefaultCredentials.find(
+///     environment: environment, transport: CurlTransport(), now: Timestamp.wallClock)
+/// let token = CachedAccessToken(source: credentials, now: Timestamp.wallClock)
+/// request.headers["Authorization"] = "Bearer \(try await token.token())"
+/// ```
 package struct ApplicationDefaultCredentials: AccessTokenSource {
     private let source: any AccessTokenSource
     /// The project that is billed for the requests, for the `x-goog-user-project` header: `GOOGLE_CLOUD_QUOTA_PROJECT`,
@@ -36,7 +43,7 @@ package struct ApplicationDefaultCredentials: AccessTokenSource {
     }
 }
 
-/// Goes through the places of Application Default Credentials, in their order.
+/// Searches the places of Application Default Credentials, in their order.
 struct CredentialSearch {
     static let scope = "https://www.googleapis.com/auth/bigquery"
     private static let operation = "looking for Google credentials"

@@ -53,7 +53,7 @@ struct CredentialFile {
         return texts
     }
 
-    func integer(_ name: String) throws(CredentialsError) -> Int64? {
+    func integer(_ name: String) throws(CredentialsError) -> Int? {
         guard has(name) else { return nil }
         guard let number = members[name]?.wholeNumber else { throw invalid(name, "must be a whole number") }
         return number
@@ -200,28 +200,6 @@ enum FileBytes {
             }
             data.append(contentsOf: buffer.prefix(count))
             guard data.count <= limit else { throw Failure(reason: "it is larger than 1 MiB") }
-        }
-    }
-}
-
-extension JSONValue {
-    /// The members of a document that is one JSON object.
-    static func members(of document: Data) -> [String: JSONValue]? {
-        (try? JSONDecoder().decode(JSONValue.self, from: document))?.object
-    }
-
-    /// The text of a JSON string, and of nothing else.
-    var text: String? {
-        if case .string(let text) = self { text } else { nil }
-    }
-
-    /// A whole number, also when it is written as a string, as some token servers do.
-    var wholeNumber: Int64? {
-        switch self {
-        case .integer(let number): number
-        case .number(let number): Int64(exactly: number)
-        case .string(let text): Int64(text)
-        default: nil
         }
     }
 }

@@ -8,7 +8,7 @@ struct ImpersonatedToken: AccessTokenSource {
     private static let pathBeforeAccount = "/v1/projects/-/serviceAccounts/"
     private static let pathAfterAccount = ":generateAccessToken"
     /// What IAM grants; above an hour only where the organization's policy allows that.
-    private static let lifetimes: ClosedRange<Int64> = 600...43_200
+    private static let lifetimes: ClosedRange<Int> = 600...43_200
 
     private struct Body: Encodable {
         var delegates: [String]

@@ -53,7 +53,7 @@ struct TokenExchange: Sendable {
 /// A token server's answer with a 2xx status.
 struct TokenReply {
     /// No Google token lives for longer than 12 hours; beyond a year it is not a number of seconds.
-    private static let lifetimes: ClosedRange<Int64> = 1...31_536_000
+    private static let lifetimes: ClosedRange<Int> = 1...31_536_000
 
     private let members: [String: JSONValue]
     private let operation: String

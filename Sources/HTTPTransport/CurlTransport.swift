@@ -1,19 +1,21 @@
 import FoundationEssentials
 
-/// HTTP over libcurl: HTTP/2 where TLS negotiates it, connections kept alive and shared, gzip both ways.
+/// Sends HTTP requests with libcurl: over HTTP/2 if TLS negotiates it, on shared connections, with gzip both ways.
 ///
-/// One thread of its own moves all bytes; it ends with the transport. `http_proxy`, `https_proxy` and `NO_PROXY` work
-/// as they do for curl, except that requests to this machine and to Google's metadata server never go through a proxy.
-/// Certificates are always verified, redirects are responses like others, and no cookies or `.netrc` are read. The time
-/// that a request waits for its turn does not count towards its timeout.
+/// - One thread of the transport moves all bytes. The thread ends with the transport.
+/// - `http_proxy`, `https_proxy` and `NO_PROXY` work as they do for curl. Requests to this machine and to Google's
+///   metadata server never go through a proxy.
+/// - Certificates are always verified. A redirect is a response like any other. Cookies and `.netrc` are not read.
+/// - The time that a request waits for its turn does not count toward its timeout.
 ///
 /// ```swift
 /// var configuration = CurlTransport.Configuration()
 /// configuration.timeout = .seconds(30)
 /// let transport = CurlTransport(configuration)
+/// let response = try await transport.send(HTTPRequest(.get, "https://example.com/"))
 /// ```
 package final class CurlTransport: HTTPTransport {
-    /// The behavior of a ``CurlTransport``, which reads no environment of its own beyond libcurl's proxy variables.
+    /// The behavior of a ``CurlTransport``. From the environment the transport reads only libcurl's proxy variables.
     package struct Configuration: Sendable {
         /// Sent with each request that brings none. Google compresses only for agents that have `gzip` in their name.
         package var userAgent = "scheduler-jobs (gzip)"
@@ -23,8 +25,8 @@ package final class CurlTransport: HTTPTransport {
         package var timeout = Duration.seconds(60)
         /// The most connections open at once, to one host and to all together.
         package var maxConnections = 64
-        /// The most requests on the wire at once. This limit is reached only where connections are shared, that is with
-        /// HTTP/2. Servers accept 100 on one connection, and each request above that would open another.
+        /// The most requests on the wire at once. Only HTTP/2 reaches this limit, because it shares connections. Servers
+        /// accept 100 requests on one connection, and each request above that would open another connection.
         package var maxRequestsInFlight = 100
         /// The most bytes of one response: of its head and body as they arrive, and of its body inflated.
         package var maxResponseBytes = 64 << 20
@@ -53,12 +55,12 @@ package final class CurlTransport: HTTPTransport {
     }
 }
 
-/// A request that was checked and is in the form that libcurl accepts.
+/// A checked request in the form that libcurl accepts.
 struct OutgoingRequest: Sendable {
     let method: String
     let url: HTTPURL
-    /// Whether a proxy has no part in it. Plain HTTP is allowed to this machine and to Google's metadata server because
-    /// nobody else can listen, and both know tokens.
+    /// Whether the request goes to this machine or to Google's metadata server. Both handle tokens over plain HTTP, which
+    /// a proxy could read.
     let bypassesProxy: Bool
     let operation: String
     /// Lines for `CURLOPT_HTTPHEADER`.
@@ -86,7 +88,7 @@ struct OutgoingRequest: Sendable {
         var body = request.body
         if let plain = body, let limit = configuration.compressBodiesOver, plain.count > limit,
             headers["Content-Encoding"] == nil,
-            // Forms go to token servers, which need not know gzip.
+            // A form goes to a token server, which may not accept gzip.
             headers["Content-Type"] != "application/x-www-form-urlencoded"
         {
             headers["Content-Encoding"] = "gzip"
@@ -100,7 +102,8 @@ struct OutgoingRequest: Sendable {
     private static let metadataServers: Set<String> = ["metadata.google.internal", "169.254.169.254"]
 
     private static func lines(of headers: HTTPHeaders, _ operation: String) throws(HTTPTransportError) -> [String] {
-        // Without a value these keep libcurl from adding them: it would wait for "100 Continue" and call bodies forms.
+        // A header without a value keeps libcurl from adding its own: it would wait for "100 Continue" and label every
+        // body as a form.
         var lines = ["Expect:"]
         if headers["Content-Type"] == nil { lines.append("Content-Type:") }
         for (name, value) in headers.fields {

@@ -11,7 +11,7 @@ package enum Gzip {
 
     package static func compress(_ data: Data) -> Data {
         var stream = z_stream()
-        // This fails only without memory. The level is the fastest: callers wait for it, and JSON shrinks well at any.
+        // This fails only without memory. The fastest level is enough: callers wait, and JSON shrinks well at every level.
         guard gzip_deflate_init(&stream, Z_BEST_SPEED) == Z_OK else { fatalError("zlib got no memory") }
         defer { deflateEnd(&stream) }
         var output = Data(count: Int(deflateBound(&stream, uLong(data.count))))

@@ -57,7 +57,7 @@ package struct HTTPResponse: Sendable {
     /// The id under which the server's operator finds this request, for messages: at most 100 visible ASCII characters.
     ///
     /// Stripe sends `Request-Id`, Google's front ends send `X-Goog-Request-Id`, and proxies send `X-Request-Id`. A value
-    /// with other characters is no id and counts as absent.
+    /// with other characters is not an id and counts as absent.
     package var requestID: String? {
         for name in ["Request-Id", "X-Goog-Request-Id", "X-Request-Id"] {
             guard let id = headers[name]?.prefix(100), !id.isEmpty else { continue }
@@ -66,7 +66,7 @@ package struct HTTPResponse: Sendable {
         return nil
     }
 
-    /// How long the server asks the client to wait before the next request (`Retry-After`, RFC 9110, 10.2.3).
+    /// The wait before the next request that the server asks for (`Retry-After`, RFC 9110, 10.2.3).
     ///
     /// The value is a number of seconds or a date. A date that has passed means no wait, and a malformed value counts as
     /// absent. Nothing is capped: the retry policy decides whether the wait fits its budget.

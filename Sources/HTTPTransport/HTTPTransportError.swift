@@ -2,7 +2,7 @@ import CCurl
 
 /// Whether the server did what the request asked for.
 ///
-/// The code that makes an error sets this once, because only that code knows how far the request came.
+/// The code that creates an error sets this once, because only that code knows how far the request came.
 package enum Certainty: Sendable {
     /// The server did nothing, for instance because the request never left this machine.
     case notDone
@@ -34,7 +34,7 @@ package struct HTTPTransportError: Error, Sendable, CustomStringConvertible {
     package var operation: String
     /// The text from libcurl or zlib.
     package var message: String
-    /// `.notDone` where the request was surely not sent, otherwise `.unknown`.
+    /// `.notDone` if the request was certainly not sent, otherwise `.unknown`.
     package var certainty: Certainty
 
     package init(_ code: Code, operation: String, message: String, certainty: Certainty = .unknown) {
@@ -64,7 +64,7 @@ extension HTTPTransportError {
     /// died.
     init(_ result: CURLcode, operation: String, detail: String, certainty: Certainty) {
         let general = String(cString: curl_easy_strerror(result))
-        // Both quote the proxy's URL when they cannot read it, with a password where it has one.
+        // libcurl quotes a proxy's URL that it cannot read, and the URL may have a password.
         let isQuiet = detail.isEmpty || result == CURLE_COULDNT_RESOLVE_PROXY || detail.contains("://")
         self.init(
             Self.code(for: result), operation: operation, message: isQuiet ? general : detail, certainty: certainty)
@@ -74,7 +74,7 @@ extension HTTPTransportError {
         switch result {
         case CURLE_URL_MALFORMAT: .invalidRequest
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameNotResolved
-        // A handshake that breaks off is mostly a lost connection; wrong certificates have codes of their own.
+        // A handshake that breaks off is mostly a lost connection. Wrong certificates have codes of their own.
         case CURLE_COULDNT_CONNECT, CURLE_PROXY, CURLE_SSL_CONNECT_ERROR: .connectionFailed
         // The scheme was checked before, so an unsupported protocol is an answer that is not HTTP.
         case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_HTTP2, CURLE_HTTP2_STREAM,

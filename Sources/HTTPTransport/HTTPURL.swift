@@ -1,7 +1,7 @@
 /// An absolute http or https URL, divided into its parts.
 ///
-/// The grammar is narrower than RFC 3986, so that no other reader of the same text finds another host in it: visible ASCII,
-/// a scheme in lower case, no user before the host, and none of the characters that belong percent-encoded.
+/// The grammar is narrower than RFC 3986, so that no other parser finds another host in the same text. It allows only
+/// visible ASCII, a scheme in lower case, no user before the host, and no character that must be percent-encoded.
 ///
 /// ```swift
 /// let url = try HTTPURL("http://localhost:9050", refusing: [.query, .fragment])
@@ -69,10 +69,10 @@ package struct HTTPURL: Sendable, Hashable {
     /// `scheme://host:port`: requests to the same origin may share connections.
     package var origin: String { "\(scheme)://\(host)" + (port.map { ":\($0)" } ?? "") }
 
-    /// The URL without query and fragment, in which there may be a secret. Messages show this.
+    /// The URL for messages: without its query and fragment, which may contain a secret.
     package var shown: String { origin + path }
 
-    /// Whether the host is this machine: nobody else can listen to what is sent there in plain text.
+    /// Whether the host is this machine. Nobody else can read plain text that is sent there.
     package var isThisMachine: Bool { ["localhost", "127.0.0.1", "[::1]"].contains(host) }
 
     private static func hostAndPort(_ authority: Substring) throws(Problem) -> (host: String, port: UInt16?) {
@@ -96,8 +96,8 @@ package struct HTTPURL: Sendable, Hashable {
     }
 }
 
-/// The text with everything but RFC 3986's unreserved characters as `%XX`, for one name or value of a query, or one
-/// segment of a path.
+/// Encodes everything but RFC 3986's unreserved characters as `%XX`, for one name or value of a query, or for one segment
+/// of a path.
 ///
 /// - Parameter allowed: More ASCII characters that stay as they are, such as "/" in a whole path.
 package func percentEncoded(_ text: String, allowing allowed: String = "") -> String {

@@ -8,7 +8,7 @@ import Synchronization
 final class Transfer: @unchecked Sendable {
     let request: OutgoingRequest
     let isCancelled = Atomic(false)
-    /// Whether the loop's thread has it. Only that thread reads and writes this.
+    /// Whether the loop's thread has the transfer. Only that thread reads and writes this.
     var isHandedOver = false
     private let maxResponseBytes: Int
     private var continuation: CheckedContinuation<HTTPResponse, any Error>?

@@ -28,7 +28,7 @@ final class TransferLoop: Sendable {
 
     deinit { curl_multi_cleanup(multi) }
 
-    /// libcurl wants this once per process, before any other call.
+    /// libcurl requires this call once per process, before any other call.
     private static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
 
     func response(to request: OutgoingRequest) async throws -> HTTPResponse {
@@ -91,30 +91,30 @@ final class TransferLoop: Sendable {
             board.add(posted.submitted)
             board.cancel(posted.cancelled)
             board.advance()
-            // Returns early for bytes, for libcurl's own timers and for a wake-up.
+            // This returns early for bytes, for libcurl's own timers and for a wake-up.
             curl_multi_poll(multi, nil, 0, 60_000, nil)
         }
     }
 }
 
-/// The transfers that wait and those that libcurl has. The board lives on the loop's thread.
+/// The waiting transfers and the transfers that libcurl has. Only the loop's thread uses the board.
 ///
 /// Transfers wait here and not in libcurl, whose timeouts run on while a transfer waits for a free connection.
 struct TransferBoard {
     private struct Active {
         let transfer: Transfer
-        /// Whether it counts against the connections, because its origin was not known to share them.
+        /// Whether the transfer counts as a connection, because its origin was not known to share connections.
         let takesConnection: Bool
     }
 
     private let multi: UnsafeMutableRawPointer
     private let configuration: CurlTransport.Configuration
-    /// In order of arrival; the ones before `next` have left.
+    /// In order of arrival. The transfers before `next` have left.
     private var waiting: [Transfer] = []
     private var next = 0
     private var active: [UnsafeMutableRawPointer: Active] = [:]
     private var takenConnections = 0
-    /// Origins that answered over HTTP/2, where one connection carries many requests.
+    /// The origins that answered over HTTP/2, so that one connection carries many requests.
     private var sharing: Set<String> = []
 
     init(multi: UnsafeMutableRawPointer, configuration: CurlTransport.Configuration) {

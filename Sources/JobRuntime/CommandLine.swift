@@ -15,10 +15,10 @@ struct JobCommand<Job: ScheduledJob>: ParsableCommand {
 
 /// The flags of every job.
 struct CommonOptions: ParsableArguments, Sendable {
-    @Flag(name: .customLong("dry-run"), help: "Read, plan and print what would be done; write nothing.")
+    @Flag(name: .customLong("dry-run"), help: "Print what the job would do, and write nothing.")
     var isDryRun = false
 
-    @Flag(help: "Print nothing on standard output but the summary, with its details, as one line of JSON.")
+    @Flag(help: "Print only the summary on standard output, with its details, as one line of JSON.")
     var json = false
 
     @Option(help: .init("Run as if it were midnight UTC at the start of that day.", valueName: "YYYY-MM-DD"))
@@ -27,13 +27,13 @@ struct CommonOptions: ParsableArguments, Sendable {
     @Option(help: .init("Run as if it were that instant, such as 2026-01-31T00:05:00Z.", valueName: "RFC3339"))
     var now: String?
 
-    @Flag(help: "Print as JSON what this program is: purpose, variables, options, exit codes, access. Do nothing else.")
+    @Flag(help: "Print purpose, variables, options, exit codes and access of this job as JSON, and end.")
     var describe = false
 
-    @Option(help: "The least important log messages to write; LOG_LEVEL otherwise.")
+    @Option(help: "Write log messages of this level and above. Overrides LOG_LEVEL.")
     var logLevel: LogLevel?
 
-    /// The instant that the run stands for, where the command line says one.
+    /// The instant of `--date` or `--now`, if one of them was given.
     var instant: Timestamp? {
         if let date { return CivilDate(date).map(Timestamp.init(startOf:)) }
         return now.flatMap { Timestamp($0) }
@@ -52,7 +52,7 @@ struct CommonOptions: ParsableArguments, Sendable {
     }
 }
 
-/// The levels that `--log-level` and `LOG_LEVEL` know.
+/// The levels of `--log-level` and `LOG_LEVEL`.
 enum LogLevel: String, CaseIterable, ExpressibleByArgument, Sendable {
     case trace, debug, info, notice, warning, error
 

@@ -1,12 +1,12 @@
 import ArgumentParser
 import FoundationEssentials
 
-/// What a job says of itself: the sections of `--help` that follow the options, and all of `--describe`.
+/// The description of a job: the sections of `--help` that follow the options, and all of `--describe`.
 ///
-/// Everything comes from the job type and from its settings, which declare their variables by reading them.
+/// The facts come from the job type and from its settings, which declare their variables by reading them.
 struct JobDescription<Job: ScheduledJob> {
     let variables: [Variable]
-    /// What is wrong with the environment, apart from secrets that are missing.
+    /// The problems of the environment. A missing secret is not among them.
     let problems: [EnvironmentReader.Problem]
 
     init(environment: [String: String]) {
@@ -23,7 +23,7 @@ struct JobDescription<Job: ScheduledJob> {
         let sections = [("ENVIRONMENT OF THIS JOB", Variable.Scope.job), ("ENVIRONMENT OF EVERY JOB", .everyJob)].map {
             title, scope in
             var lines = ["\(title):"]
-            // Variables that share a help text share its lines, too.
+            // Variables with the same help text are listed together.
             for variable in variables where variable.scope == scope {
                 let alike = variables.filter { $0.scope == scope && $0.help == variable.help }
                 guard alike.first == variable else { continue }
@@ -39,7 +39,7 @@ struct JobDescription<Job: ScheduledJob> {
         return (sections + [(["EXIT CODES:"] + codes).joined(separator: "\n")]).joined(separator: "\n\n")
     }
 
-    var json: JSONText {
+    var json: JSONValue {
         .object([
             ("name", .string(Job.name)), ("executable", .string(String(describing: Job.self))),
             ("version", .string(serviceVersion)), ("purpose", .string(Job.purpose)),
@@ -73,8 +73,8 @@ struct JobDescription<Job: ScheduledJob> {
         ])
     }
 
-    private static func json(of variable: Variable) -> JSONText {
-        var members: [(key: String, value: JSONText)] = [
+    private static func json(of variable: Variable) -> JSONValue {
+        var members: [(key: String, value: JSONValue)] = [
             ("name", .string(variable.name)), ("help", .string(variable.help)),
         ]
         switch variable.kind {
@@ -93,23 +93,23 @@ struct JobDescription<Job: ScheduledJob> {
             ("required", .bool(variable.isRequired)), ("secret", .bool(variable.isSecret)),
             ("scope", .string(variable.scope.rawValue)),
         ]
-        return .object(members)
+        return .object(JSONObject(members))
     }
 
-    /// The options as the parser knows them.
-    private static var options: [JSONText] {
+    /// The options, from the parser's own description.
+    private static var options: [JSONValue] {
         let dump = try? JSONDecoder().decode(Dump.self, from: Data(JobCommand<Job>._dumpHelp().utf8))
         return (dump?.command.arguments ?? []).compactMap { argument in
             guard let name = argument.names?.first(where: { $0.kind == "long" }) else { return nil }
-            var members: [(key: String, value: JSONText)] = [("name", .string("--\(name.name)"))]
+            var members: [(key: String, value: JSONValue)] = [("name", .string("--\(name.name)"))]
             if argument.kind == "option" { members.append(("value", .string(argument.valueName ?? name.name))) }
             members.append(("help", .string(argument.abstract ?? "")))
-            return .object(members)
+            return .object(JSONObject(members))
         }
     }
 }
 
-/// The part of the parser's own description that is needed here.
+/// The part of the parser's own description that `--describe` needs.
 private struct Dump: Decodable {
     struct Argument: Decodable {
         struct Name: Decodable {

@@ -2,30 +2,30 @@ package import HTTPTransport
 package import Logging
 import Synchronization
 
-/// One run of a job: what it was asked to do, and what it reports to.
+/// One run of a job: its request, its report and its closings.
 ///
-/// What a run opens, it closes: whoever takes something for the run registers its closing with ``onClose(_:_:)``. The runtime
-/// closes after the work, also when the work failed or was stopped.
+/// Code that opens something for the run registers the closing with ``onClose(_:_:)``. The runtime performs the closings
+/// after the work, also if the work failed or was stopped.
 package struct Run: Sendable {
     /// The job's name.
     package let job: String
-    /// Whether the job must hold a lease while it works; a dry run needs none.
+    /// Whether the job must hold a lease while it works. A dry run needs no lease.
     package let isExclusive: Bool
-    /// With `--dry-run`: the job reads, plans and prints, and writes nothing.
+    /// Whether `--dry-run` was given. The job then reads, plans and prints, and writes nothing.
     package let isDryRun: Bool
-    /// The instant that the run stands for, taken once at the start; `--date` and `--now` override it.
+    /// The instant that the run stands for: its start, or the value of `--date` or `--now`.
     package let now: Timestamp
     package let report: RunReport
     package let logger: Logger
     package let task: CloudRunTask
-    /// The run stops after that long; `nil` if it may take as long as it takes.
+    /// The time after which the run stops; `nil` if the run has no deadline.
     package let deadline: Duration?
-    /// How long the lease of an exclusive job lasts if nobody releases it.
+    /// The time after which the lease of an exclusive job expires if it is not released.
     package let leaseValidity: Duration
     let certificateAuthorityFile: String?
     let closings = Closings()
 
-    /// A transport with a thread and connections of its own, and the run's settings.
+    /// Creates a transport with the run's settings, and with a thread and connections of its own.
     package func transport() -> CurlTransport {
         var configuration = CurlTransport.Configuration()
         configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
@@ -33,23 +33,23 @@ package struct Run: Sendable {
         return CurlTransport(configuration)
     }
 
-    /// Registers something to do when the work has ended, however it ended.
+    /// Registers a closing, which runs after the work, whatever the outcome.
     ///
     /// - Parameters:
-    ///   - step: Which closing this is. Closings happen in the order of ``ClosingStep``, whatever the order of registration.
-    ///   - close: Is not cancelled when the run is stopped, but must end within its part of the ``StopBudget``.
+    ///   - step: The place of the closing. Closings happen in the order of ``ClosingStep``, whatever the order of registration.
+    ///   - close: The closing. It is not canceled when the run is stopped, but must end within its part of the ``StopBudget``.
     package func onClose(_ step: ClosingStep, _ close: @escaping @Sendable (RunReport.Outcome) async -> Void) {
         closings.registered.withLock { $0.append((step, close)) }
     }
 }
 
-/// What happens after the work of a run, in this order.
+/// The closings after the work of a run, in their order.
 package enum ClosingStep: Int, Sendable, CaseIterable {
-    /// The lease is given up first, because other executions wait for it. What goes wrong is a failure of the run.
+    /// The lease is released first, because other executions wait for it. A lost lease is a failure of the run.
     case lease
     /// The run's row is written when its outcome is known.
     case history
-    /// The API service is told last, when everything else is in the warehouse.
+    /// The API service is notified last, when everything else is in the warehouse.
     case notification
 }
 
@@ -62,11 +62,11 @@ package struct RunSkipped: Error, Sendable {
     }
 }
 
-/// An error that knows which operation failed. The summary names the operation as the subject of the failure.
+/// An error with the operation that failed. The summary names the operation as the subject of the failure.
 package protocol FailedOperation: Error, Sendable {
-    /// What was attempted, in words, such as `list the active organizations`.
+    /// The operation in words, such as `list the active organizations`.
     var operation: String { get }
-    /// What went wrong, without the operation.
+    /// The reason for the failure, without the operation.
     var reason: String { get }
 }
 

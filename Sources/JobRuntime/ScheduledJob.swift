@@ -2,9 +2,8 @@ package import ArgumentParser
 
 /// A job of the service: one executable, one run, one outcome.
 ///
-/// A conforming type marked `@main` is a whole program, and its file shows all of it: what it is called, what it reads, and
-/// what it does. Configuration, logging, signals, the deadline, the lease, the summary line and the exit code are the
-/// runtime's; the job does its work and reports what it did.
+/// A conforming type marked `@main` is a whole program, and its file shows all of it: its name, its settings and its work.
+/// The runtime handles configuration, logging, signals, the deadline, the lease, the summary line and the exit code.
 ///
 /// ```swift
 /// @main
@@ -36,26 +35,28 @@ package import ArgumentParser
 package protocol ScheduledJob: Sendable {
     /// The job's own flags, added to those that every job has.
     associatedtype Options: ParsableArguments & Sendable
-    /// What the job reads from the environment.
+    /// The settings that the job reads from the environment.
     associatedtype Settings: JobSettings
 
     /// The name in `jobs.yaml`, in logs and in the summary, such as `org-sync-all`.
     static var name: String { get }
     /// One sentence: the first line of `--help`, and the purpose in `jobs.yaml`.
     static var purpose: String { get }
-    /// For `--help`: what the job does, what a second run does, examples. Lines are kept as they are.
+    /// The text of `--help`: the work, the effect of a second run, examples. Lines are kept as they are.
     static var discussion: String { get }
-    /// Whether two executions of the job must not work at the same time. An exclusive job holds a lease while it works, and
-    /// a run of it that took none fails.
+    /// Whether two executions of the job must not work at the same time. An exclusive job holds a lease while it works. A
+    /// run that works without one fails.
     static var isExclusive: Bool { get }
     /// The permissions without which the job cannot do its work.
     static var access: [JobAccess] { get }
 
     init(options: Options, settings: Settings)
 
-    /// Does the work. A thrown error ends the run as failed, a `CancellationError` after a stop signal as stopped, and a
-    /// ``RunSkipped`` as skipped. Work that notices its cancellation throws; returning means that all of it is done.
-    /// A failure that concerns one item goes to `run.report.fail` instead, and the batch goes on.
+    /// Does the work. Returning means that all of it is done.
+    ///
+    /// A failure that concerns one item goes to `run.report.fail`, and the batch goes on.
+    /// - Throws: ``RunSkipped`` if there is nothing to do, `CancellationError` if the work notices its cancellation. Any
+    ///   other error ends the run as failed.
     func run(_ run: Run) async throws
 }
 
@@ -67,14 +68,14 @@ extension ScheduledJob {
     }
 }
 
-/// The options of a job that has none of its own.
+/// The options of a job without options of its own.
 package struct NoOptions: ParsableArguments, Sendable {
     package init() {}
 }
 
 /// Permissions that a job needs on the project or on one dataset.
 ///
-/// `generate-jobs` refuses a job of `jobs.yaml` whose roles do not contain them.
+/// `generate-jobs` refuses a job of `jobs.yaml` whose roles lack one of these permissions.
 package struct JobAccess: Sendable, Hashable {
     /// `project`, or the name of a dataset.
     package let resource: String
@@ -89,15 +90,15 @@ package struct JobAccess: Sendable, Hashable {
 
 /// The exit codes of every job.
 package enum JobExitCode: Int32, Sendable, CaseIterable {
-    /// The work is done, or there was none to do (a summary with status `succeeded` or `skipped`).
+    /// The work is done, or there was nothing to do. The summary has the status `succeeded` or `skipped`.
     case success = 0
-    /// Some or all of the work failed; the summary names what.
+    /// Some or all of the work failed. The summary names the failures.
     case failure = 1
     /// The command line is wrong (EX_USAGE). Nothing was done.
     case usage = 64
-    /// Stopped by a signal or the deadline (EX_TEMPFAIL). What was done stays; the next run does the rest.
+    /// A signal or the deadline stopped the run (EX_TEMPFAIL). Finished work stays; the next run does the rest.
     case stopped = 75
-    /// The configuration is wrong (EX_CONFIG). Running again without a change would fail again.
+    /// The configuration is wrong (EX_CONFIG). Running again does not help.
     case configuration = 78
 
     var meaning: String {

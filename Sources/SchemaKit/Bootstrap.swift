@@ -49,23 +49,53 @@ package struct Bootstrap: Sendable {
         report.begin("datasets", total: Self.groups.count)
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
-        try await eachConcurrently(Self.groups, atOnce: Self.groups.count) { id, group, description in
-            try await survey(dataset(id, description), with: catalog.tables(group), then: sync)
-            report.advance(id.name)
+        var work: [Work] = []
+        for (id, group, description) in Self.groups {
+            if let item = try await survey(dataset(id, description), for: catalog.tables(group)) { work.append(item) }
+        }
+        // The location of a dataset cannot be changed, so both are read before either is created.
+        if !work.isEmpty, try await !areInPlace() { return }
+        try await eachConcurrently(work, atOnce: work.count) { item in
+            try await sync.sync(
+                dataset: item.dataset, with: item.tables, finding: item.finding, subject: item.dataset.id.name)
+            report.advance(item.dataset.id.name)
         }
     }
 
-    private func survey(_ dataset: Dataset, with tables: [NamedTable], then sync: SchemaSync) async throws {
+    /// A dataset that may differ from the catalog.
+    private struct Work: Sendable {
+        var dataset: Dataset
+        var tables: [NamedTable]
+        var finding: SchemaSurvey.Finding
+    }
+
+    /// - Returns: `nil` if the dataset agrees with the catalog.
+    private func survey(_ dataset: Dataset, for tables: [NamedTable]) async throws -> Work? {
         report.add(tables.count, to: "tables")
         let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
         report.add(Int(survey.bytesBilled), to: "bytes_billed")
         guard let finding = survey.findings[dataset.id] else {
             report.add(tables.count, to: "in_sync")
-            return
+            report.advance(dataset.id.name)
+            return nil
         }
         let affected = finding.datasetExists ? finding.absent.union(finding.differing).count : tables.count
         report.add(tables.count - affected, to: "in_sync")
-        try await sync.sync(dataset: dataset, with: tables, finding: finding, subject: dataset.id.name)
+        return Work(dataset: dataset, tables: tables, finding: finding)
+    }
+
+    /// Whether no dataset lies in another location than the run works in. Reports each dataset that does.
+    private func areInPlace() async throws -> Bool {
+        var areInPlace = true
+        for (id, _, description) in Self.groups {
+            guard let existing = try await SchemaPlanner(warehouse: warehouse, tables: []).visibleDataset(id),
+                let misplaced = SchemaPlanner.misplacement(of: existing, wanted: dataset(id, description))
+            else { continue }
+            let advice = "set BIGQUERY_LOCATION to where it is; nothing was created or changed"
+            report.fail(id.name, String(describing: misplaced.withAdvice(advice)))
+            areInPlace = false
+        }
+        return areInPlace
     }
 
     private func dataset(_ id: DatasetID, _ description: String) -> Dataset {

@@ -23,23 +23,46 @@ package struct SchemaApplier: Sendable {
         self.record = record
     }
 
+    /// A table that the warehouse refused. The other tables of the plan got their turn.
+    package struct Refusal: Sendable {
+        package let table: String
+        package let error: WarehouseError
+    }
+
     /// Stops between two steps when the task is cancelled. The caller reports the plan's own conflicts.
-    package func apply(_ plan: SchemaPlan) async throws {
+    ///
+    /// - Returns: The tables that were refused. An error that concerns more than one table is thrown: the dataset cannot be
+    ///   created, the server is in trouble, or the run has to end.
+    package func apply(_ plan: SchemaPlan) async throws -> [Refusal] {
         var isNew = false
         if plan.createsDataset { isNew = try await create(plan.dataset) }
+        var refusals: [Refusal] = []
         var newTables = plan.newTables
         if policy.createsByScript && newTables.count > 1 {
             // A dataset that exists may have some of the tables after all, and a script would not add columns to them.
             let present = isNew ? [] : Set(try await warehouse.tables(in: plan.dataset.id))
-            try await createByScript(newTables.filter { !present.contains($0.name) }, in: plan.dataset)
+            refusals += try await createByScript(newTables.filter { !present.contains($0.name) }, in: plan.dataset)
             newTables.removeAll { !present.contains($0.name) }
         }
-        try await createEach(newTables, in: plan.dataset)
+        refusals += try await createEach(newTables, in: plan.dataset)
         for addition in plan.additions {
             try Task.checkCancellation()
-            if try await !update(addition, in: plan.dataset) {
+            let refusal = try await attempt(addition.table) {
+                guard try await !update(addition, in: plan.dataset) else { return }
                 try await addMissingColumns(to: addition.table, in: plan.dataset, reported: plan.conflicts)
             }
+            if let refusal { refusals.append(refusal) }
+        }
+        return refusals
+    }
+
+    /// Works on one table. A refusal concerns this table alone; every other error is thrown.
+    private func attempt(_ table: NamedTable, _ work: () async throws -> Void) async throws -> Refusal? {
+        do {
+            try await work()
+            return nil
+        } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
+            return Refusal(table: table.name, error: error)
         }
     }
 
@@ -66,35 +89,45 @@ package struct SchemaApplier: Sendable {
             if let refusal { throw refusal }
             return false
         }
-        guard existing.location.lowercased() == dataset.location.lowercased() else {
-            throw WarehouseError(
-                .invalid, operation: "use dataset \(existing.id)",
-                message:
-                    "it is in \(existing.location), not in \(dataset.location); set BIGQUERY_LOCATION to where it is")
-        }
+        if let misplaced = SchemaPlanner.misplacement(of: existing, wanted: dataset) { throw misplaced }
         return false
     }
 
-    private func createByScript(_ tables: [NamedTable], in dataset: Dataset) async throws {
-        guard !tables.isEmpty else { return }
-        try Task.checkCancellation()
-        do {
-            try await warehouse.createTables(tables, in: dataset.id)
-        } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
-            // The statements before the failed one are done. If they cannot be counted, the script's own error still counts.
-            let present = Set((try? await warehouse.tables(in: dataset.id)) ?? [])
-            record(SchemaChanges(tablesCreated: tables.count { present.contains($0.name) }))
-            throw error
+    /// Creates tables by one script. After a table that the warehouse refuses, the script is sent again with the tables behind
+    /// it.
+    private func createByScript(_ tables: [NamedTable], in dataset: Dataset) async throws -> [Refusal] {
+        var refusals: [Refusal] = []
+        var rest = tables
+        while !rest.isEmpty {
+            try Task.checkCancellation()
+            do {
+                try await warehouse.createTables(rest, in: dataset.id)
+                record(SchemaChanges(tablesCreated: rest.count))
+                return refusals
+            } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
+                // The statements before the failed one are done. If they cannot be counted, the script's own error still counts.
+                guard let present = try? await Set(warehouse.tables(in: dataset.id)) else { throw error }
+                record(SchemaChanges(tablesCreated: rest.count { present.contains($0.name) }))
+                rest.removeAll { present.contains($0.name) }
+                guard error.code == .invalid, let first = rest.first else { throw error }
+                // Alone, the table shows whether the script stopped there. If it did not, the text as a whole was refused.
+                let found = try await createEach([first], in: dataset)
+                refusals += found
+                rest.removeFirst()
+                if found.isEmpty { return refusals + (try await createEach(rest, in: dataset)) }
+            }
         }
-        record(SchemaChanges(tablesCreated: tables.count))
+        return refusals
     }
 
-    private func createEach(_ tables: [NamedTable], in dataset: Dataset) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
+    private func createEach(_ tables: [NamedTable], in dataset: Dataset) async throws -> [Refusal] {
+        try await withThrowingTaskGroup(of: Refusal?.self) { group in
             for table in tables {
-                group.addTask { try await create(table, in: dataset) }
+                group.addTask { try await attempt(table) { try await create(table, in: dataset) } }
             }
-            try await group.waitForAll()
+            var refusals: [Refusal] = []
+            for try await refusal in group.compactMap(\.self) { refusals.append(refusal) }
+            return refusals.sorted { $0.table < $1.table }
         }
     }
 
@@ -142,7 +175,9 @@ package struct SchemaApplier: Sendable {
             try await warehouse.updateSchema(of: reference, to: addition.diff.merged, ifMatch: addition.etag)
         } catch let error as WarehouseError where error.code == .preconditionFailed || error.code == .alreadyExists {
             // The table may have changed by our own attempt, whose reply was lost.
-            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else { return false }
+            guard error.certainty != .notDone, try await table(reference, has: addition.diff.merged) else {
+                return false
+            }
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))

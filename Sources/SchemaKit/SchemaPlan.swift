@@ -19,7 +19,7 @@ package struct SchemaPlan: Hashable, Sendable {
         self.dataset = dataset
     }
 
-    /// What applying the plan would do.
+    /// The changes that applying the plan would cause.
     package var changes: SchemaChanges {
         SchemaChanges(
             datasetsCreated: createsDataset ? 1 : 0, tablesCreated: newTables.count, tablesUpdated: additions.count,
@@ -75,11 +75,24 @@ package struct SchemaPlanner: Sendable {
         self.tables = tables
     }
 
-    package func plan(for dataset: Dataset, finding: SchemaSurvey.Finding) async throws -> SchemaPlan {
+    /// - Parameter isDryRun: A plan that nobody applies says "would create" only of a dataset that was read and does not exist.
+    ///   Otherwise the creation itself finds a dataset that the survey does not show, without a request more.
+    package func plan(
+        for dataset: Dataset, finding: SchemaSurvey.Finding, isDryRun: Bool = false
+    ) async throws -> SchemaPlan {
         var plan = SchemaPlan(dataset: dataset)
         guard finding.datasetExists else {
-            plan.createsDataset = true
-            plan.newTables = tables
+            // The survey may not show a dataset: one that lies elsewhere, or that was created a moment ago.
+            guard isDryRun, let existing = try await visibleDataset(dataset.id) else {
+                plan.createsDataset = true
+                plan.newTables = tables
+                return plan
+            }
+            if let misplaced = Self.misplacement(of: existing, wanted: dataset) { throw misplaced }
+            for table in tables {
+                try Task.checkCancellation()
+                try await add(table, to: &plan)
+            }
             return plan
         }
         plan.newTables = tables.filter { finding.absent.contains($0.name) }
@@ -88,6 +101,27 @@ package struct SchemaPlanner: Sendable {
             try await add(table, to: &plan)
         }
         return plan
+    }
+
+    /// The error of a dataset that lies in another location than the run works in; `nil` if it lies there. A dataset cannot be
+    /// moved, so nothing is created beside it.
+    static func misplacement(of existing: Dataset, wanted: Dataset) -> WarehouseError? {
+        guard existing.location.lowercased() != wanted.location.lowercased() else { return nil }
+        return WarehouseError(
+            .invalid, operation: "use dataset \(existing.id)",
+            message: "it is in \(existing.location), not in \(wanted.location), where this run works"
+        ).withAdvice(
+            "copy its tables into a dataset in \(wanted.location), and name that dataset in org_profiles.org_dataset_id"
+        )
+    }
+
+    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
+    func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
+        do {
+            return try await warehouse.dataset(id)
+        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
+            return nil
+        }
     }
 
     /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its conflicts.

@@ -51,7 +51,7 @@ final class SchemaSync: Sendable {
         do {
             let finding = policy == .addColumns ? try await confirmed(finding, of: dataset, with: tables) : finding
             var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
-                for: dataset, finding: finding)
+                for: dataset, finding: finding, isDryRun: isDryRun)
             record(SchemaChanges(conflicts: plan.conflicts))
             hasFailed = restrict(&plan, record: record)
             if isDryRun {
@@ -59,7 +59,9 @@ final class SchemaSync: Sendable {
                 planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
-                try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
+                let refusals = try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
+                for refusal in refusals { report.fail(subject, String(describing: refusal.error)) }
+                if !refusals.isEmpty { hasFailed = true }
             }
         } catch let error where !(error is CancellationError) {
             if (error as? WarehouseError)?.endsRun == true { throw error }
@@ -80,7 +82,7 @@ final class SchemaSync: Sendable {
             $0.sorted { ($0.subject, $0.dataset) < ($1.subject, $1.dataset) }
         }
         let details = outcomes.map {
-            JSONText.object([
+            JSONValue.object([
                 ("subject", .string($0.subject)), ("dataset", .string($0.dataset.name)), ("outcome", .string($0.text)),
             ])
         }

@@ -2,8 +2,8 @@ package import JobRuntime
 
 /// A column, or a field within a RECORD: BigQuery's `TableFieldSchema`.
 ///
-/// What we do not interpret (policy tags, default values, collation ...) is kept in `attributes`, so that sending a schema
-/// back changes nothing but what was meant.
+/// `attributes` keeps the members that this program does not interpret (policy tags, collation and others), so that sending a
+/// schema back does not change them.
 package struct FieldSchema: Hashable, Sendable {
     package enum Mode: String, Sendable {
         case nullable = "NULLABLE"
@@ -12,7 +12,7 @@ package struct FieldSchema: Hashable, Sendable {
     }
 
     package var name: String
-    /// As the server or the file spelled it, `INTEGER` or `INT64`; compare ``canonicalType``.
+    /// The type as the server or the file spelled it, `INTEGER` or `INT64`. Compare ``canonicalType``.
     package var type: String
     package var mode: Mode
     package var description: String?
@@ -31,7 +31,7 @@ package struct FieldSchema: Hashable, Sendable {
         self.attributes = attributes
     }
 
-    /// The GoogleSQL name of the type: the REST API's legacy names and SQL's aliases mean the same type.
+    /// The GoogleSQL name of the type. The REST API's legacy names and SQL's aliases have the same one.
     package var canonicalType: String { Self.canonicalType(type) }
 
     package static func canonicalType(_ name: String) -> String {
@@ -103,7 +103,7 @@ extension FieldSchema {
         mode == .repeated ? "ARRAY<\(elementType)>" : elementType
     }
 
-    /// The type of one element, leaving out whether the field is repeated.
+    /// The type of the field, or of one element if the field is repeated.
     package var elementType: String {
         if canonicalType == "STRUCT" {
             return "STRUCT<\(fields.map { "\($0.name) \($0.sqlType)" }.joined(separator: ", "))>"
@@ -111,7 +111,7 @@ extension FieldSchema {
         return canonicalType + typeParameters
     }
 
-    /// `(20)` of STRING(20), `(10, 2)` of NUMERIC(10, 2), or nothing.
+    /// `(20)` of STRING(20), `(10, 2)` of NUMERIC(10, 2), or an empty text.
     private var typeParameters: String {
         let parameters = ["maxLength", "precision", "scale"].compactMap { attributes[$0]?.string }
         return parameters.isEmpty ? "" : "(\(parameters.joined(separator: ", ")))"

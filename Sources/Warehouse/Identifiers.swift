@@ -2,7 +2,7 @@ import JobRuntime
 
 /// A dataset id that BigQuery accepts: 1 to 1,024 ASCII letters, digits and underscores.
 ///
-/// A value of this type cannot carry anything else, so it may stand in SQL (within backticks) and in a URL.
+/// A value of this type contains no other characters, so it is safe in SQL (within backticks) and in a URL.
 package struct DatasetID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let name: String
 
@@ -21,7 +21,12 @@ package struct DatasetID: Hashable, Comparable, Sendable, CustomStringConvertibl
     package var description: String { name }
 }
 
-/// A table of a dataset. Table ids are narrower than BigQuery's: ASCII letters, digits and underscores only.
+/// The name of a table with its dataset. Table ids are narrower than BigQuery's: ASCII letters, digits and underscores.
+///
+/// ```swift
+/// let table = TableReference(.organizations, "org_profiles")!
+/// let sql = "SELECT org_slug FROM \(table.sql)"    // FROM `organizations.org_profiles`
+/// ```
 package struct TableReference: Hashable, Sendable, CustomStringConvertible {
     package let dataset: DatasetID
     package let table: String
@@ -37,7 +42,7 @@ package struct TableReference: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { "\(dataset).\(table)" }
-    /// The name as it stands in a statement.
+    /// The name in the form that statements need.
     package var sql: String { "`\(dataset).\(table)`" }
 }
 

@@ -1,23 +1,30 @@
-/// Brings rows of a table to what a SELECT says: rows that differ are changed, rows that are missing are inserted.
+/// Changes the rows of a table that differ from a SELECT, and inserts the missing rows.
 ///
-/// A statement of its own on BigQuery (MERGE), two in one transaction on SQLite. Within it the table goes by the alias `t`
-/// and the SELECT by `s`. Several rows of the table may match one row of the SELECT, and all of them are changed; where a row of
-/// the table matches several rows of the SELECT, the statement fails as `invalid`.
+/// ```swift
+/// let merge = MergeStatement(
+///     "correct the limits", into: table, from: "SELECT 'acme' AS org_slug, 5 AS seats", keys: ["org_slug"], scope: "TRUE",
+///     compared: ["seats"], stamped: [], inserted: ["org_slug", "seats"], parameters: [])
+/// let result = try await warehouse.merge(merge)
+/// ```
+///
+/// BigQuery runs it as one MERGE, SQLite as two statements in one transaction. The table has the alias `t` and the SELECT the
+/// alias `s`. If several rows of the table match one row of the SELECT, all of them change. If a row of the table matches several
+/// rows of the SELECT, the statement fails as `invalid`.
 package struct MergeStatement: Sendable {
-    /// What the statement does, in words, for logs and errors.
+    /// The work of the statement in words, for logs and errors.
     package var purpose: String
     package var target: TableReference
-    /// A SELECT whose columns have the names of the table's.
+    /// A SELECT whose columns have the names of the table's columns.
     package var source: String
     /// The columns in which a row of the SELECT agrees with its rows of the table.
     package var keys: [String]
-    /// A condition on `t` and parameters that keeps the statement to a few partitions. Rows outside of it count as missing.
+    /// A condition on `t` and parameters that limits the statement to a few partitions. Rows outside of it count as missing.
     package var scope: String
-    /// A row is changed only where one of these differs; NULL equals NULL.
+    /// The columns that are compared. A row changes only if one of them differs; NULL equals NULL.
     package var compared: [String]
-    /// Numbers that a change may raise but never lower, NULL being 0.
+    /// Columns with numbers that a change may raise but never lower. NULL counts as 0.
     package var raised: [String]
-    /// Written along with `compared` where a row is changed.
+    /// Columns that are also written in a row that changes.
     package var stamped: [String]
     /// The columns of a new row.
     package var inserted: [String]
@@ -40,7 +47,7 @@ package struct MergeStatement: Sendable {
         self.parameters = parameters
     }
 
-    /// What ``Warehouse/merge(_:)`` would do, without doing it: one row with the counts `missing` and `differing`.
+    /// A SELECT of the rows that the merge would change: one row with the counts `missing` and `differing`.
     package var preview: Statement {
         let columns = Set(keys + compared + raised).sorted().map { "t.`\($0)`" }.joined(separator: ", ")
         return statement(
@@ -53,7 +60,7 @@ package struct MergeStatement: Sendable {
             """)
     }
 
-    /// The same without changing any row: only what is missing is inserted.
+    /// The same merge without changes: it only inserts missing rows.
     package var insertingOnly: MergeStatement {
         var merge = self
         (merge.compared, merge.raised, merge.stamped) = ([], [], [])
@@ -81,7 +88,7 @@ package struct MergeStatement: Sendable {
     }
 }
 
-/// What a merge did to the rows of its table.
+/// The numbers of rows that a merge inserted and changed.
 package struct MergeResult: Hashable, Sendable {
     package var inserted: Int64
     package var updated: Int64

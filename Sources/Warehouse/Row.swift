@@ -1,11 +1,16 @@
 import HTTPTransport
 package import JobRuntime
 
-/// One result row. Column names compare without case, as in BigQuery.
+/// One row of a result. Column names compare without case, as in BigQuery.
 ///
-/// The typed readers throw ``WarehouseError`` (`unexpectedResult`) for a column that is absent, NULL or of another type; those
-/// that return an optional answer NULL with `nil`. BOOL, TIMESTAMP and DATE are also read from a text (or 0 and 1) that is exactly
-/// one, since the embedded warehouse knows no more of what an expression returns.
+/// ```swift
+/// let slug = try row.string("org_slug")
+/// let limit = try row.optionalInt64("daily_limit")    // nil for NULL
+/// ```
+///
+/// The readers throw ``WarehouseError`` (`unexpectedResult`) for a column that is absent or of another type. For NULL they throw,
+/// too; the optional readers return `nil`. BOOL, TIMESTAMP and DATE may come as text or as 0 and 1, because the embedded
+/// warehouse does not know the type of an expression.
 package struct Row: Hashable, Sendable {
     package var fields: [SQLValue.Field]
 

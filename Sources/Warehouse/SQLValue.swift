@@ -3,8 +3,8 @@ package import JobRuntime
 
 /// A value of a query parameter or of a result.
 ///
-/// NUMERIC and BIGNUMERIC keep BigQuery's decimal text, so nothing is rounded; DATETIME, TIME, GEOGRAPHY and INTERVAL come as
-/// their text in `string`.
+/// NUMERIC and BIGNUMERIC keep BigQuery's decimal text, so nothing is rounded. DATETIME, TIME, GEOGRAPHY and INTERVAL are text
+/// in `string`.
 package enum SQLValue: Hashable, Sendable {
     case null(SQLType)
     case string(String)
@@ -55,7 +55,7 @@ package enum SQLValue: Hashable, Sendable {
     }
 }
 
-/// A GoogleSQL type, as far as query parameters and result columns need it.
+/// A GoogleSQL type of a query parameter or a result column.
 package indirect enum SQLType: Hashable, Sendable {
     case string, bytes, int64, float64, numeric, bigNumeric, bool, timestamp, date, dateTime, time, json, geography,
         interval
@@ -81,7 +81,7 @@ package indirect enum SQLType: Hashable, Sendable {
         }
     }
 
-    /// A scalar by BigQuery's name, the legacy ones of the REST API included.
+    /// Finds a scalar type by BigQuery's name or by a legacy name of the REST API.
     package init?(scalarName: String) {
         let name = FieldSchema.canonicalType(scalarName)
         guard let type = Self.scalarNames.first(where: { $0.name == name })?.type else { return nil }

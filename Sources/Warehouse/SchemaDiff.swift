@@ -1,15 +1,22 @@
-/// How a table differs from what the catalog wants, and the schema that closes the gap. Pure.
+/// The differences between a table of the catalog and the actual table, and the schema that adds what is missing.
+///
+/// ```swift
+/// let diff = SchemaDiff(expected: wanted, actual: table)
+/// if !diff.additions.isEmpty {
+///     try await warehouse.updateSchema(of: reference, to: diff.merged, ifMatch: etag)
+/// }
+/// ```
 ///
 /// Invariants:
-/// - `merged` has every field of the actual table, unchanged and in its order, with new fields only behind them (at each
-///   level), so that applying it can lose nothing;
-/// - applying `merged` and comparing again leaves no additions;
-/// - fields are matched by name without case, and fields that only the table has are left alone.
+/// - `merged` has every field of the actual table, unchanged and in the same order. New fields follow them at each level, so
+///   applying `merged` loses nothing.
+/// - After `merged` was applied, a new comparison has no additions.
+/// - Fields match by name without case. Fields that only the table has do not count as a difference.
 package struct SchemaDiff: Hashable, Sendable {
-    /// Paths of the fields that are missing, `address.city` for a nested one.
+    /// Paths of the missing fields, such as `address.city` for a nested one.
     package private(set) var additions: [String] = []
-    /// Those of the additions that the catalog calls REQUIRED or gives a default value. BigQuery refuses both on an existing
-    /// table, so they are added as NULLABLE and without: https://cloud.google.com/bigquery/docs/managing-table-schemas
+    /// The additions that are REQUIRED or have a default value in the catalog. BigQuery refuses both on an existing table, so
+    /// they are added as NULLABLE and without the default: https://cloud.google.com/bigquery/docs/managing-table-schemas
     package private(set) var relaxed: [String] = []
     package private(set) var conflicts: [SchemaConflict] = []
     package private(set) var merged: [FieldSchema] = []
@@ -25,7 +32,7 @@ package struct SchemaDiff: Hashable, Sendable {
         compare("clustering", expected.clusteringText, actual.clusteringText)
     }
 
-    /// Nothing to add and nothing in conflict.
+    /// Whether nothing is missing and nothing conflicts.
     package var isConforming: Bool { additions.isEmpty && conflicts.isEmpty }
 
     private mutating func merge(_ expected: [FieldSchema], into actual: [FieldSchema], path: String) -> [FieldSchema] {
@@ -51,7 +58,7 @@ package struct SchemaDiff: Hashable, Sendable {
             conflicts.append(SchemaConflict(subject: name, expected: expected.shortType, actual: actual.shortType))
             return actual
         }
-        // REQUIRED in the catalog and NULLABLE in the table is what adding a REQUIRED column to an existing table leaves behind.
+        // REQUIRED in the catalog and NULLABLE in the table agree: BigQuery adds a REQUIRED column only as NULLABLE.
         if expected.mode == .nullable && actual.mode == .required {
             conflicts.append(SchemaConflict(subject: name, expected: "NULLABLE", actual: "REQUIRED"))
         }
@@ -76,9 +83,9 @@ package struct SchemaDiff: Hashable, Sendable {
     }
 }
 
-/// A difference that no additive change can close. It is reported and left alone.
+/// A difference that no addition can fix. It is reported, and the table does not change.
 package struct SchemaConflict: Hashable, Sendable, CustomStringConvertible {
-    /// A field path, `partitioning`, `clustering`, or `table` where the object is not a table at all.
+    /// A field path, `partitioning`, `clustering`, or `table` if the object is not a table.
     package var subject: String
     package var expected: String
     package var actual: String

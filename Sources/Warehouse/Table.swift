@@ -1,7 +1,7 @@
 package import JobRuntime
 
-/// A table as BigQuery's REST API describes it, as far as we write or compare it: both what the catalog wants and what the
-/// warehouse has.
+/// A table of the catalog or of the warehouse, in the form of BigQuery's REST API. It has the members that this program
+/// writes or compares.
 package struct Table: Hashable, Sendable, Codable {
     package struct Schema: Hashable, Sendable, Codable {
         package var fields: [FieldSchema]
@@ -10,7 +10,7 @@ package struct Table: Hashable, Sendable, Codable {
             self.fields = fields
         }
 
-        /// Where there are no fields, BigQuery answers `"schema": {}`: for a script of DDL, and for a table without columns.
+        /// BigQuery answers `"schema": {}` for a script of DDL and for a table without columns.
         package init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: CodingKeys.self)
             fields = try container.decodeIfPresent([FieldSchema].self, forKey: .fields) ?? []
@@ -21,7 +21,7 @@ package struct Table: Hashable, Sendable, Codable {
     package struct TimePartitioning: Hashable, Sendable, Codable {
         package var type: String
         package var field: String?
-        /// How long a partition is kept, in milliseconds, as the API's text; set when the table is created, never compared.
+        /// The lifetime of a partition in milliseconds, as text. It is set when the table is created, and never compared.
         package var expirationMs: String?
 
         package init(type: String, field: String?, expirationMs: String? = nil) {
@@ -43,13 +43,13 @@ package struct Table: Hashable, Sendable, Codable {
     package var schema: Schema
     package var timePartitioning: TimePartitioning?
     package var rangePartitioning: JSONValue?
-    /// Set when the table is created, never compared.
+    /// This is set when the table is created, and never compared.
     package var requirePartitionFilter: Bool?
     package var clustering: Clustering?
     package var labels: [String: String]?
-    /// The version of the table's metadata, for `If-Match`; only on tables that were read.
+    /// The version of the table's metadata, for `If-Match`. Only a table that was read has it.
     package var etag: String?
-    /// TABLE, VIEW, EXTERNAL ...; only on tables that were read.
+    /// TABLE, VIEW, EXTERNAL and so on. Only a table that was read has it.
     package var type: String?
 
     package init(
@@ -77,10 +77,10 @@ package struct Table: Hashable, Sendable, Codable {
     }
 }
 
-/// A dataset that is there or is wanted.
+/// A dataset of the catalog or of the warehouse.
 package struct Dataset: Hashable, Sendable {
     package var id: DatasetID
-    /// `US`, `EU` or a region such as `europe-west1`; names compare without case.
+    /// `US`, `EU` or a region such as `europe-west1`. Names compare without case.
     package var location: String
     package var description: String?
     package var labels: [String: String]
@@ -93,7 +93,7 @@ package struct Dataset: Hashable, Sendable {
     }
 }
 
-/// Whether BigQuery takes the text as a value of a label: 1 to 63 lower-case ASCII letters, digits, `_` and `-`.
+/// Whether BigQuery accepts the text as a value of a label: 1 to 63 lower-case ASCII letters, digits, `_` and `-`.
 /// https://cloud.google.com/bigquery/docs/labels-intro
 package func isLabelValue(_ text: String) -> Bool {
     (1...63).contains(text.utf8.count)

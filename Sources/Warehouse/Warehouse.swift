@@ -1,10 +1,11 @@
-/// Where the data lives: BigQuery in production, SQLite on a laptop and in tests.
+/// The store of all data: BigQuery in production, SQLite on a laptop and in tests.
 ///
-/// The port has two halves. Most jobs need ``SQLWarehouse`` only; a job that creates or evolves tables needs
-/// ``SchemaWarehouse`` too. Both warehouses keep these invariants, and one contract suite checks them:
-/// - Nothing is ever dropped, recreated or reordered.
-/// - Creating a resource that exists changes nothing, and the caller is told that it exists.
-/// - A REQUIRED column never holds NULL. A value that was written is read back as the same value.
+/// The port has two halves. Most jobs need only ``SQLWarehouse``. A job that creates or evolves tables needs
+/// ``SchemaWarehouse``, too. Both warehouses keep these invariants, and one contract suite checks them:
+/// - A warehouse never drops, recreates or reorders anything.
+/// - Creating a resource that exists changes nothing and returns `false`.
+/// - A REQUIRED column never holds NULL.
+/// - A written value is read back as the same value.
 package protocol Warehouse: SQLWarehouse, SchemaWarehouse {}
 
 /// Runs statements.
@@ -17,7 +18,7 @@ package protocol Warehouse: SQLWarehouse, SchemaWarehouse {}
 package protocol SQLWarehouse: Sendable {
     /// Runs a statement or script to its end and returns all of its rows.
     ///
-    /// A thrown ``WarehouseError`` says in ``WarehouseError/certainty`` what became of the statement:
+    /// The `certainty` of a thrown ``WarehouseError`` says what became of the statement:
     /// - `notDone`: the statement did nothing, and nothing is still running. In a script, the statements before the one
     ///   that failed are done, unless the script is a transaction.
     /// - `unknown`, and a `CancellationError`: the statement may be done, or may still be running. BigQuery is asked to
@@ -25,8 +26,8 @@ package protocol SQLWarehouse: Sendable {
     ///   (`jobTimeoutMs`, an attempt and no promise). A caller that keeps others out must keep them out until then.
     func query(_ statement: Statement) async throws -> QueryResult
 
-    /// Runs a statement as ``query(_:)`` does, and hands its rows over page by page, each row once. With
-    /// ``Statement/rowsPerPage`` set, a large result never is in memory as a whole: a row of 25 columns takes 2 KB.
+    /// Runs a statement as ``query(_:)`` does, and passes its rows on page by page, each row once. With
+    /// ``Statement/rowsPerPage`` set, a large result is never in memory as a whole: a row of 25 columns takes 2 KB.
     /// - Returns: The result without its rows.
     func query(_ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void) async throws -> QueryResult
 
@@ -55,7 +56,7 @@ package protocol SchemaWarehouse: Sendable {
     /// - Returns: `nil` if the dataset does not exist.
     func dataset(_ id: DatasetID) async throws -> Dataset?
 
-    /// - Returns: `false` if a dataset of that name exists already; it is left as it is.
+    /// - Returns: `false` if a dataset of that name exists already. It does not change.
     func createDataset(_ dataset: Dataset) async throws -> Bool
 
     /// - Returns: `nil` if the table does not exist, or its dataset does not.
@@ -64,21 +65,21 @@ package protocol SchemaWarehouse: Sendable {
     /// - Returns: The names of the dataset's tables, sorted. Throws `notFound` if the dataset does not exist.
     func tables(in dataset: DatasetID) async throws -> [String]
 
-    /// - Returns: `false` if a table of that name exists already; it is left as it is.
+    /// - Returns: `false` if a table of that name exists already. It does not change.
     func createTable(_ reference: TableReference, _ table: Table) async throws -> Bool
 
-    /// Creates the tables that are missing in one request. Tables that exist are left as they are, and the caller does not
-    /// learn which tables existed. If this throws, some of the tables may have been created.
+    /// Creates the missing tables in one request. Existing tables do not change, and the caller does not learn which tables
+    /// existed. If this throws, some of the tables may have been created.
     func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws
 
-    /// Replaces the schema by one that has all of its fields and more.
+    /// Replaces the schema with one that has all of its fields and more.
     ///
     /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the change is not additive.
     func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws
 
     /// Compares many datasets with the tables they should have, in bulk, and returns the datasets that may differ.
     ///
-    /// A finding is a hint, because the view it comes from may lag behind. Read the table before you act on it.
+    /// A finding is a hint, because its source (a view) may lag. Read the table before you act on it.
     /// - Parameter known: A table that certainly exists. If the view does not show this table, the datasets are compared in
     ///   another way. Without it, each dataset is compared on its own.
     func survey(_ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?) async throws -> SchemaSurvey
@@ -95,13 +96,13 @@ package struct NamedTable: Hashable, Sendable {
     }
 }
 
-/// What a bulk comparison found; datasets that agree are not in it.
+/// The findings of a bulk comparison. It does not contain datasets without a difference.
 package struct SchemaSurvey: Sendable {
     package struct Finding: Hashable, Sendable {
         package var datasetExists: Bool
-        /// Tables that seem not to be there.
+        /// Tables that seem to be missing.
         package var absent: Set<String>
-        /// Tables that are there and may differ in a column, its type or mode, in partitioning or clustering.
+        /// Tables that exist and may differ in a column, its type or mode, in partitioning or clustering.
         package var differing: Set<String>
 
         package init(datasetExists: Bool, absent: Set<String>, differing: Set<String>) {

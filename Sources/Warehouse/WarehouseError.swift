@@ -13,7 +13,7 @@ import JobRuntime
 ///     throw error.withAdvice("run bootstrap first")
 /// }
 /// ```
-package struct WarehouseError: Error, Sendable, CustomStringConvertible {
+package struct WarehouseError: FailedOperation, CustomStringConvertible {
     package enum Code: String, Sendable {
         case notFound, alreadyExists, preconditionFailed
         case invalid
@@ -94,10 +94,12 @@ package struct WarehouseError: Error, Sendable, CustomStringConvertible {
 
     package var isRetryable: Bool { retry != .never }
 
-    package var description: String {
-        var text = "could not \(operation): \(message) (\(code.rawValue))"
+    package var reason: String {
+        var text = "\(message) (\(code.rawValue))"
         if let retryAfter { text += "; the server may be asked again in \(spoken(retryAfter))" }
         if let advice { text += " - \(advice)" }
         return text
     }
+
+    package var description: String { "could not \(operation): \(reason)" }
 }

@@ -3,44 +3,55 @@ import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
-/// Keeps executions of a job from overlapping: who holds the job's lease works, everyone else is skipped.
+/// Keeps executions of a job from overlapping: the holder of the job's lease works, and any other execution is skipped.
 ///
-/// A job's row in `scheduler_jobs.job_leases` is taken by one conditional UPDATE, whose number of affected rows decides, and
-/// freed by another that matches the token of this acquisition only. The clock is the machine's, since overlap is about real
-/// time. The expiry is longer than a task can last, so nothing is renewed; a holder that was killed keeps others out until then,
-/// except for the next attempt of its own task. Work under a lease must bear a lost one all the same: it is a set of
-/// statements each of which may run twice, one after the other.
+/// ```swift
+/// let lease = JobLease(
+///     warehouse: warehouse, job: "quota-reset-daily", holder: "execution-1/0/0", validity: .seconds(3600), report: report)
+/// try await lease.acquire()
+/// _ = try await lease.sql.query(statement)
+/// await lease.release()
+/// ```
 ///
-/// ## Why two never win
+/// - One conditional UPDATE takes a job's row in `scheduler_jobs.job_leases`; its number of affected rows decides. Another
+///   UPDATE frees the row; it matches only the token of this acquisition.
+/// - The clock is the machine's, because overlap is a matter of real time.
+/// - A lease is never renewed, because its expiry is longer than a task can last. A holder that was killed keeps others out
+///   until the expiry, except for the next attempt of its own task.
+/// - A lease can still be lost. So each statement of the work must be safe to run twice, one run after the other.
 ///
-/// BigQuery enforces no keys, and concurrent INSERTs never conflict, so two executions that meet before the job has a row may
-/// insert one each. This is harmless:
+/// ## Proof that two executions never hold one lease
 ///
-/// 1. An execution tries the UPDATE that counts only after it saw or inserted a row of the job, and rows are never deleted.
-/// 2. The UPDATE takes *all* rows of the job, or none when any of them is held.
-/// 3. Of two UPDATEs, the one whose snapshot is later sees the row that the other one's execution had seen or inserted, for it
-///    was there before the earlier snapshot. Either it finds that row held, and takes nothing; or it would change a row that the
-///    earlier UPDATE changes too. Then BigQuery lets the first to commit win and runs the other one again on a new snapshot,
-///    where it finds the row held.
+/// BigQuery enforces no keys, and concurrent INSERTs never conflict. So two executions that meet before the job has a row may
+/// insert one row each. This is harmless:
 ///
-/// SQLite runs one write transaction at a time, and the same statements. A lease on several jobs takes the rows of all of them
-/// in the same UPDATE; the argument holds for each job that two leases share.
+/// 1. An execution sends the UPDATE that takes the lease after it saw or inserted a row of the job. Rows are never deleted.
+/// 2. The UPDATE takes *all* rows of the job, or none if any of them is held.
+/// 3. Two UPDATEs have two snapshots. The later snapshot contains the row that the other execution had seen or inserted, because
+///    that row existed before the earlier snapshot. If the row is held there, the later UPDATE takes nothing. Otherwise both
+///    UPDATEs change the row, and BigQuery lets the first to commit win. It runs the other one again on a new snapshot, where
+///    the row is held.
 ///
-/// ## What may outlive its holder
+/// SQLite runs the same statements, one write transaction at a time. A lease on several jobs takes the rows of all of them in
+/// one UPDATE. The proof holds for each job that two leases share.
 ///
-/// A statement that BigQuery has accepted goes on when its client is cancelled, killed or cut off, and two MERGEs that insert the
-/// same row do not conflict. So the lease is freed at once only where all statements of the work have been seen to end. Otherwise the
-/// row stays taken for ``grace``, though nobody works any more. Where the holder was killed, the next attempt of its task, which begins
-/// when it is dead, gives the row that same time. Nobody takes it earlier. A statement that is begun later than that, since it had to
-/// queue, carries the ``fence`` and does nothing.
+/// ## Statements that outlive their holder
 ///
-/// What remains: a MERGE that *began* before its lease went to somebody else and *runs* for longer than the grace; a lease that an
-/// operator freed by hand within it; clocks that differ by about as much. Rows may be there twice then, with the same, right
-/// values, and every run reports them until all but one are deleted.
+/// A statement that BigQuery has accepted goes on when its client is canceled, killed or cut off, and two MERGEs that insert the
+/// same row do not conflict.
+///
+/// - The lease is freed at once only if all statements of the work have been seen to end. Otherwise the row stays taken for
+///   ``grace``, although nobody works any more.
+/// - If the holder was killed, the next attempt of its task begins after its death and keeps the row for the same time.
+/// - A statement that begins even later, because it had to queue, carries the ``fence`` and does nothing.
+///
+/// Three risks remain: a MERGE that *began* before its lease went to another execution and *runs* for longer than the grace; an
+/// operator who frees a lease by hand within the grace; clocks that differ by about as much. Rows may then exist twice, with the
+/// same, correct values. Every run reports them until all but one are deleted.
 package struct JobLease: Sendable {
-    /// For how long a statement may still be running that nobody waits for.
+    /// The time for which a statement that nobody waits for may still be running.
     package static let grace = Duration.seconds(120)
-    /// Between two looks at a lease that is worth waiting for.
+    /// The time between two attempts to take a lease.
     static let pause = Duration.seconds(10)
     /// Five minutes of pauses: longer than the grace, and well within the ten minutes of a task.
     static let mostTries = 30
@@ -54,9 +65,10 @@ package struct JobLease: Sendable {
     private let sleep: @Sendable (Duration) async throws -> Void
 
     /// - Parameters:
-    ///   - others: Jobs that must not run at the same time either; their leases are taken along.
-    ///   - holder: Who takes it, as `EXECUTION/TASK/ATTEMPT`: what an earlier attempt left behind is waited for, not skipped.
-    ///   - sleep: Throws when the task is cancelled.
+    ///   - others: Other jobs that must not run at the same time. Their leases are taken in the same statement.
+    ///   - holder: The execution that takes the lease, as `EXECUTION/TASK/ATTEMPT`. It waits for the lease of an earlier attempt
+    ///     of its own task and is not skipped.
+    ///   - sleep: Throws when the task is canceled.
     package init(
         warehouse: any SQLWarehouse, job: String, excluding others: [String] = [], holder: String, validity: Duration,
         report: RunReport, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
@@ -72,16 +84,16 @@ package struct JobLease: Sendable {
         self.sleep = sleep
     }
 
-    /// For statements of the work that would do harm after the lease went to somebody else.
+    /// The condition for statements of the work that would do harm after the lease went to another execution.
     package var fence: LeaseFence { LeaseFence(jobs: statements.jobs, token: statements.token) }
 
-    /// The warehouse for the work: a statement that goes through it keeps the lease until the statement has ended.
+    /// The warehouse for the work. It watches the statements, so that the lease is kept while one may still be running.
     package var sql: any SQLWarehouse { watched }
 
-    /// Takes the lease. Waits, within bounds, for a lease that another job holds, or whose holder has ended without seeing the
+    /// Takes the lease. Waits up to five minutes for a lease that another job holds, or whose holder ended without seeing the
     /// end of its statements.
     ///
-    /// - Throws: ``RunSkipped`` while another execution of the job works, ``RunFailure`` if the wait was in vain.
+    /// - Throws: ``RunSkipped`` while another execution of the job works, ``RunFailure`` if the lease stays taken.
     package func acquire() async throws {
         do {
             try await take()
@@ -90,17 +102,17 @@ package struct JobLease: Sendable {
         } catch let error where error is RunSkipped || error is RunFailure {
             throw error
         } catch {
-            // The UPDATE may have come through without an answer. No work was begun, so nothing of it can be running; the UPDATE
-            // itself can, and then the row is taken until its expiry.
+            // The UPDATE may be done although no answer came. No statement of the work was sent, so the lease can be freed. If the
+            // UPDATE is still running, it takes the row after this, until the expiry.
             _ = try? await shielded { try await warehouse.query(statements.release(at: now())) }
             throw error
         }
     }
 
-    /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lease that cannot be freed
-    /// expires; that is a warning.
+    /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lease that cannot be freed expires
+    /// and is a warning. A lost lease is a failure.
     ///
-    /// - Parameter limit: How long it may take; `nil` for as long as the warehouse's retries take.
+    /// - Parameter limit: The longest time for this; `nil` leaves that to the warehouse's retries.
     package func release(within limit: Duration? = nil) async {
         let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let subject = "lease of \(statements.jobs[0])"
@@ -109,9 +121,9 @@ package struct JobLease: Sendable {
             guard result.affectedRows == 0 else { return }
             report.fail(
                 subject,
-                "lost before the work was done, which may be missing in part: raise LEASE_SECONDS, run it again")
+                "lost before the work was done; part of it may be missing: raise LEASE_SECONDS and run the job again")
         } catch {
-            report.warn(subject, "not released; it is held for \(validity.components.seconds) s: \(error)")
+            report.warn(subject, "not released; it expires within \(validity.components.seconds) s: \(error)")
         }
     }
 
@@ -133,7 +145,7 @@ package struct JobLease: Sendable {
                     && !held.isOfSameTask(as: statements.holder)
             }
             if let other = held.first(where: isWorking) { throw RunSkipped("the lease of \(other.description)") }
-            // Freed since the UPDATE, unless there is a first one.
+            // If no row is held now, the lease was freed after the UPDATE.
             guard let first = held.first else { continue }
             if obstacle == nil { report.line("waiting: the lease of \(first.description)") }
             obstacle = first
@@ -141,7 +153,7 @@ package struct JobLease: Sendable {
         }
         throw RunFailure(
             operation: "lease of \(statements.jobs[0])",
-            reason: "\(obstacle?.description ?? "it is taken all the time"); run it again")
+            reason: "\(obstacle?.description ?? "other executions took it every time"); run it again")
     }
 
     private func update() async throws -> Bool {
@@ -156,13 +168,13 @@ package struct JobLease: Sendable {
     }
 }
 
-/// A row of `job_leases` that somebody holds at the moment.
+/// A row of `job_leases` that is held at the moment.
 struct HeldLease: Sendable {
     let job: String
     /// `JOB EXECUTION/TASK/ATTEMPT`
     let holder: String
     let token: String
-    /// `false` when the holder has ended, and the row only waits for a last statement of it that may still be running.
+    /// `false` if the holder has ended, and the row is kept only for a statement that may still be running.
     let isWorking: Bool
     let expiry: Timestamp
 
@@ -178,12 +190,12 @@ struct HeldLease: Sendable {
         expiry = try row.timestamp("expires_at")
     }
 
-    /// Whether it is held by an execution of the same job as that holder.
+    /// Whether an execution of the same job holds the row.
     func isOfSameJob(as other: String) -> Bool {
         holder.prefix { $0 != " " } == other.prefix { $0 != " " }
     }
 
-    /// Whether it is held by the task of the execution that the holder is another attempt of.
+    /// Whether an attempt of the same task holds the row.
     func isOfSameTask(as other: String) -> Bool { Self.task(holder) == Self.task(other) }
 
     private static func task(_ holder: String) -> Substring {
@@ -201,7 +213,7 @@ struct LeaseStatements: Sendable {
     let holder: String
     let token: String
 
-    /// Takes every row of all the jobs, or none. Sent twice, it takes them twice.
+    /// Takes every row of all the jobs, or none. It may be sent twice: the second one takes the same rows again.
     func take(at now: Timestamp, until expiry: Timestamp) -> Statement {
         Statement(
             "take the lease of \(jobs.joined(separator: " and "))", Self.takeSQL,
@@ -215,15 +227,15 @@ struct LeaseStatements: Sendable {
         Statement("read the leases", Self.readSQL, parameters: ["jobs": .strings(jobs)])
     }
 
-    /// Adds a free row for each of the jobs that has none.
+    /// Adds a free row for each job that has no row.
     func seed(at now: Timestamp) -> Statement {
         Statement(
             "add the rows of the leases", Self.seedSQL,
             parameters: ["jobs": .strings(jobs), "now": .timestamp(now)])
     }
 
-    /// Keeps the rows that were taken with that token, and no longer than until then: nobody works under them any more, but a
-    /// statement may still be running.
+    /// Keeps the rows of a token until `end` at the latest. Their holder has ended, but a statement of it may still be
+    /// running.
     func keep(_ token: String, at now: Timestamp, until end: Timestamp) -> Statement {
         Statement(
             "keep the lease of \(jobs.joined(separator: " and "))", Self.keepSQL,
@@ -269,13 +281,18 @@ struct LeaseStatements: Sendable {
         """
 }
 
-/// A condition that holds while nobody else has taken the leases under which a statement is sent, so that a statement which BigQuery
-/// begins late, after its execution died and its lease went to another one, does nothing.
+/// An SQL condition that is true while the sender of a statement still holds its leases. BigQuery may begin a statement late,
+/// after its execution died and the lease went to another one. With this condition such a statement does nothing.
+///
+/// ```swift
+/// var statement = Statement("mark the runs", "UPDATE ... WHERE run_id = @id AND \(LeaseFence.sql)")
+/// statement.parameters += fence.parameters
+/// ```
 package struct LeaseFence: Sendable {
     let jobs: [String]
     let token: String
 
-    /// Needs ``parameters``.
+    /// The condition. The statement needs ``parameters``.
     package static let sql = """
         (SELECT COUNT(DISTINCT fence.job) FROM \(LeaseStatements.table.sql) AS fence
             WHERE fence.job IN UNNEST(@lease_jobs) AND fence.token = @lease_token) = @lease_job_count
@@ -290,8 +307,8 @@ package struct LeaseFence: Sendable {
 }
 
 extension CloudRunTask {
-    /// Who holds a lease: `EXECUTION/TASK/ATTEMPT`. Cloud Run begins an attempt when the one before has ended, so what an earlier
-    /// attempt left behind is nobody's any more. Outside of Cloud Run every process is another.
+    /// The holder of a lease: `EXECUTION/TASK/ATTEMPT`. Cloud Run begins an attempt after the one before has ended, so the lease
+    /// of an earlier attempt may be taken over. Outside of Cloud Run every process is a holder of its own.
     package var leaseHolder: String {
         execution.map { "\($0)/\(index)/\(attempt)" } ?? "local/\(UUID().uuidString.lowercased())/0"
     }

@@ -10,30 +10,30 @@ package import Warehouse
     import EmbeddedWarehouse
 #endif
 
-/// The warehouse as a run has it.
+/// The open warehouse of a run, from ``JobRuntime/Run/openWarehouse(_:excluding:)``.
+///
+/// ```swift
+/// let warehouse = try await run.openWarehouse(settings.warehouse)
+/// let rows = try await warehouse.sql.query(statement).rows
+/// ```
 package struct OpenWarehouse: Sendable {
-    /// Runs statements. While the run holds a lease, it is remembered whether a statement may still be running.
+    /// Runs statements. Under a lease it watches them, because the lease is kept while one may still be running.
     package let sql: any SQLWarehouse
     /// Reads, creates and evolves datasets and tables.
     package let schema: any SchemaWarehouse
-    /// For statements that would do harm after the lease went to another execution; `nil` without a lease.
+    /// The condition for statements that would do harm after the lease went to another execution; `nil` without a lease.
     package let fence: LeaseFence?
 }
 
 extension Run {
     /// Opens the warehouse that the environment names, and takes the job's lease if the job is exclusive.
     ///
-    /// The run writes itself into the run history when it ends, and gives up its lease before that. A dry run does neither,
-    /// because it writes nothing.
+    /// When the run ends, it releases the lease and then writes its row into the run history. A dry run does neither, because
+    /// it writes nothing.
     ///
-    /// ```swift
-    /// let warehouse = try await run.openWarehouse(settings.warehouse)
-    /// let rows = try await warehouse.sql.query(statement).rows
-    /// ```
-    ///
-    /// - Parameter others: Other exclusive jobs that must not work at the same time; their leases are taken along.
+    /// - Parameter others: Other exclusive jobs that must not work at the same time. Their leases are taken, too.
     /// - Throws: ``ConfigurationError`` if the warehouse cannot be opened, ``RunSkipped`` while another execution of the job
-    ///   works, and ``RunFailure`` if a lease that another job holds was not given up in time.
+    ///   works, and ``RunFailure`` if a lease that another job holds was not released in time.
     package func openWarehouse(
         _ settings: WarehouseSettings, excluding others: [String] = []
     ) async throws -> OpenWarehouse {
@@ -41,7 +41,7 @@ extension Run {
         do {
             warehouse = try opened(settings)
         } catch {
-            // No request was sent yet: a credential file or the path of the warehouse is wrong.
+            // No request was sent yet, so a credential file or the path of the warehouse is wrong.
             throw ConfigurationError(String(describing: error))
         }
         guard !isDryRun else { return OpenWarehouse(sql: warehouse, schema: warehouse, fence: nil) }
@@ -72,7 +72,7 @@ extension Run {
             ? ApplicationDefaultCredentials.find(
                 environment: settings.credentialVariables, transport: transport, now: Timestamp.wallClock) : nil
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
-        // No statement should outlive the run's deadline, or the lease under which it works. BigQuery attempts to stop it.
+        // BigQuery attempts to end every statement at the run's deadline, or at the end of its lease if that is earlier.
         let jobTimeout = [deadline, isExclusive ? leaseValidity : nil].compactMap(\.self).min()
         return BigQueryWarehouse(
             project: project, location: settings.location,
@@ -130,9 +130,9 @@ extension JobAccess {
     ]
 }
 
-/// A warehouse whose billed bytes add up in the run's summary, as `bytes_billed`.
+/// A warehouse that adds its billed bytes to the count `bytes_billed`.
 ///
-/// A dataset or table that is missing ends in the advice to run bootstrap, which makes all that these statements read.
+/// The error about a missing dataset or table says to run bootstrap, which creates everything that these statements read.
 package struct MeteredWarehouse: Sendable {
     private let warehouse: any SQLWarehouse
     private let report: RunReport
@@ -169,8 +169,8 @@ package struct MeteredWarehouse: Sendable {
     }
 }
 
-/// A warehouse that remembers whether one of its statements may still be running, since nobody saw its end: the client was
-/// cancelled or cut off. An error about the statement itself is an end.
+/// A warehouse that remembers whether one of its statements may still be running, because the client was canceled or cut off
+/// before the end. An error about the statement itself is an end.
 final class WatchedWarehouse: SQLWarehouse {
     private let warehouse: any SQLWarehouse
     private let isOpen = Mutex(false)

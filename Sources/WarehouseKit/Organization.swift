@@ -5,7 +5,7 @@ package import Warehouse
 package struct Organization: Hashable, Sendable {
     /// Checked: 1 to 128 ASCII letters, digits and underscores, so that it may be part of a dataset's name.
     package let slug: String
-    /// What the profile says; may be empty, or no dataset name at all.
+    /// The dataset name of the profile. It may be empty or invalid.
     package let datasetName: String
 
     package init?(slug: String, datasetName: String) {
@@ -20,7 +20,7 @@ package struct Organization: Hashable, Sendable {
 
     package static let slugRule = "1 to 128 ASCII letters, digits and underscores"
 
-    /// The dataset that is the organization's: the one that the profile names, else `{slug}_{environment}`.
+    /// The organization's dataset: the one that the profile names, otherwise `{slug}_{environment}`.
     package func dataset(in environment: DeploymentEnvironment) -> (id: DatasetID?, problem: String?) {
         let standard = DatasetID("\(slug)_\(environment.rawValue)")
         var trimmed = datasetName.drop { $0.isWhitespace }
@@ -30,7 +30,7 @@ package struct Organization: Hashable, Sendable {
         guard let id = DatasetID(name) else {
             return (
                 standard,
-                "org_dataset_id \(quoted(datasetName)) is no dataset name; \(standard?.name ?? "") was used instead"
+                "org_dataset_id \(quoted(datasetName)) is not a dataset name; the job uses \(standard?.name ?? "")"
             )
         }
         guard id.name.lowercased() != DatasetID.organizations.name,
@@ -40,11 +40,11 @@ package struct Organization: Hashable, Sendable {
     }
 }
 
-/// Reads which organizations there are.
+/// Reads the list of organizations.
 package struct OrganizationDirectory: Sendable {
     package struct Listing: Sendable {
         package var organizations: [Organization] = []
-        /// Slugs that may not be used in a dataset's name, as the table has them.
+        /// Slugs that cannot be part of a dataset's name, as the table has them.
         package var invalidSlugs: [String] = []
         /// Slugs with several profiles that name different datasets.
         package var ambiguousSlugs: Set<String> = []
@@ -56,13 +56,14 @@ package struct OrganizationDirectory: Sendable {
     private let warehouse: any SQLWarehouse
     private let location: String
 
-    /// - Parameter location: Where datasets are expected, for the advice if the profiles are not found.
+    /// - Parameter location: The location of the datasets. The error about missing profiles names it.
     package init(warehouse: any SQLWarehouse, location: String) {
         self.warehouse = warehouse
         self.location = location
     }
 
-    /// Those with `status = 'ACTIVE'`, by slug. A slug that is there twice counts once, with a dataset where one profile names it.
+    /// The organizations with `status = 'ACTIVE'`, by slug. A slug that occurs twice counts once, with the dataset that one of its
+    /// profiles names.
     package func active() async throws -> Listing {
         var seen: [String: String] = [:]
         let result = try await profiles()
@@ -104,7 +105,7 @@ package struct OrganizationDirectory: Sendable {
 package enum DeploymentEnvironment: String, Sendable, CaseIterable {
     case test, stage, prod
 
-    /// `nil` if the variable is wrong, or is not set and need not be.
+    /// `nil` if the variable is wrong, or if it is optional and not set.
     package init?(reading environment: inout EnvironmentReader, isRequired: Bool) {
         let words = Self.allCases.map(\.rawValue)
         let help = "The environment. It is part of the names of the organizations' datasets."

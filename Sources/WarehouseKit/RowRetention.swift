@@ -1,21 +1,21 @@
 package import JobRuntime
 package import Warehouse
 
-/// Deletes the rows of a table that are older than a given day. The day itself is kept, and so are rows whose column is NULL.
+/// Deletes the rows of a table that are older than a given day. Rows of that day and rows whose column is NULL stay.
 ///
-/// A second run deletes nothing. A dry run only counts. `rows_deleted` adds up the rows of all tables of a run.
+/// A second run deletes nothing. A dry run counts the rows and deletes none. The count `rows_deleted` is the sum of all tables
+/// of a run.
 ///
-/// quota-cleanup is its user: it deletes old usage counters, and the old rows of the run history along with them. The run
-/// history has no job of its own, because it grows by a few hundred small rows a day, and quota-cleanup already runs daily under
-/// a lease and may already write in both datasets.
+/// quota-cleanup uses it for the usage counters and for the run history. The run history has no job of its own, because it grows
+/// by a few hundred small rows a day, and quota-cleanup runs daily under a lease and may write in both datasets.
 ///
 /// ```swift
 /// let retention = RowRetention(of: .runHistory, warehouse: warehouse, report: report)
 /// try await retention.deleteRows(before: run.now.date.adding(days: -400))
 /// ```
 ///
-/// The condition is on the partition column alone and begins at midnight UTC. BigQuery's documentation says that it then drops
-/// whole partitions without reading them; on a clustered table this was not measured.
+/// The condition names only the partition column and begins at midnight UTC. BigQuery's documentation says that such a DELETE
+/// drops whole partitions without reading them. This was not measured on a clustered table.
 /// https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables#deleting_data_from_partitioned_tables
 package struct RowRetention: Sendable {
     private let aging: AgingTable
@@ -57,10 +57,9 @@ package struct RowRetention: Sendable {
     }
 }
 
-/// A table whose old rows may be deleted, and the column that says how old a row is.
+/// A table whose old rows may be deleted, and the column with the age of a row.
 ///
-/// The tables that a job cleans up are listed here. `job_leases` is not one of them: a lease is safe only if its row is never
-/// deleted (see ``JobLease``).
+/// The list does not contain `job_leases`, because a lease is safe only if its row is never deleted (see ``JobLease``).
 package struct AgingTable: Sendable {
     package enum Column: Sendable {
         case date(String)

@@ -2,14 +2,13 @@ import JobRuntime
 import Logging
 import Warehouse
 
-/// Keeps one row for each finished run in `scheduler_jobs.job_runs`, so that operators can ask with SQL what ran and how it ended.
+/// Writes one row for each finished run into `scheduler_jobs.job_runs`, so that operators can query past runs with SQL.
 ///
-/// The history is not the job's work: what cannot be written is a warning in the log and changes no outcome. A run that was
-/// killed leaves no row.
+/// A row that cannot be written is a warning in the log and does not change the outcome. A run that was killed leaves no row.
 struct RunHistory: Sendable {
     static let table = TableReference(DatasetID.schedulerJobs, "job_runs")!
 
-    /// How long the row may take in a run that was not stopped.
+    /// The longest time for the row of a run that was not stopped.
     static let patience = Duration.seconds(5)
 
     var job: String
@@ -46,12 +45,12 @@ extension RunHistory {
         self.init(job: run.job, task: run.task, environment: environment, startedAt: Timestamp.wallClock())
     }
 
-    /// Writes the row when the run has ended, also when it failed or was stopped.
+    /// Writes the row when the run has ended, also if it failed or was stopped.
     func writeAtEnd(of run: Run, to warehouse: any SQLWarehouse) {
         run.onClose(.history) { outcome in
             let statement = statement(outcome, finishedAt: Timestamp.wallClock())
             do {
-                // An outage must not hold up the end of a run.
+                // An outage must not delay the end of a run.
                 let limit = outcome.isStopped ? StopBudget.limit(of: .history) : Self.patience
                 _ = try await withTimeout(limit) { try await warehouse.query(statement) }
             } catch {

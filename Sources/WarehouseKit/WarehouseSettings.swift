@@ -2,22 +2,28 @@ import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
-/// Which warehouse the job works on. It must be said: a missing choice is an error, and so are two.
+/// The warehouse of the job and its settings. The environment must name exactly one warehouse; there is no default.
+///
+/// ```swift
+/// init(reading environment: inout EnvironmentReader) {
+///     warehouse = WarehouseSettings(reading: &environment)
+/// }
+/// ```
 package struct WarehouseSettings: JobSettings {
     package enum Choice: Sendable, Hashable {
         case bigQuery(ProjectID)
         case embedded(path: String)
     }
 
-    /// `nil` only where the environment has a problem, and then the job does not start.
+    /// `nil` only if the environment has a problem. The job does not start then.
     package let choice: Choice?
     package let location: String
-    /// BigQuery's emulator, as the official clients understand `BIGQUERY_EMULATOR_HOST`: a base URL, no credentials.
+    /// The base URL of an emulator, from `BIGQUERY_EMULATOR_HOST` as in the official clients. It gets no credentials.
     package let emulatorURL: String?
     package let maximumBytesBilled: Int64
-    /// The variables in which Google's Application Default Credentials are looked for.
+    /// The variables that name Google's Application Default Credentials.
     package let credentialVariables: [String: String]
-    /// `nil` if it is not set and need not be.
+    /// `nil` if the variable is optional and not set.
     package let environment: DeploymentEnvironment?
 
     package init(reading environment: inout EnvironmentReader) {
@@ -40,28 +46,28 @@ package struct WarehouseSettings: JobSettings {
             "BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1",
             help: "The location of the datasets, such as US, EU or europe-west1."
         ) {
-            $0.utf8.allSatisfy { $0.isWordCharacter || $0 == UInt8(ascii: "-") } ? nil : "is no location"
+            $0.utf8.allSatisfy { $0.isWordCharacter || $0 == UInt8(ascii: "-") } ? nil : "is not a location"
         }
         emulatorURL = environment.optionalString(
             "BIGQUERY_EMULATOR_HOST", expected: "a base URL such as http://127.0.0.1:9050",
             help: "Base URL of an emulator, such as http://127.0.0.1:9050. No credentials are sent there."
-        ) { Self.baseURL($0) == nil ? "is no base URL" : nil }.flatMap(Self.baseURL)
+        ) { Self.baseURL($0) == nil ? "is not a base URL" : nil }.flatMap(Self.baseURL)
         maximumBytesBilled = Int64(
             environment.integer(
                 "MAX_BYTES_BILLED", default: 10_737_418_240, in: mostTables * Self.leastBytesOfTable...Int.max,
-                help: "A query that would bill more bytes fails instead. Each table in it bills 10485760 at least."))
+                help: "A query that would bill more bytes fails. Each table in it bills 10485760 or more."))
         self.environment = DeploymentEnvironment(reading: &environment, isRequired: requiresEnvironment)
         credentialVariables = environment.variables
-        // Not read as a text, because a problem would show it: some people set it to the key itself.
+        // The variable is declared and not read as a text, because a problem would show it, and some people set it to the key.
         environment.declare(
             "GOOGLE_APPLICATION_CREDENTIALS",
-            help: "A credential file. Without it, gcloud's own credentials or the metadata server are used.")
+            help: "A credential file. Without it, the job uses gcloud's credentials, then the metadata server.")
         guard case .bigQuery = choice, emulatorURL == nil else { return }
         if let file = environment.variables["GOOGLE_APPLICATION_CREDENTIALS"], !file.isEmpty, problemOfFile(file) != nil
         {
             environment.note(
-                "GOOGLE_APPLICATION_CREDENTIALS", problem: "names no file that can be read",
-                expected: "the path of a credential file, or unset it for gcloud's own or the metadata server")
+                "GOOGLE_APPLICATION_CREDENTIALS", problem: "does not name a readable file",
+                expected: "the path of a credential file, or unset it to use gcloud's or the metadata server")
         }
     }
 
@@ -70,13 +76,13 @@ package struct WarehouseSettings: JobSettings {
         let project = environment.optionalString(
             "GCP_PROJECT_ID", expected: projectRule, help: "The Google Cloud project whose BigQuery is the warehouse."
         ) {
-            ProjectID($0) == nil ? "is no project id" : nil
+            ProjectID($0) == nil ? "is not a project id" : nil
         }
         let url = environment.optionalString(
             "WAREHOUSE_URL", expected: urlRule,
             help: "Instead of GCP_PROJECT_ID: bigquery://PROJECT, or sqlite:PATH for the embedded warehouse."
         ) {
-            read(url: $0) == nil ? "is no warehouse" : nil
+            read(url: $0) == nil ? "is not a warehouse" : nil
         }
         guard !environment.hasProblem(with: names) else { return nil }
         switch (project.flatMap { ProjectID($0) }.map { Choice.bigQuery($0) }, url.flatMap(read)) {
@@ -93,7 +99,7 @@ package struct WarehouseSettings: JobSettings {
         case (_, .embedded?) where openEmbedded == nil:
             environment.note(
                 problem:
-                    "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build without --disable-default-traits",
+                    "WAREHOUSE_URL=sqlite: needs a binary with the embedded warehouse: build it without --disable-default-traits",
                 with: ["WAREHOUSE_URL"]
             )
             return nil
@@ -110,7 +116,7 @@ package struct WarehouseSettings: JobSettings {
         return .embedded(path: String(url.dropFirst(7)))
     }
 
-    /// The URL without a slash at its end; `nil` for anything but a base URL. A host alone means http.
+    /// The URL without a slash at its end; `nil` if it is not a base URL. A host without a scheme gets http.
     private static func baseURL(_ host: String) -> String? {
         let text = host.contains("://") ? host : "http://\(host)"
         guard let url = try? HTTPURL(text, refusing: [.query, .fragment]) else { return nil }

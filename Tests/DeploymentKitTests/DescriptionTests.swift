@@ -46,14 +46,16 @@ import Testing
     static let roles = [
         Mistake(
             "organizations: [roles/bigquery.dataEditor]", "organizations: [roles/bigquery.dataViewer]",
-            "39: job sweep needs bigquery.tables.updateData on organizations; no role of it has that"),
+            "39: job sweep needs bigquery.tables.updateData on organizations; no role of it has that; roles/bigquery.dataEditor does"
+        ),
         Mistake(
             "      organizations: [roles/bigquery.dataEditor]\n", "",
-            "27: job sweep needs bigquery.tables.getData, bigquery.tables.updateData on organizations; no role of it has that"
+            "27: job sweep needs bigquery.tables.getData, bigquery.tables.updateData on organizations; no role of it has that; roles/bigquery.dataEditor does"
         ),
         Mistake(
             "[roles/bigquery.jobUser, reader]", "[reader]",
-            "38: job sweep needs bigquery.jobs.create on the project; no role of it has that"),
+            "38: job sweep needs bigquery.jobs.create on the project; no role of it has that; roles/bigquery.jobUser does"
+        ),
     ]
 
     @Test(arguments: variables + roles)

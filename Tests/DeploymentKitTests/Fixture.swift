@@ -85,6 +85,9 @@ enum Fixture {
         }
     }
 
+    /// Set to write the golden files anew; the run then fails, so that nobody leaves it on.
+    static let recordsGoldenFiles = ProcessInfo.processInfo.environment["RECORD_GOLDEN_FILES"] != nil
+
     struct Missing: Error {
         var passage: String
         var times: Int

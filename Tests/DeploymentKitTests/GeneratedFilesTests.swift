@@ -5,14 +5,12 @@ import Yams
 @testable import DeploymentKit
 
 @Suite struct GeneratedFilesTests {
-    /// Set to write the golden files anew; the run then fails, so that nobody leaves it on.
-    private static let records = ProcessInfo.processInfo.environment["RECORD_GOLDEN_FILES"] != nil
     private static let golden = "Tests/DeploymentKitTests/Golden"
 
     @Test func writesTheGoldenFiles() throws {
         let texts = GeneratedFiles.texts(for: try Fixture.file(), describedBy: try Fixture.descriptions())
 
-        if Self.records {
+        if Fixture.recordsGoldenFiles {
             try record(texts)
             Issue.record("golden files were written; run again without RECORD_GOLDEN_FILES")
         }

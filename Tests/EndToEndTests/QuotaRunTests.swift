@@ -118,6 +118,26 @@ import Warehouse
             #expect(forced.counts["rows_deleted"] ?? 0 > 0)
         }
 
+        /// Both sides of the day 400 days before 2026-01-31.
+        @Test func theCleanupDeletesOldRunsOfTheHistory() async throws {
+            let stage = try await stage()
+            try await stage.warehouse().insert(
+                into: "scheduler_jobs.job_runs",
+                [
+                    ["job": "old", "started_at": "2024-12-26T23:59:59Z", "failures": .strings([])],
+                    ["job": "kept", "started_at": "2024-12-27T00:00:00Z", "failures": .strings([])],
+                ])
+
+            let outcome = try await stage.run(
+                Self.cleanup, "--now", "2026-01-31T01:00:00Z", with: ["DAYS_TO_KEEP": "3650", "LOG_FORMAT": "text"])
+
+            #expect(try outcome.succeeded().counts["rows_deleted"] == 1)
+            #expect(outcome.output.contains("scheduler_jobs.job_runs: 1 row from before 2024-12-27 deleted"))
+            let jobs = try await stage.warehouse().rows(of: "scheduler_jobs.job_runs").map { try $0.string("job") }
+            #expect(jobs.contains("kept"))
+            #expect(!jobs.contains("old"))
+        }
+
         @Test func countersMayHaveOtherNames() async throws {
             let stage = try await stage()
 

@@ -1,5 +1,7 @@
+import Dispatch
 import GoogleCredentials
 import JobRuntime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -88,5 +90,104 @@ import Testing
         let token = try await cache.token()
 
         #expect(token == "second")
+    }
+}
+
+@Suite(.timeLimit(.minutes(30))) struct CredentialsCacheConcurrencyTests {
+    @Test func oneCallersCancellationIsNotTheOthers() async throws {
+        let fetch = HeldFetch()
+        let (calls, call) = AsyncStream.makeStream(of: Void.self)
+        let cache = CachedAccessToken(
+            source: fetch,
+            now: {
+                call.yield()
+                return CredentialFixture.start
+            })
+        var called = calls.makeAsyncIterator()
+        let first = Task { try await cache.token() }
+        await called.next()
+        let second = Task { try await cache.token() }
+        await called.next()
+
+        first.cancel()
+
+        await #expect(throws: CancellationError.self) { try await first.value }
+        fetch.release()
+        #expect(try await second.value == "token-1")
+        #expect(fetch.begun == 1)
+        #expect(fetch.cancelled == 0)
+    }
+
+    @Test func theFetchEndsWithItsLastCallerAndTheNextOneStartsAnother() async throws {
+        let fetch = HeldFetch()
+        let cache = CachedAccessToken(source: fetch, now: { CredentialFixture.start })
+        let only = Task { try await cache.token() }
+        await fetch.hasBegun()
+
+        only.cancel()
+
+        await #expect(throws: CancellationError.self) { try await only.value }
+        await fetch.wasCancelled()
+        fetch.release()
+        #expect(try await cache.token() == "token-2")
+    }
+
+    @Test func aCancelledCallerStartsNothing() async throws {
+        let fetch = HeldFetch()
+        let cache = CachedAccessToken(source: fetch, now: { CredentialFixture.start })
+
+        let caller = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await cache.token()
+        }
+
+        await #expect(throws: CancellationError.self) { try await caller.value }
+        #expect(fetch.begun == 0)
+    }
+
+    @Test func theLateAnswerOfAnAbandonedFetchIsDropped() async throws {
+        let fetch = DeafFetch()
+        let cache = CachedAccessToken(source: fetch, now: { CredentialFixture.start })
+        let first = Task { try await cache.token() }
+        await fetch.hasBegun()
+        first.cancel()
+        await #expect(throws: CancellationError.self) { try await first.value }
+        let second = Task { try await cache.token() }
+        await fetch.hasBegun()
+
+        fetch.answer(0, with: "late")
+        fetch.answer(1, with: "in time")
+
+        #expect(try await second.value == "in time")
+        #expect(try await cache.token() == "in time")
+    }
+
+    @Test func twentyCallersAtOnceAreOneRequest() async throws {
+        let called = Mutex(0)
+        let allCalled = DispatchSemaphore(value: 0)
+        let fixture = try CredentialFixture { request in
+            if request.index == 0 { allCalled.wait() }
+            return .token("token-\(request.index)")
+        }
+        try fixture.write(fixture.authorizedUser())
+        let cache = CachedAccessToken(
+            source: try fixture.find(),
+            now: {
+                // The cache asks for the time when a caller has got to it.
+                if called.withLock({
+                    $0 += 1; return $0 == 20
+                }) {
+                    allCalled.signal()
+                }
+                return CredentialFixture.start
+            })
+
+        let tokens = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<20 { group.addTask { try await cache.token() } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+
+        #expect(tokens == [String](repeating: "token-0", count: 20))
+        #expect(fixture.server.requests.count == 1)
     }
 }

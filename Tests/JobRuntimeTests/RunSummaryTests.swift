@@ -22,7 +22,7 @@ import Testing
             record.add(3, to: "columns_added")
             record.add(100, to: "organizations")
             record.warnings.add("acme", "extra \"column\"")
-            record.details.append(("plan", .raw("[1,\n2]")))
+            record.details.append(("plan", .array([.integer(1), .integer(2)])))
         }.json(withDetails: true)
 
         #expect(
@@ -34,7 +34,7 @@ import Testing
                 "warnings_omitted":0,"now":"2026-01-31T00:05:00.000000Z","started_at":"2026-01-31T00:05:00.000000Z",\
                 "duration_ms":1250,"execution":"trial-x","task_index":1,"task_count":2,"attempt":0,\
                 "logging.googleapis.com/labels":{"job":"trial","execution":"trial-x","task_index":"1","attempt":"0"},\
-                "logging.googleapis.com/operation":{"id":"trial-x","producer":"trial"},"details":{"plan":[1, 2]}}
+                "logging.googleapis.com/operation":{"id":"trial-x","producer":"trial"},"details":{"plan":[1,2]}}
                 """)
     }
 

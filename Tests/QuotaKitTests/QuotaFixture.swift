@@ -211,7 +211,7 @@ struct QuotaFixture: Sendable {
     }
 }
 
-/// A row of the run log, as far as the quota jobs know it.
+/// A row of the run log, with the columns that the quota jobs use.
 struct LoggedRun: Hashable, Sendable {
     var id: String
     var slug: String

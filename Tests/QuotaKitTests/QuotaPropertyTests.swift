@@ -214,7 +214,7 @@ struct QuotaWorld {
     }
 }
 
-/// What the quota jobs should do, in plain Swift: every counter is counted anew from the runs.
+/// The quota jobs in plain Swift. Every counter is recounted from the runs.
 struct QuotaModel: Equatable {
     var active: Set<String> = []
     var subscriptions: [Subscription] = []

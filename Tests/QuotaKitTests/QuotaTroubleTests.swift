@@ -8,7 +8,7 @@ import Testing
 @testable import Warehouse
 @testable import WarehouseKit
 
-/// What is wrong with one organization, one row or one lease keeps the resets from nothing else.
+/// A problem of one organization, one row or one lease does not stop the rest of a reset.
 @Suite struct QuotaTroubleTests {
     private static let now = instant("2026-01-31T00:00:00Z")
     private let now = Self.now

@@ -139,7 +139,7 @@ import WarehouseKit
         #expect(lines.all.contains("idle 2026-03-01: pipelines_failed_today NULL -> 0"))
     }
 
-    /// Of the day's highest concurrency, what is running now is the least.
+    /// The day's highest concurrency is at least the number of runs that are running now.
     @Test(arguments: Backend.allCases)
     func theHighestConcurrencyIsRaisedAndNeverLowered(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("stale-highest"))

@@ -53,6 +53,20 @@ import WarehouseKit
         #expect(try await warehouse.tables(in: DatasetID.schedulerJobs).count == 3)
     }
 
+    /// A dataset's location cannot be changed: a second dataset in the wrong location would fit no setting any more.
+    @Test func createsNothingWhereOneDatasetLiesElsewhere() async throws {
+        _ = try await warehouse.createDataset(Dataset(id: .organizations, location: "EU"))
+        let (job, report) = bootstrap()
+
+        try await job.create()
+
+        #expect(report.failures.count == 1)
+        #expect(report.failures.first?.reason.contains("it is in EU, not in US") == true)
+        #expect(report.failures.first?.reason.contains("BIGQUERY_LOCATION") == true)
+        #expect(try await warehouse.dataset(.schedulerJobs) == nil)
+        #expect(try await warehouse.tables(in: .organizations).isEmpty)
+    }
+
     @Test func succeedsTwiceAtTheSameTime() async throws {
         let (first, firstReport) = bootstrap()
         let (second, secondReport) = bootstrap()

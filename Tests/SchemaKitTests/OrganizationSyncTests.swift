@@ -33,7 +33,7 @@ import WarehouseKit
         for name in ["acme_test", "gone_test", "lower_test"] { #expect(try await !fixture.hasDataset(name)) }
     }
 
-    /// The label tells customers' datasets from the service's own.
+    /// The label distinguishes customers' datasets from the service's own.
     @Test func aSlugThatIsNoLabelLeavesTheLabelEmpty() async throws {
         let fixture = try await fixture([.init("Acme")])
 
@@ -247,7 +247,7 @@ import WarehouseKit
     }
 }
 
-/// A warehouse with the service's own datasets, in which a test makes organizations.
+/// A warehouse with the service's own datasets, in which a test creates organizations.
 struct OrganizationFixture {
     let warehouse: any Warehouse
 

@@ -2,7 +2,7 @@
 import copy
 import unittest
 
-from fake_project import PROJECT, REGION, container, deployed_job, fake, mutating, needs_gcloud, trigger
+from fake_project import JOBS, PROJECT, REGION, container, deployed_job, fake, mutating, needs_gcloud, trigger
 
 ACCOUNT = "ca-test-{}@" + PROJECT + ".iam.gserviceaccount.com"
 JOB_POLICY = f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-"
@@ -32,6 +32,9 @@ def drift(state):
     role["includedPermissions"].append("bigquery.tables.delete")
     state["service_accounts"][ACCOUNT.format("bootstrap")]["displayName"] = "renamed"
     del state["scheduler_jobs"][f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-billing-sync-reconcile-trigger"]
+    changed = {"bootstrap", "bootstrap-sync", "org-sync-all", "quota-reset-daily", "stale-cleanup", "quota-cleanup",
+               "billing-sync-retry", "billing-sync-reconcile"}
+    unchanged = [job["name"] for job in JOBS if job["job"] not in changed]
     return [
         "schedule: 0 3 * * * -> 0 1 * * *",
         "image: us-docker.pkg.dev/other/repo/bootstrap:9 -> us-central1-docker.pkg.dev/cloudact-testing-1/scheduler-jobs/bootstrap:",
@@ -39,7 +42,7 @@ def drift(state):
         "state: PAUSED -> ENABLED", "+ run.invoker for ca-test-trigger", "+ bigquery.metadataViewer for ca-test-org-sync-all",
         "+ secretmanager.secretAccessor for ca-test-billing-sync-reconcile", "+ bigquery.dataEditor for ca-test-quota-reset-daily",
         "~ update alert job-failed", "- bigquery.tables.delete", "display name: renamed -> cloudact-bootstrap (test)",
-        "+ create trigger cloudact-billing-sync-reconcile-trigger", "= unchanged: cloudact-quota-reset-monthly\n",
+        "+ create trigger cloudact-billing-sync-reconcile-trigger", f"= unchanged: {', '.join(unchanged)}\n",
     ]
 
 

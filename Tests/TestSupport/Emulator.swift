@@ -14,11 +14,20 @@ package struct EmulatedBigQuery {
     package let emulator: EmulatorProcess
 
     package init(project: String) async throws {
+        guard let id = ProjectID(project) else { throw UnusableProject(project: project) }
         self.project = project
         emulator = try await EmulatorProcess.shared(by: project)
         warehouse = BigQueryWarehouse(
-            project: ProjectID(project)!, location: "US", baseURL: emulator.url, transport: CurlTransport(),
+            project: id, location: "US", baseURL: emulator.url, transport: CurlTransport(),
             credentials: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    struct UnusableProject: Error, CustomStringConvertible {
+        let project: String
+
+        var description: String {
+            "\(project) cannot be a project of the emulator: it must be 6 to 30 lowercase letters, digits and dashes"
+        }
     }
 
     /// The number of requests of this project so far.
@@ -34,17 +43,13 @@ package struct EmulatedBigQuery {
 
 /// The warehouses on which the jobs of quotas and billing are tested; each test gets a new one.
 package enum Backend: String, CaseIterable, Sendable {
-    #if EmbeddedWarehouse
-        case embedded
-    #endif
+    case embedded
     case emulator
 
     /// - Parameter project: The test's own project on the emulator. Other tests share the emulator.
     package func warehouse(_ project: String) async throws -> any Warehouse {
         switch self {
-        #if EmbeddedWarehouse
-            case .embedded: try EmbeddedWarehouse(path: ":memory:")
-        #endif
+        case .embedded: try EmbeddedWarehouse(path: ":memory:")
         case .emulator: try await EmulatedBigQuery(project: project).warehouse
         }
     }

@@ -110,7 +110,7 @@ import Testing
         #expect(try await isFree(lease(warehouse, "daily", "one")))
     }
 
-    /// What two concurrent seedings leave behind on BigQuery.
+    /// Two concurrent seedings leave two rows behind on BigQuery.
     @Test(arguments: Backend.allCases)
     func severalRowsOfAJobAreOneLease(_ backend: Backend) async throws {
         let warehouse = try await backend.warehouse("lease-rows").bootstrapped()
@@ -164,7 +164,7 @@ import Testing
         #expect(inside.most == 1)
     }
 
-    /// Whatever statement of an acquisition dies or loses its reply, the same holder can go on, and others after the expiry.
+    /// One statement of the acquisition dies or loses its reply. The same holder can go on, and others can after the expiry.
     @Test(arguments: (0..<5).flatMap { [FaultyWarehouse.Fault.killedBefore($0), .killedDuring($0), .replyLost($0)] })
     func aBrokenAcquisitionBlocksNobodyForLong(_ fault: FaultyWarehouse.Fault) async throws {
         let warehouse = try await Backend.embedded.warehouse("lease-broken").bootstrapped()

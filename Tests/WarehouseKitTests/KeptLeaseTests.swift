@@ -31,7 +31,7 @@ import Testing
         #expect(report.output.contains("waiting: the lease of daily is held by daily execution/0/0"))
     }
 
-    /// What the work makes of an error does not matter: it may go on with other things.
+    /// The lease is kept even if the work catches the error and goes on.
     @Test(arguments: [
         (WarehouseError.Code.transport, Certainty.unknown, true), (.backendError, .unknown, true),
         (.rateLimited, .unknown, true), (.unauthenticated, .unknown, true), (.unexpectedResult, .done, true),
@@ -98,7 +98,7 @@ import Testing
         #expect(try await warehouse.leases().first?.timestamp("expires_at") == now.adding(.seconds(120)))
     }
 
-    /// A killed attempt could not say that it had ended; its successor knows, since attempts follow one another.
+    /// A killed attempt cannot report its end. The next attempt begins only after it, so the next attempt reports it.
     @Test(arguments: Backend.allCases)
     func theNextAttemptGivesAKilledOneTheGrace(_ backend: Backend) async throws {
         let warehouse = try await backend.warehouse("lease-attempt").bootstrapped()
@@ -145,7 +145,7 @@ import Testing
         #expect(report.failures.isEmpty)
     }
 
-    /// Whoever waits in vain says so, with an exit code that the scheduler sees: no run is lost in silence.
+    /// A run that waits in vain fails, with an exit code that the scheduler sees.
     @Test func theWaitIsBoundedAndThenAFailure() async throws {
         let warehouse = try await Backend.embedded.warehouse("lease-patience").bootstrapped()
         try await seeded(warehouse, LeaseStatements(jobs: ["monthly", "daily"], holder: "monthly two/0/0", token: "t"))

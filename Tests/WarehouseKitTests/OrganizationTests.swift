@@ -21,7 +21,7 @@ import WarehouseKit
         let (id, problem) = organization.dataset(in: .stage)
 
         #expect(id?.name == "acme_stage")
-        #expect(problem?.contains("is no dataset name; acme_stage was used instead") == true)
+        #expect(problem?.contains("is not a dataset name; the job uses acme_stage") == true)
     }
 
     @Test(arguments: ["organizations", "Organizations", "scheduler_jobs", " organizations"])

@@ -86,6 +86,39 @@ import Testing
         #expect(table.timePartitioning?.type == "DAY")
     }
 
+    @Test(arguments: AgingTable.all.map(\.table.description))
+    func googleSQLAnalyzesTheStatementsOfEveryTable(_ name: String) async throws {
+        let aging = try #require(AgingTable.all.first { $0.table.description == name })
+        let statements = [aging.countStatement(before: Self.day), aging.deleteStatement(before: Self.day)]
+
+        let problems = try await SQLAnalyzer.ofServiceTables().problems(in: statements.map { $0.forAnalysis() })
+
+        #expect(problems.map(\.description) == [])
+    }
+
+    /// The last microsecond (or the day) before, and the first one of the day.
+    @Test(arguments: Backend.allCases, AgingTable.all.map(\.table.description))
+    func everyTableLosesItsOldRowsAndKeepsTheDay(_ backend: Backend, _ name: String) async throws {
+        let aging = try #require(AgingTable.all.first { $0.table.description == name })
+        let warehouse = try await backend.warehouse("aging-\(aging.table.table.replacing("_", with: "-"))")
+            .bootstrapped()
+        let (column, old, kept): (String, SQLValue, SQLValue) =
+            switch aging.column {
+            case .date(let name): (name, "2026-01-30", "2026-01-31")
+            case .timestamp(let name): (name, "2026-01-30T23:59:59.999999Z", "2026-01-31T00:00:00Z")
+            }
+        try await warehouse.insert(into: name, [[column: old], [column: kept]])
+
+        try await RowRetention(of: aging, warehouse: warehouse, report: ReportFixture().report)
+            .deleteRows(before: Self.day)
+
+        let rows = try await warehouse.rows(of: name)
+        switch aging.column {
+        case .date(let name): #expect(try rows.map { try $0.date(name) } == [Self.day])
+        case .timestamp(let name): #expect(try rows.map { try $0.timestamp(name) } == [Timestamp(startOf: Self.day)])
+        }
+    }
+
     @Test(arguments: Backend.allCases)
     func theRunHistoryLosesItsOldRuns(_ backend: Backend) async throws {
         let warehouse = try await backend.warehouse("retention-history").bootstrapped()

@@ -43,12 +43,12 @@ import Testing
             ([:], "no warehouse is chosen"), (["GCP_PROJECT_ID": "", "WAREHOUSE_URL": ""], "no warehouse is chosen"),
             (["GCP_PROJECT_ID": "acme-test-1", "WAREHOUSE_URL": "sqlite:demo.db"], "name two warehouses"),
             (["GCP_PROJECT_ID": "acme-test-1", "WAREHOUSE_URL": "bigquery://acme-test-2"], "name two warehouses"),
-            (["GCP_PROJECT_ID": "Acme"], "GCP_PROJECT_ID is \"Acme\", which is no project id"),
-            (["GCP_PROJECT_ID": "a/../../b"], "GCP_PROJECT_ID is \"a/../../b\", which is no project id"),
+            (["GCP_PROJECT_ID": "Acme"], "GCP_PROJECT_ID is \"Acme\", which is not a project id"),
+            (["GCP_PROJECT_ID": "a/../../b"], "GCP_PROJECT_ID is \"a/../../b\", which is not a project id"),
             (["GCP_PROJECT_ID": "acme-test-1\n"], "GCP_PROJECT_ID is \"acme-test-1\\n\", which contains control"),
-            (["WAREHOUSE_URL": "sqlite:"], "WAREHOUSE_URL is \"sqlite:\", which is no warehouse"),
-            (["WAREHOUSE_URL": "postgres://x"], "WAREHOUSE_URL is \"postgres://x\", which is no warehouse"),
-            (["WAREHOUSE_URL": "bigquery://x"], "WAREHOUSE_URL is \"bigquery://x\", which is no warehouse"),
+            (["WAREHOUSE_URL": "sqlite:"], "WAREHOUSE_URL is \"sqlite:\", which is not a warehouse"),
+            (["WAREHOUSE_URL": "postgres://x"], "WAREHOUSE_URL is \"postgres://x\", which is not a warehouse"),
+            (["WAREHOUSE_URL": "bigquery://x"], "WAREHOUSE_URL is \"bigquery://x\", which is not a warehouse"),
         ] as [([String: String], String)])
     func saysWhyThereIsNoChoice(_ variables: [String: String], _ problem: String) {
         let (settings, problems) = read(variables)
@@ -84,7 +84,7 @@ import Testing
         let problems = read(variables).1
 
         #expect(problems.count == 1)
-        #expect(problems.first?.hasPrefix("GOOGLE_APPLICATION_CREDENTIALS names no file that can be read") == true)
+        #expect(problems.first?.hasPrefix("GOOGLE_APPLICATION_CREDENTIALS does not name a readable file") == true)
         #expect(problems.first?.contains("hush") == false)
         #expect(read(variables.merging(["BIGQUERY_EMULATOR_HOST": "localhost:1"]) { $1 }).1.isEmpty)
     }

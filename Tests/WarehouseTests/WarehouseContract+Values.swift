@@ -220,7 +220,7 @@ extension JSONValue {
     fileprivate var sorted: String {
         switch self {
         case .object(let object):
-            "{\(object.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.sorted)" }.joined(separator: ", "))}"
+            "{\(object.members.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.sorted)" }.joined(separator: ", "))}"
         case .array(let array): "[\(array.map(\.sorted).joined(separator: ", "))]"
         default: "\(self)"
         }

@@ -2,7 +2,7 @@ import Testing
 package import Warehouse
 import WarehouseKit
 
-/// What every `Warehouse` must do, as clauses that a test target runs one by one:
+/// The contract of every `Warehouse`, as clauses that a test target runs one by one:
 ///
 /// ```swift
 /// @Test(arguments: WarehouseContract.clauses)
@@ -11,7 +11,7 @@ import WarehouseKit
 /// }
 /// ```
 ///
-/// Clauses do not depend on each other and may run at once. Each makes its own datasets, whose names begin with `prefix`; on
+/// Clauses do not depend on each other and may run at once. Each creates its own datasets, whose names begin with `prefix`; on
 /// a server that outlives the run the prefix must be new. The statements are valid GoogleSQL.
 package struct WarehouseContract: Sendable {
     package struct Clause: Sendable, CustomTestStringConvertible {

@@ -17,7 +17,7 @@ package struct Variable: Sendable, Hashable {
     }
 
     package let name: String
-    /// What the variable is for, in sentences.
+    /// The use of the variable, in sentences.
     package let help: String
     package let kind: Kind
     /// The value that counts if the variable is not set, as text.
@@ -41,24 +41,25 @@ package struct Variable: Sendable, Hashable {
     }
 }
 
-/// Reads variables as values of a type, and collects what is wrong with them, so that one message can name everything.
+/// Reads variables as typed values, and collects their problems, so that one message can name all of them.
 ///
-/// Reading a variable declares it: its name, type, range, default and help stand in the call, and nowhere else. `--help`,
-/// `--describe` and the check of `jobs.yaml` come from these declarations. So settings read every variable in every case.
+/// Reading a variable declares it: the call states its name, type, range, default and help, and nothing else does.
+/// `--help`, `--describe` and the check of `jobs.yaml` come from these declarations, so settings must read every variable
+/// in every case.
 ///
 /// ```swift
 /// daysToKeep = environment.integer(
 ///     "DAYS_TO_KEEP", default: 90, in: 1...36_500, help: "The job deletes rows that are older than that many days.")
 /// ```
 ///
-/// A variable that is set but empty counts as not set. If a value is missing or wrong, a placeholder is returned; nobody uses
-/// it, because a job with problems does not start.
+/// A variable that is set but empty counts as not set. A missing or wrong value becomes a placeholder, which nobody uses,
+/// because a job with problems does not start.
 package struct EnvironmentReader: Sendable {
-    /// Something that is wrong with the environment.
+    /// A problem of the environment.
     package struct Problem: Sendable, Hashable {
         /// The variables that the problem concerns.
         package let variables: [String]
-        /// One line: which variable, what is wrong, what to do.
+        /// One line: the variable, the problem, and the value to set.
         package let text: String
     }
 
@@ -66,7 +67,7 @@ package struct EnvironmentReader: Sendable {
     /// The variables that were read so far, in that order.
     package private(set) var declarations: [Variable] = []
     package private(set) var findings: [Problem] = []
-    /// `false` to find out what is wrong with an environment that holds no secrets: a missing secret is no problem then.
+    /// Whether a missing secret is a problem. `--describe` sets this to `false`, because it gets no secrets.
     package internal(set) var needsSecrets = true
     var scope = Variable.Scope.job
 
@@ -81,8 +82,8 @@ package struct EnvironmentReader: Sendable {
     ///
     /// - Parameters:
     ///   - fallback: The value if the variable is not set. Without it, the variable must be set.
-    ///   - expected: What to set the variable to, as the end of "set it to ...".
-    ///   - check: What is wrong with the value, as the end of "which ...", or `nil`.
+    ///   - expected: The expected value, as the end of "set it to ...".
+    ///   - check: Returns the problem of the value, as the end of "which ...", or `nil`.
     package mutating func string(
         _ name: String, default fallback: String? = nil, expected: String, help: String,
         check: (String) -> String? = { _ in nil }
@@ -140,8 +141,8 @@ package struct EnvironmentReader: Sendable {
         return word(name, of: words)
     }
 
-    /// Reads a secret. Secret stores often end a value with a line break; it is cut off. The value is never shown, not even
-    /// a wrong one.
+    /// Reads a secret. Secret stores often end a value with a line break, which is cut off. No message shows the value, not
+    /// even a wrong one.
     package mutating func secret(_ name: String, help: String) -> Secret? {
         declare(name, .text, help: help, isSecret: true)
         return secretValue(name)
@@ -229,7 +230,7 @@ package struct EnvironmentReader: Sendable {
         return Secret(value)
     }
 
-    /// A placeholder for a variable that must be set, with a problem unless one with it is known.
+    /// Returns a placeholder for a required variable, and notes a problem if the variable has none yet.
     private mutating func missing(_ name: String, expected: String) -> String {
         if !hasProblem(with: [name]) { note(name, problem: "is not set", expected: expected) }
         return ""
@@ -246,9 +247,9 @@ package struct EnvironmentReader: Sendable {
     }
 }
 
-/// A check for `EnvironmentReader.string`: what is wrong with the path of a file to read, or `nil`.
+/// Checks the path of a file to read, for `EnvironmentReader.string`. Returns the problem, or `nil`.
 package func problemOfFile(_ path: String) -> String? {
     var status = stat()
     let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR
-    return isFile && access(path, R_OK) == 0 ? nil : "is no file that can be read"
+    return isFile && access(path, R_OK) == 0 ? nil : "is not a readable file"
 }

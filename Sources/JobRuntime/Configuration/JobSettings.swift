@@ -1,14 +1,13 @@
-/// What a job reads from the environment, before it does anything else.
+/// The settings of a job. They are read from the environment before anything else happens.
 package protocol JobSettings: Sendable {
-    /// Reads every variable, in every case and also after a wrong one: reading declares a variable, the reader collects the
-    /// problems, and the job does not start if there are any.
+    /// Reads every variable in every case, also after a wrong one, because reading declares a variable. The reader collects
+    /// the problems, and a job with problems does not start.
     init(reading environment: inout EnvironmentReader)
 }
 
-/// The configuration cannot work, and only the run found it out (a bad file, a project that does not exist).
-/// The run ends with exit code 78.
+/// A problem of the configuration that only the run could find, such as a bad file. The run ends with exit code 78.
 package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
-    /// One line each: what is wrong, where, what to do.
+    /// One line each: the problem, its place, and the next step.
     package let problems: [String]
 
     package init(_ problems: [String]) {
@@ -22,7 +21,7 @@ package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
     package var description: String { problems.joined(separator: "; ") }
 }
 
-/// A value that must not be seen: printing, dumping and reflecting it show `***`.
+/// A secret value. Printing, dumping and reflecting it show `***`.
 package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     package let value: String
 

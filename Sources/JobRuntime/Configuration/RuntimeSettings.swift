@@ -1,4 +1,4 @@
-/// What the runtime itself reads from the environment, for every job.
+/// The settings of the runtime, which every job has.
 struct RuntimeSettings: Sendable {
     enum LogFormat: String, CaseIterable {
         case auto, json, text
@@ -11,36 +11,36 @@ struct RuntimeSettings: Sendable {
     let isDumbTerminal: Bool
     let task: CloudRunTask
     let certificateAuthorityFile: String?
-    /// How long the lease of an exclusive job lasts if nobody releases it.
+    /// The time after which the lease of an exclusive job expires if it is not released.
     let leaseValidity: Duration
 
     static let defaultLeaseSeconds = 3600
 
-    /// - Parameter isExclusive: Whether the job holds a lease, which has a variable of its own.
+    /// - Parameter isExclusive: Whether the job holds a lease. Only then is there a variable LEASE_SECONDS.
     init(reading environment: inout EnvironmentReader, isExclusive: Bool) {
         environment.scope = .everyJob
         let format = environment.choice(
             "LOG_FORMAT", of: LogFormat.allCases.map(\.rawValue), default: "auto",
-            help: "The form of the logs: json is Cloud Logging's, auto is text on a terminal outside Cloud Run.")
+            help: "The form of the logs. json is Cloud Logging's; auto is text on a terminal outside Cloud Run.")
         logFormat = LogFormat(rawValue: format) ?? .auto
         let level = environment.choice(
             "LOG_LEVEL", of: LogLevel.allCases.map(\.rawValue), default: "info",
-            help: "The least important log messages to write; --log-level wins.")
+            help: "The job writes log messages of this level and above. --log-level overrides it.")
         logLevel = LogLevel(rawValue: level) ?? .info
         deadline = environment.optionalInteger(
             "DEADLINE_SECONDS", in: 1...604_800,
-            help: "The run stops at the next safe point after that many seconds. Without it, there is no deadline."
+            help: "The run stops at the next safe point after so many seconds. Without it, there is no deadline."
         ).map { .seconds($0) }
-        allowsColors = !environment.flag("NO_COLOR", help: "Set it to anything to have no colors on a terminal.")
+        allowsColors = !environment.flag("NO_COLOR", help: "Any value turns colors off.")
         isDumbTerminal =
-            environment.optionalString("TERM", expected: "the terminal's name", help: "dumb has no progress bar.")
+            environment.optionalString("TERM", expected: "the terminal's name", help: "No progress bar on dumb.")
             == "dumb"
         certificateAuthorityFile = environment.optionalString(
             "SSL_CERT_FILE", expected: "the path of a PEM file",
             help: "A PEM file with the certificate authorities to trust instead of the system's.", check: problemOfFile)
         for proxy in ["http_proxy", "https_proxy", "NO_PROXY"] {
             environment.declare(
-                proxy, help: "As for curl. This machine and the metadata server are never asked through a proxy.")
+                proxy, help: "As for curl. No proxy is used for this machine and the metadata server.")
         }
         task = CloudRunTask(reading: &environment)
         environment.scope = .job
@@ -48,11 +48,11 @@ struct RuntimeSettings: Sendable {
             isExclusive
                 ? environment.integer(
                     "LEASE_SECONDS", default: Self.defaultLeaseSeconds, in: 10...604_800,
-                    help: "A killed run keeps other executions out for that long. Must be more than the task timeout.")
+                    help: "A killed run keeps other executions out for so long. It must be more than the task timeout.")
                 : Self.defaultLeaseSeconds)
     }
 
-    /// Whether logs are for people. `--json` asks for JSON whatever the environment says.
+    /// Whether logs are text for people. With `--json` they are JSON, whatever the environment says.
     func logsText(onTerminal isTerminal: Bool, json: Bool) -> Bool {
         switch logFormat {
         case _ where json: false
@@ -63,7 +63,7 @@ struct RuntimeSettings: Sendable {
     }
 }
 
-/// The task of a Cloud Run execution that this process is; task 0 of 1 everywhere else.
+/// The Cloud Run task that this process is. Outside of Cloud Run it is task 0 of 1.
 package struct CloudRunTask: Sendable {
     package var job: String?
     package var execution: String?

@@ -3,7 +3,7 @@ import Logging
 
 /// One process of a job, from its arguments to its exit status.
 ///
-/// The command line is read first, then the whole environment. The run begins only if both are right.
+/// The command line is read first, then the whole environment. The run begins only if both are correct.
 struct JobProcess<Job: ScheduledJob> {
     private let surroundings: ProcessSurroundings
 
@@ -55,7 +55,7 @@ struct JobProcess<Job: ScheduledJob> {
             if text == JobCommand<Job>.helpMessage(columns: columns) {
                 text += "\n" + JobDescription<Job>(environment: [:]).helpSections(columns: columns)
             }
-            // The parser repeats what it was given, control characters included.
+            // The parser repeats its arguments, including control characters.
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { printable($0) }
             let message = lines.joined(separator: "\n")
             if JobCommand<Job>.exitCode(for: error) == .success { return .failure(Ending(status: print(message))) }

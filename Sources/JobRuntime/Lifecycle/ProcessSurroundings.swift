@@ -3,12 +3,12 @@ import FoundationEssentials
 import Glibc
 import Synchronization
 
-/// Everything that a job's process takes from the outside and gives to it.
+/// The inputs and outputs of a job's process. Tests replace them.
 struct ProcessSurroundings: Sendable {
-    /// Without the program's name.
+    /// The arguments after the program's name.
     var arguments: [String]
     var environment: [String: String]
-    /// Whether standard output took all of it.
+    /// Returns whether standard output accepted all of the text.
     var writeOutput: @Sendable (String) -> Bool
     var writeError: @Sendable (String) -> Void
     var isErrorTerminal: Bool
@@ -17,14 +17,14 @@ struct ProcessSurroundings: Sendable {
     var elapsed: @Sendable () -> Duration
     /// Calls the closure after that time, from a thread that neither the job nor another such closure can block.
     var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
-    /// Ends the process at once, from any thread; returns only where a test put something else here.
+    /// Ends the process at once, from any thread. Only the replacement in a test returns.
     var exit: @Sendable (JobExitCode) -> Void
     /// Calls the closure for every signal, from a thread that the job cannot block.
     var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
 }
 
 extension ProcessSurroundings {
-    /// Those of this process, which from now on leaves stop signals to the job.
+    /// The surroundings of this process. From now on the job handles stop signals.
     static var current: ProcessSurroundings {
         reserveStandardDescriptors()
         listen()
@@ -41,7 +41,7 @@ extension ProcessSurroundings {
                 let time = DispatchTime.now() + .milliseconds(delay.wholeMilliseconds)
                 queue.asyncAfter(deadline: time, execute: action)
             },
-            // Not exit(3): its handlers would tear down libraries that other threads of this process still use.
+            // The handlers of exit(3) would tear down libraries that other threads of this process still use.
             exit: { _exit($0.rawValue) },
             onStopSignal: { handler in
                 let early = signals.withLock { signals in
@@ -52,23 +52,23 @@ extension ProcessSurroundings {
             })
     }
 
-    /// Concurrent, because whoever writes to a reader that is stuck is stuck as well, and the next must not wait for it.
+    /// The queue is concurrent: a write to a stuck reader blocks one thread, and the next action must not wait for it.
     private static let queue = DispatchQueue(label: "lifecycle", attributes: .concurrent)
 
     private struct Signals {
         var handler: (@Sendable (StopSignal) -> Void)?
-        /// Those that came before the run began.
+        /// The signals that came before the run began.
         var early: [StopSignal] = []
     }
 
     private static let signals = Mutex(Signals())
-    // Signal sources live as long as something holds them: here, the process. Only main() adds to them.
+    // A signal source ends when nothing holds it, so the process holds all of them. Only main() adds one.
     nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
     private static func listen() {
         // A reader that went away must not end the run.
         signal(SIGPIPE, SIG_IGN)
-        // Dispatch's own threads block all signals, but this one does not, and would die of them.
+        // Dispatch's own threads block all signals. This thread does not, and a signal to it would end the process.
         var stops = sigset_t()
         sigemptyset(&stops)
         sigaddset(&stops, SIGTERM)

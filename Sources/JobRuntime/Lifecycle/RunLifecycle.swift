@@ -1,14 +1,14 @@
 import Logging
 import Synchronization
 
-/// Runs a job's work until it ends or has to stop, closes what the run opened, and prints the summary.
+/// Runs a job's work until it ends or has to stop, performs the closings of the run, and prints the summary.
 ///
-/// A signal or the deadline cancels the work. ``StopBudget`` divides the time that is left: when it is over, the summary is
-/// printed even if the work or a closing has not ended. None of this needs a thread of the cooperative pool, all of which the
-/// work may have blocked, nor a reader of the logs, who may be stuck.
+/// A signal or the deadline cancels the work. ``StopBudget`` divides the time that is left. When it is over, the summary is
+/// printed even if the work or a closing has not ended. A stop works even if the job has blocked all threads of the
+/// cooperative pool, and even if nothing reads the log.
 ///
-/// What ended the work is recorded before the closings begin, so that the run history and the notification report the outcome
-/// that the summary has.
+/// The error that ended the work is recorded before the closings begin, so that the run history and the notification
+/// report the same outcome as the summary.
 final class RunLifecycle: Sendable {
     private struct State {
         var work: Task<Void, Never>?
@@ -58,14 +58,14 @@ final class RunLifecycle: Sendable {
             if state.onEnd != nil, state.stopReason == nil { state.stopReason = reason }
             return before
         }
-        // The summary is being written; who reads it may be stuck.
+        // The summary is being written. Its reader may be stuck, so the process ends without it.
         if hasEnded {
             return setting.surroundings.after(StopBudget.limit(of: .summary)) {
                 self.setting.surroundings.exit(.stopped)
             }
         }
         if isStopping { return }
-        // Before anything is written, which may take for ever where nobody reads it.
+        // The timer starts before the log message, because writing never ends if nothing reads the log.
         setting.surroundings.after(StopBudget.untilSummary) { self.end(.stopped) }
         setting.logger.notice("\(reason): stopping at the next safe point")
         work?.cancel()
@@ -80,7 +80,7 @@ final class RunLifecycle: Sendable {
         }
     }
 
-    /// Puts what ended the work into the report.
+    /// Records the error that ended the work in the report.
     private func record(_ error: (any Error)?) -> JobExitCode {
         let isStopped = state.withLock { $0.stopReason != nil }
         switch error {
@@ -100,17 +100,17 @@ final class RunLifecycle: Sendable {
         case let error as any FailedOperation: run.report.fail(error.operation, error.reason)
         case let error?: run.report.fail(run.job, String(describing: error))
         }
-        // Work that is cancelled may fail with something else, and the rest is undone all the same.
+        // Canceled work may throw another error, and the rest of it is not done either way.
         return isStopped ? .stopped : .failure
     }
 
-    /// A task of its own, because that of a stopped run is cancelled.
+    /// Performs the closings in a task of their own, because the task of a stopped run is canceled.
     private func close(_ status: JobExitCode) async {
         let (run, isStopped) = (run, status == .stopped)
         await Task.detached { await run.closings.close { run.report.outcome(isStopped: isStopped) } }.value
     }
 
-    /// Prints the summary and hands over the exit status; only the first call does.
+    /// Prints the summary and ends the process. Later calls do nothing.
     private func end(_ status: JobExitCode) {
         let (onEnd, reason) = state.withLock { state in
             let taken = (state.onEnd, state.stopReason)
@@ -128,7 +128,7 @@ final class RunLifecycle: Sendable {
     }
 }
 
-/// Where a run writes, what it reports to, and what its summary needs to know from the start.
+/// The console, the logger and the report of a run, and the facts that its summary needs from the start.
 struct RunSetting: Sendable {
     let job: String
     let options: CommonOptions
@@ -184,7 +184,7 @@ struct RunSetting: Sendable {
     }
 
     /// Prints the summary as the last line of the run.
-    /// - Returns: Whether nothing failed, the printing included.
+    /// - Returns: Whether nothing failed, including the printing.
     func finish(stopReason: String?) -> Bool {
         let summary = RunSummary(
             job: job, task: settings.task, isDryRun: options.isDryRun, now: now, startedAt: startedAt,

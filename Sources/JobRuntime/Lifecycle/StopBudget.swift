@@ -1,7 +1,7 @@
-/// How the seconds between SIGTERM and the end of the process are divided.
+/// Divides the seconds between SIGTERM and the end of the process.
 ///
-/// Cloud Run sends SIGTERM and kills the process ten seconds later. The steps below follow each other; together with the last
-/// second, in which a reader takes the summary, they end before that.
+/// Cloud Run sends SIGTERM and kills the process ten seconds later. The steps below follow each other and end after eight
+/// seconds.
 /// https://docs.cloud.google.com/run/docs/container-contract#jobs-shutdown
 package enum StopBudget {
     /// The steps of a stop, in the order in which they happen.
@@ -12,7 +12,7 @@ package enum StopBudget {
         case lease
         /// The run's row is written into the run history.
         case history
-        /// Standard output takes the summary.
+        /// The summary is written to standard output.
         case summary
     }
 
@@ -29,7 +29,7 @@ package enum StopBudget {
         }
     }
 
-    /// The time after which the summary is printed, even if the work and its closing steps have not ended.
+    /// The time after which the summary is printed, even if the work or a closing has not ended.
     static var untilSummary: Duration {
         Step.allCases.filter { $0 != .summary }.map(limit).reduce(.zero, +)
     }

@@ -12,13 +12,13 @@ package final class Console: Sendable {
     private let writeOutput: @Sendable (String) -> Bool
     private let writeError: @Sendable (String) -> Void
 
-    /// Each text is written by one call of one of these.
+    /// Each text is written by one call of one of these closures.
     package init(writeOutput: @escaping @Sendable (String) -> Bool, writeError: @escaping @Sendable (String) -> Void) {
         self.writeOutput = writeOutput
         self.writeError = writeError
     }
 
-    /// A line for standard error: logs.
+    /// Writes a line of the log to standard error.
     func log(_ line: String) {
         state.withLock { state in
             guard !state.isClosed else { return }
@@ -26,18 +26,18 @@ package final class Console: Sendable {
         }
     }
 
-    /// Whole lines for standard output: results.
+    /// Writes whole lines of results to standard output.
     func print(_ text: String) {
         state.withLock { state in
             guard !state.isClosed else { return }
             if !state.bar.isEmpty { writeError(Self.erasing(state.bar)) }
-            // A failure shows at the latest when the console is closed.
+            // Closing the console reports a failure.
             _ = writeOutput(text + "\n")
             if !state.bar.isEmpty { writeError(state.bar) }
         }
     }
 
-    /// Draws the bar over the previous one; empty removes it.
+    /// Draws the bar over the previous one. An empty text removes it.
     func show(bar: String) {
         state.withLock { state in
             guard !state.isClosed, bar != state.bar else { return }
@@ -46,9 +46,9 @@ package final class Console: Sendable {
         }
     }
 
-    /// Prints the last lines of standard output, or of standard error where standard output does not take them; nothing
-    /// that is written afterwards appears.
-    /// - Returns: Whether standard output took them.
+    /// Prints the last lines on standard output, or on standard error if standard output does not accept them. Later lines
+    /// are dropped.
+    /// - Returns: Whether standard output accepted the lines.
     func close(with lines: String) -> Bool {
         state.withLock { state in
             guard !state.isClosed else { return true }
@@ -63,8 +63,8 @@ package final class Console: Sendable {
     private static func erasing(_ bar: String) -> String { bar.isEmpty ? "" : "\r\u{1B}[K" }
 }
 
-/// Writes the whole text, by one write(2) where the kernel takes it at once.
-/// - Returns: Whether all of it was taken.
+/// Writes the whole text, by one write(2) if the kernel accepts all of it at once.
+/// - Returns: Whether all of the text was written.
 func writeAll(_ text: String, to descriptor: Int32) -> Bool {
     var text = text
     return text.withUTF8 { bytes in
@@ -84,8 +84,8 @@ func writeAll(_ text: String, to descriptor: Int32) -> Bool {
     }
 }
 
-/// Makes sure that standard input, output and error are something, before another file takes their numbers and gets what
-/// is meant for them. A standard output that was closed becomes one that takes nothing, so that writing to it fails.
+/// Opens `/dev/null` for each of standard input, output and error that is closed, before another file gets its number and
+/// with it the lines of the job. Writing to a standard output that was closed fails.
 func reserveStandardDescriptors() {
     for (descriptor, access) in [(STDIN_FILENO, O_RDONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY)]
     where fcntl(descriptor, F_GETFD) == -1 {
@@ -93,7 +93,7 @@ func reserveStandardDescriptors() {
     }
 }
 
-/// The columns of the terminal behind standard error, 80 where it does not say.
+/// The columns of the terminal behind standard error; 80 if they are not known.
 func terminalWidth() -> Int {
     var size = winsize()
     return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80

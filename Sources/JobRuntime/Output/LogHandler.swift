@@ -48,18 +48,18 @@ struct LogEntry {
 /// Log entries as Cloud Logging reads them from a container's output: one JSON object a line.
 /// https://docs.cloud.google.com/logging/docs/structured-logging
 struct CloudLoggingLayout: Sendable {
-    /// The members that tell which job, execution and task a line comes from; the summary carries them too.
-    let origin: [(key: String, value: JSONText)]
+    /// The members that name the job, the execution and the task of a line. The summary has them, too.
+    let origin: [(key: String, value: JSONValue)]
 
     init(job: String, task: CloudRunTask) {
-        var labels = [(key: "job", value: JSONText.string(job))]
+        var labels = [(key: "job", value: JSONValue.string(job))]
         if let execution = task.execution { labels.append(("execution", .string(execution))) }
         labels.append(("task_index", .string(String(task.index))))
         labels.append(("attempt", .string(String(task.attempt))))
-        var origin = [(key: "logging.googleapis.com/labels", value: JSONText.object(labels))]
+        var origin = [(key: "logging.googleapis.com/labels", value: JSONValue.object(JSONObject(labels)))]
         if let execution = task.execution {
-            let operation = [(key: "id", value: JSONText.string(execution)), (key: "producer", value: .string(job))]
-            origin.append(("logging.googleapis.com/operation", .object(operation)))
+            let operation = [(key: "id", value: JSONValue.string(execution)), (key: "producer", value: .string(job))]
+            origin.append(("logging.googleapis.com/operation", .object(JSONObject(operation))))
         }
         self.origin = origin
     }
@@ -73,18 +73,18 @@ struct CloudLoggingLayout: Sendable {
             taken.insert(free)
             members.append((free, Self.json(value)))
         }
-        return JSONText.object(members).description
+        return JSONValue.object(JSONObject(members)).description
     }
 
     /// The members with which every line starts.
-    static func head(_ level: Logger.Level, _ message: String, _ time: Timestamp) -> [(key: String, value: JSONText)] {
+    static func head(_ level: Logger.Level, _ message: String, _ time: Timestamp) -> [(key: String, value: JSONValue)] {
         [
             ("severity", .string(severity(of: level))), ("message", .string(message)),
             ("time", .string(time.description)),
         ]
     }
 
-    // Members that Cloud Logging takes out of the payload and gives a meaning.
+    // Cloud Logging takes these members out of the payload and interprets them.
     private static let reserved: Set<String> = [
         "severity", "message", "time", "timestamp", "timestampSeconds", "timestampNanos", "httpRequest", "stack_trace",
     ]
@@ -100,14 +100,15 @@ struct CloudLoggingLayout: Sendable {
         }
     }
 
-    private static func json(_ value: Logger.MetadataValue) -> JSONText {
+    private static func json(_ value: Logger.MetadataValue) -> JSONValue {
         switch value {
         case .string(let text): .string(text)
         case .stringConvertible(let value as Int): .integer(value)
         case .stringConvertible(let value as Bool): .bool(value)
         case .stringConvertible(let value): .string(value.description)
         case .array(let values): .array(values.map(json))
-        case .dictionary(let members): .object(members.sorted { $0.key < $1.key }.map { ($0.key, json($0.value)) })
+        case .dictionary(let members):
+            .object(JSONObject(members.sorted { $0.key < $1.key }.map { ($0.key, json($0.value)) }))
         }
     }
 }

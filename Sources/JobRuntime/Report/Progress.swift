@@ -1,10 +1,10 @@
 package import Logging
 import Synchronization
 
-/// How far the work is: a bar on a terminal, a log message every ten seconds elsewhere.
+/// Shows the progress of the work: as a bar on a terminal, elsewhere as a log message every ten seconds.
 package final class Progress: Sendable {
     package enum Style: Sendable {
-        /// The closure gives the terminal's width.
+        /// The closure returns the terminal's width.
         case bar(@Sendable () -> Int)
         case log
     }
@@ -38,7 +38,7 @@ package final class Progress: Sendable {
         let now = elapsed()
         state.withLock { $0 = State(noun: noun, total: total, startedAt: now) }
         guard case .bar = style else {
-            // The first message comes after ten seconds: most runs are over by then.
+            // The first message comes after ten seconds, because most runs have ended by then.
             state.withLock { $0.shownAt = now }
             return
         }
@@ -69,7 +69,7 @@ package final class Progress: Sendable {
     }
 }
 
-/// The one line on a terminal that shows how far the work is.
+/// The line on a terminal that shows the progress of the work.
 struct ProgressBar {
     let title: String
     let done: Int
@@ -77,7 +77,7 @@ struct ProgressBar {
     let elapsed: Duration
     let subject: String
 
-    /// At most `width - 1` columns, since some terminals wrap in the last one. Under 40 only the numbers.
+    /// At most `width - 1` columns, because some terminals wrap in the last column. Under 40 columns it is only the numbers.
     func line(width: Int) -> String {
         let numbers = "\(done)/\(total)"
         guard width >= 40 else { return String(numbers.prefix(max(0, width - 1))) }

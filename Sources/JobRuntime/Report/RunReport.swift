@@ -1,13 +1,19 @@
 package import Logging
 package import Synchronization
 
-/// What a run did so far; at any moment ready to become the summary. Safe to use from many tasks at once.
+/// Collects the counts, failures and warnings of a run for its summary. Many tasks may use it at once.
+///
+/// ```swift
+/// report.declare(counts: "organizations", "columns_added")
+/// report.add(3, to: "columns_added")
+/// report.fail("acme", "the dataset is in EU, not in US")    // exit code 1
+/// ```
 package final class RunReport: Sendable {
     package let record = Mutex(RunRecord())
     private let console: Console
     private let logger: Logger
     private let progress: Progress
-    /// Results are printed where logs are for people; elsewhere they are log messages, and only the summary is printed.
+    /// Whether results are printed, because logs are text for people. Otherwise results are log messages.
     private let printsResults: Bool
 
     package init(console: Console, logger: Logger, progress: Progress, printsResults: Bool) {
@@ -17,7 +23,7 @@ package final class RunReport: Sendable {
         self.printsResults = printsResults
     }
 
-    /// Names the counts that the summary shows even when they stay 0. A name is a plural with `_` for spaces, such as
+    /// Names the counts that the summary shows even if they stay 0. A name is a plural with `_` for spaces, such as
     /// `organizations` or `columns_added`. Counts keep the order in which they were first named.
     package func declare(counts names: String...) {
         record.withLock { record in names.forEach { record.add(0, to: $0) } }
@@ -31,50 +37,50 @@ package final class RunReport: Sendable {
         record.withLock { record in record.counts.first { $0.name == name }?.value ?? 0 }
     }
 
-    /// Records that the work on one subject failed, and logs it. The exit code will be 1; the run goes on.
+    /// Records and logs a failure of one subject. The run goes on, and its exit code will be 1.
     package func fail(_ subject: String, _ reason: String) {
         record.withLock { $0.failures.add(subject, reason) }
         logger.error("\(subject): \(reason)")
     }
 
-    /// Records something that an operator should look at, and logs it. The exit code stays as it is.
+    /// Records and logs a warning for an operator. The exit code does not change.
     package func warn(_ subject: String, _ reason: String) {
         record.withLock { $0.warnings.add(subject, reason) }
         logger.warning("\(subject): \(reason)")
     }
 
-    /// Says why there was nothing to do: unless something failed, the status will be `skipped`.
+    /// Records the reason for which there was nothing to do. The status will be `skipped` unless something failed.
     package func skip(_ reason: String) {
         record.withLock { $0.skipReason = reason }
         logger.notice("skipped: \(reason)")
     }
 
-    /// Starts to show progress over that many items, in place of any earlier progress.
+    /// Starts a progress bar for that many items. It replaces an earlier one.
     package func begin(_ noun: String, total: Int) { progress.begin(noun, total: total) }
 
-    /// One more item is done.
+    /// Counts one more item as done.
     package func advance(_ subject: String = "") { progress.advance(subject) }
 
-    /// Tells one line of result.
+    /// Prints one line of result.
     package func line(_ text: String) {
         guard printsResults else { return logger.info("\(text)") }
         console.print(printable(text))
     }
 
-    /// Tells rows in aligned columns; nothing where there are no rows.
+    /// Prints rows in aligned columns. Prints nothing if there are no rows.
     package func table(header: [String], rows: [[String]]) {
         guard printsResults else { return rows.forEach { logger.info("\($0.joined(separator: ": "))") } }
         guard !rows.isEmpty else { return }
         console.print(TextTable(header: header, rows: rows).lines.joined(separator: "\n"))
     }
 
-    /// What the run came to so far, for records outside of the summary.
+    /// The outcome of the run so far, for the run history and the notification.
     package struct Outcome: Sendable {
         /// `succeeded`, `failed`, `skipped` or `stopped`, as in the summary.
         package let status: String
-        /// Whether the run has to stop: what is done now must end within its part of the ``StopBudget``.
+        /// Whether the run has to stop. A closing must then end within its part of the ``StopBudget``.
         package let isStopped: Bool
-        package let counts: JSONText
+        package let counts: JSONValue
         let failureFindings: RunRecord.Findings
         let warnings: Int
 
@@ -88,20 +94,21 @@ package final class RunReport: Sendable {
             let status = isStopped ? .stopped : record.failures.count == 0 ? ending : .failed
             return Outcome(
                 status: status.rawValue, isStopped: isStopped,
-                counts: .object(record.counts.map { ($0.name, .integer($0.value)) }), failureFindings: record.failures,
+                counts: .object(JSONObject(record.counts.map { ($0.name, .integer($0.value)) })),
+                failureFindings: record.failures,
                 warnings: record.warnings.count)
         }
     }
 
-    /// Puts a structured detail under `details` of the summary, which has them with `--json` only.
-    package func attach(_ key: String, _ value: JSONText) {
+    /// Puts a structured detail under `details` of the summary, which only `--json` shows.
+    package func attach(_ key: String, _ value: JSONValue) {
         record.withLock { $0.details.append((key, value)) }
     }
 }
 
-/// The facts of a run as they add up.
+/// The counts, failures and warnings of a run so far.
 package struct RunRecord: Sendable {
-    /// Failures or warnings: the first hundred, and how many came after them.
+    /// Failures or warnings: the first hundred, and the number of later ones.
     package struct Findings: Sendable {
         static let limit = 100
         static let reasonLimit = 500
@@ -111,7 +118,7 @@ package struct RunRecord: Sendable {
 
         var count: Int { kept.count + omitted }
 
-        // A log entry may have 256 KB, and the summary must be one.
+        // The summary must be one log entry, which may have 256 KB.
         mutating func add(_ subject: String, _ reason: String) {
             guard kept.count < Self.limit else {
                 omitted += 1
@@ -126,7 +133,7 @@ package struct RunRecord: Sendable {
     package var failures = Findings()
     package var warnings = Findings()
     package var skipReason: String?
-    var details: [(key: String, value: JSONText)] = []
+    var details: [(key: String, value: JSONValue)] = []
 
     mutating func add(_ number: Int, to name: String) {
         if let index = counts.firstIndex(where: { $0.name == name }) {

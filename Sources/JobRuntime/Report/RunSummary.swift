@@ -1,6 +1,6 @@
 import Logging
 
-/// The outcome of a run: its last line on standard output, which is also a log entry.
+/// The outcome of a run. It is the last line on standard output, in the form of a log entry.
 struct RunSummary {
     enum Status: String {
         case succeeded, failed, skipped, stopped
@@ -14,7 +14,7 @@ struct RunSummary {
     let startedAt: Timestamp
     let finishedAt: Timestamp
     let duration: Duration
-    /// Why the run was stopped before its end, if it was.
+    /// The reason for a stop before the end of the work; `nil` if the run was not stopped.
     let stopReason: String?
     let record: RunRecord
 
@@ -40,7 +40,7 @@ struct RunSummary {
         members += [
             ("job", .string(job)), ("version", .string(serviceVersion)), ("status", .string(status.rawValue)),
             ("reason", Self.optional(stopReason ?? record.skipReason)), ("dry_run", .bool(isDryRun)),
-            ("counts", .object(record.counts.map { ($0.name, .integer($0.value)) })),
+            ("counts", .object(JSONObject(record.counts.map { ($0.name, .integer($0.value)) }))),
         ]
         members += Self.members("failures", record.failures) + Self.members("warnings", record.warnings)
         members += [
@@ -50,8 +50,8 @@ struct RunSummary {
             ("attempt", .integer(task.attempt)),
         ]
         members += CloudLoggingLayout(job: job, task: task).origin
-        if withDetails, !record.details.isEmpty { members.append(("details", .object(record.details))) }
-        return JSONText.object(members).description
+        if withDetails, !record.details.isEmpty { members.append(("details", .object(JSONObject(record.details)))) }
+        return JSONValue.object(JSONObject(members)).description
     }
 
     private var level: Logger.Level {
@@ -69,12 +69,12 @@ struct RunSummary {
         return ", \(spoken(findings.count, noun)) (\(named.joined(separator: ", "))\(more))"
     }
 
-    static func members(_ key: String, _ findings: RunRecord.Findings) -> [(key: String, value: JSONText)] {
+    static func members(_ key: String, _ findings: RunRecord.Findings) -> [(key: String, value: JSONValue)] {
         let kept = findings.kept.map {
-            JSONText.object([("subject", .string($0.subject)), ("reason", .string($0.reason))])
+            JSONValue.object([("subject", .string($0.subject)), ("reason", .string($0.reason))])
         }
         return [(key, .array(kept)), ("\(key)_omitted", .integer(findings.omitted))]
     }
 
-    private static func optional(_ text: String?) -> JSONText { text.map { .string($0) } ?? .null }
+    private static func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
 }

@@ -1,4 +1,9 @@
 /// A calendar day without a time zone, as BigQuery's DATE: 0001-01-01 to 9999-12-31 in the Gregorian calendar.
+///
+/// ```swift
+/// let day = CivilDate("2026-01-31")!
+/// day.adding(days: 1).description    // "2026-02-01"
+/// ```
 package struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let daysSinceEpoch: Int
 
@@ -6,7 +11,7 @@ package struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertibl
         self.daysSinceEpoch = daysSinceEpoch
     }
 
-    /// `nil` where the calendar has no such day.
+    /// `nil` if the calendar has no such day.
     package init?(year: Int, month: Int, day: Int) {
         guard (1...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
         daysSinceEpoch = Self.days(year, month, day)

@@ -1,10 +1,10 @@
 import Glibc
 
-/// The passing of time, for waits and rates: a clock that never goes back, and a sleep on it.
+/// A clock that never goes back and a sleep on it, for waits and rates. Tests replace both.
 package struct TimeSource: Sendable {
-    /// Time since some fixed moment.
+    /// The time since a fixed moment.
     package var elapsed: @Sendable () -> Duration
-    /// Throws `CancellationError` when the task is cancelled.
+    /// Throws `CancellationError` when the task is canceled.
     package var sleep: @Sendable (Duration) async throws -> Void
 
     package init(
@@ -23,7 +23,7 @@ package struct TimeSource: Sendable {
 }
 
 extension Timestamp {
-    /// The machine's clock. Jobs use `JobContext.now` instead, except to stamp what happens during the run.
+    /// The time of the machine's clock. Jobs use ``Run/now`` instead, except for stamps, leases and what is running now.
     package static func wallClock() -> Timestamp {
         let now = clockReading(CLOCK_REALTIME)
         return Timestamp(microseconds: Int64(now.seconds) * 1_000_000 + Int64(now.nanoseconds / 1000))

@@ -1,4 +1,9 @@
 /// An instant in UTC with the resolution of BigQuery's TIMESTAMP: whole microseconds since 1970-01-01T00:00:00Z.
+///
+/// ```swift
+/// let instant = Timestamp("2026-01-31T00:05:00Z")!
+/// instant.adding(.seconds(60)).date.description    // "2026-01-31"
+/// ```
 package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var microseconds: Int64
 
@@ -46,7 +51,7 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 }
 
 extension Int64 {
-    /// Division that rounds towards negative infinity, so that instants before 1970 fall on the right day.
+    /// Divides and rounds toward negative infinity, so that instants before 1970 fall on the right day.
     func quotientAndFloorRemainder(_ divisor: Int64) -> (quotient: Int64, remainder: Int64) {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
@@ -60,8 +65,8 @@ func padded(_ value: some BinaryInteger, _ width: Int) -> String {
 
 extension Timestamp {
     /// Reads RFC 3339 and BigQuery's texts: `T` or a space between date and time, up to six digits of a second, and
-    /// `Z`, ` UTC`, an offset `+HH:MM`, or nothing, which is UTC. Anything else is `nil`, a leap second and an instant outside
-    /// the years 1 to 9999 included.
+    /// `Z`, ` UTC`, an offset `+HH:MM`, or nothing, which is UTC. Anything else is `nil`, including a leap second and an
+    /// instant outside the years 1 to 9999.
     package init?(_ text: String) {
         guard let date = CivilDate(text.prefix(10)) else { return nil }
         var rest = text.dropFirst(10)

@@ -12,14 +12,14 @@ struct BillingSyncReconcileJob: ScheduledJob {
     static let isExclusive = true
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        Reads all subscriptions of the Stripe account and compares them with organizations.org_subscriptions, today's limits \
-        in org_usage_quotas and org_profiles.subscription_plan. The job prints each mismatch as organization, field, Stripe, \
-        warehouse, and applies all mismatches in one batch: Stripe is right. Each organization that changes gets one row in \
-        org_audit_logs. If nothing differs, nothing is written.
+        The job reads all subscriptions of the Stripe account and compares them with organizations.org_subscriptions, today's \
+        limits in org_usage_quotas and org_profiles.subscription_plan. It prints each mismatch as organization, field, Stripe, \
+        warehouse, and writes Stripe's value. Each organization that changes gets one row in org_audit_logs. If nothing \
+        differs, the job writes nothing.
 
         The job reports a subscription of no known organization as unmatched, and an organization whose subscription is gone \
-        as missing_in_stripe; --cancel-missing marks the latter as CANCELLED. A mismatch that cannot be applied is queued for \
-        billing-sync-retry.
+        as missing_in_stripe. --cancel-missing marks these organizations as CANCELLED. A mismatch that cannot be applied is \
+        queued for billing-sync-retry.
 
         It is safe to run the job again. If two executions overlap, the second one is skipped.
 
@@ -29,10 +29,10 @@ struct BillingSyncReconcileJob: ScheduledJob {
         """
 
     struct Options: ParsableArguments, Sendable {
-        @Flag(help: "Mark organizations as CANCELLED whose subscription is gone from Stripe.")
+        @Flag(help: "Mark organizations whose subscription is gone from Stripe as CANCELLED.")
         var cancelMissing = false
 
-        @Option(help: "With --cancel-missing: if more organizations than this are affected, cancel none.")
+        @Option(help: "If --cancel-missing would mark more organizations than this, mark none.")
         var cancelMissingLimit = 10
 
         func validate() throws {

@@ -12,11 +12,11 @@ struct BillingSyncRetryJob: ScheduledJob {
     static let isExclusive = false
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        Claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their organizations \
-        from Stripe, and corrects the warehouse, as billing-sync-reconcile does for all organizations. The job repeats a failed \
-        try after 1, 2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
+        The job claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their \
+        organizations from Stripe, and corrects the warehouse as billing-sync-reconcile does. It repeats a failed try after 1, \
+        2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
 
-        It is safe to run the job twice, also at the same time. The items of a killed execution come back, one by one.
+        It is safe to run the job again, also at the same time. The items of a killed execution return, one by one.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-prod STRIPE_SECRET_KEY=rk_live_... BillingSyncRetryJob --stats
@@ -30,7 +30,7 @@ struct BillingSyncRetryJob: ScheduledJob {
         @Flag(help: "Print the state of the queue, and end.")
         var stats = false
 
-        @Option(help: .init("Put one failed sync, or all, back into the queue, and end.", valueName: "ID|all"))
+        @Option(help: .init("Put one failed sync, or all of them, back into the queue, and end.", valueName: "ID|all"))
         var requeue: String?
 
         func validate() throws {
@@ -39,7 +39,7 @@ struct BillingSyncRetryJob: ScheduledJob {
                 throw ValidationError("--stats and --requeue exclude each other; give one of them.")
             }
             if let requeue, requeue.isEmpty || requeue.utf8.count > 255 {
-                throw ValidationError("--requeue \(quoted(requeue)) is no id of a sync; give one, or all.")
+                throw ValidationError("--requeue \(quoted(requeue)) is not the id of a sync; give an id, or all.")
             }
         }
     }
@@ -55,7 +55,7 @@ struct BillingSyncRetryJob: ScheduledJob {
             stripe = StripeSettings(reading: &environment)
             let seconds = environment.integer(
                 "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
-                help: "The items of a killed run come back after so long. It must be more than the task timeout.")
+                help: "The items of a killed run return after so long. It must be more than the task timeout.")
             itemLease = .seconds(seconds)
             notification = NotificationSettings(reading: &environment)
         }

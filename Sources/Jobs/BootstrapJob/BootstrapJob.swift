@@ -13,10 +13,10 @@ struct BootstrapJob: ScheduledJob {
         .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
     ]
     static let discussion = """
-        Compares both datasets with the built-in catalog and creates what is missing, all at once. A table that exists is \
-        left as it is; bootstrap reports the columns that it lacks, and bootstrap-sync adds them.
+        The job compares both datasets with the built-in catalog and creates missing datasets and tables. It does not change \
+        existing tables: it reports the columns that they lack, and bootstrap-sync adds them.
 
-        Safe to run again, and twice at the same time: a second run changes nothing.
+        It is safe to run the job again, also at the same time. A second run changes nothing.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-testing-1 BootstrapJob --dry-run

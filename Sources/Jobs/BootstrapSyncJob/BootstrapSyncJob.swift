@@ -13,11 +13,11 @@ struct BootstrapSyncJob: ScheduledJob {
         .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
     ]
     static let discussion = """
-        Compares both datasets with the built-in catalog and adds the columns that tables lack, all columns of a table in one \
-        update. Nothing is ever dropped, recreated or reordered. A column whose type or mode differs is a conflict: it is \
-        listed, left alone, and makes the exit code 1. A column that the catalog calls REQUIRED is added as NULLABLE.
+        The job compares both datasets with the built-in catalog and adds the columns that tables lack, all columns of a table \
+        in one update. It never drops, recreates or reorders anything. A column with another type or mode is a conflict: the \
+        job lists it, does not change it, and exits with code 1. A column that is REQUIRED in the catalog is added as NULLABLE.
 
-        Safe to run again: a second run changes nothing.
+        It is safe to run the job again. A second run changes nothing.
 
         EXAMPLE:
           GCP_PROJECT_ID=cloudact-testing-1 BootstrapSyncJob --dry-run

@@ -14,14 +14,13 @@ struct OrgSyncAllJob: ScheduledJob {
         .runsQueries, .evolvesAllDatasets, .reads(.organizations), .writes(.schedulerJobs),
     ]
     static let discussion = """
-        Reads the organizations with status ACTIVE from organizations.org_profiles, compares all of their datasets with the \
-        built-in catalog in one query, and touches the datasets that differ: it creates missing datasets and tables, and adds \
-        missing columns. Nothing is ever dropped, recreated or reordered; any other difference is a conflict, which is listed \
-        and left alone.
+        The job reads the organizations with status ACTIVE from organizations.org_profiles and compares all of their datasets \
+        with the built-in catalog in one query. It creates missing datasets and tables, and adds missing columns. It never \
+        drops, recreates or reorders anything. Any other difference is a conflict, which the job lists and does not change.
 
-        An organization that fails does not stop the others; the exit code is then 1, and the summary names it. After a run \
-        that was stopped or killed, the next run does the rest; a run with nothing to do writes nothing. With several Cloud \
-        Run tasks, each task takes its share of the organizations.
+        If an organization fails, the others are still done. The exit code is then 1, and the summary names the organization. \
+        After a run that was stopped or killed, the next run does the rest. With several Cloud Run tasks, each task does its \
+        share of the organizations.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-testing-1 ENVIRONMENT=test OrgSyncAllJob --dry-run
@@ -29,7 +28,7 @@ struct OrgSyncAllJob: ScheduledJob {
         """
 
     struct Options: ParsableArguments, Sendable {
-        @Option(help: .init("Only this organization; may be given several times.", valueName: "slug"))
+        @Option(help: .init("Sync only this organization. Repeat the option for several.", valueName: "slug"))
         var org: [String] = []
 
         func validate() throws {

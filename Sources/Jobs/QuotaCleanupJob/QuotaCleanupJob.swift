@@ -12,18 +12,18 @@ struct QuotaCleanupJob: ScheduledJob {
     static let isExclusive = true
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        Deletes the rows of organizations.org_usage_quotas that are older than DAYS_TO_KEEP days, and the rows of \
-        scheduler_jobs.job_runs that are older than HISTORY_DAYS_TO_KEEP days, whole partitions at once. The day exactly that \
-        long ago is kept. --dry-run counts the rows.
+        The job deletes the rows of organizations.org_usage_quotas that are older than DAYS_TO_KEEP days, and the rows of \
+        scheduler_jobs.job_runs that are older than HISTORY_DAYS_TO_KEEP days, whole partitions at once. It keeps the day \
+        exactly that long ago. --dry-run counts the rows.
 
-        Safe to run again: a second run finds nothing.
+        It is safe to run the job again. A second run finds nothing.
 
         EXAMPLE:
           GCP_PROJECT_ID=cloudact-prod DAYS_TO_KEEP=120 QuotaCleanupJob --dry-run
         """
 
     struct Options: ParsableArguments, Sendable {
-        @Flag(help: "Delete days of the last 31, too: with DAYS_TO_KEEP under 31, or a --date in the future.")
+        @Flag(help: "Also delete days of the last 31, with DAYS_TO_KEEP under 31 or with a --date in the future.")
         var force = false
     }
 
@@ -37,7 +37,7 @@ struct QuotaCleanupJob: ScheduledJob {
             daysToKeep = QuotaDaysToKeep(reading: &environment)
             historyDaysToKeep = environment.integer(
                 "HISTORY_DAYS_TO_KEEP", default: 400, in: 1...36_500,
-                help: "The job deletes rows of the run history that are older than that many days.")
+                help: "The job deletes rows of the run history that are older than so many days.")
         }
     }
 

@@ -13,9 +13,9 @@ struct QuotaResetDailyJob: ScheduledJob {
     static let discussion = """
         For the UTC day of the run, every ACTIVE organization with an ACTIVE or TRIAL subscription gets a row in \
         organizations.org_usage_quotas. The counters are recounted from the run log (0 at midnight), and the limits come from \
-        the newest subscription. A row that exists is brought to the same values; a row that is right is not written.
+        the newest subscription. The job corrects an existing row that differs. It does not write a row that is right.
 
-        Safe to run again, late, and twice at the same time: no run is lost, and the second execution ends as skipped.
+        It is safe to run the job again or late: it loses no count. If two executions overlap, the second one is skipped.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-testing-1 QuotaResetDailyJob --dry-run

@@ -12,11 +12,11 @@ struct QuotaResetMonthlyJob: ScheduledJob {
     static let isExclusive = true
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        On the first of a month (UTC), the job brings the monthly counter in the rows of that day to the number of runs in the \
-        log of its month, and creates the rows that quota-reset-daily has not created. On other days it ends as skipped; \
-        --force does the same for the day and its month.
+        On the first of a month (UTC), the job sets the monthly counter in the rows of that day to the number of runs in the \
+        log of the month, and creates the rows that quota-reset-daily has not created. On any other day it ends as skipped, \
+        unless --force is given.
 
-        Safe to run again. It never runs at the same time as quota-reset-daily, which creates the same rows.
+        It is safe to run the job again. It never works at the same time as quota-reset-daily, which creates the same rows.
 
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-prod QuotaResetMonthlyJob

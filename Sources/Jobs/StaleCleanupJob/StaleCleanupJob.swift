@@ -13,10 +13,11 @@ struct StaleCleanupJob: ScheduledJob {
     static let discussion = """
         Runs that have been PENDING or RUNNING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a duration and \
         the reason. Then the job recounts concurrent_pipelines_running in the rows of the last three days (days before today: \
-        0), raises max_concurrent_reached to it, and recounts pipelines_failed_today. It reads the run log STALE_LOOKBACK_DAYS \
-        back and no further. It logs every counter that changes with its old and its new value.
+        0), raises max_concurrent_reached to it, and recounts pipelines_failed_today. It reads the run log of the last \
+        STALE_LOOKBACK_DAYS days. It logs every counter that changes, with its old and its new value.
 
-        Safe to run again, and twice at the same time; with nothing to repair it only reads.
+        It is safe to run the job again. With nothing to repair it only reads. If two executions overlap, the second one is \
+        skipped.
 
         EXAMPLE:
           GCP_PROJECT_ID=cloudact-testing-1 StaleCleanupJob --dry-run

@@ -2,10 +2,14 @@ import FoundationEssentials
 package import JobRuntime
 package import Warehouse
 
-/// The tables that datasets should have, as data: one JSON file a table, in the form of BigQuery's REST `Table` resource.
+/// The tables that datasets should have, as data. Each table is a JSON file in the form of BigQuery's REST `Table` resource.
 ///
-/// The files are part of the binary; `CATALOG_DIR` names a folder that replaces them. Either has one folder a group:
-/// `organizations/`, `organization/` and `operations/`, with `<table>.json` in it.
+/// The files are part of the binary; `CATALOG_DIR` names a folder that replaces them. There is one folder for each group,
+/// `organizations/`, `organization/` and `operations/`, and in it one file `<table>.json` for each table.
+///
+/// ```swift
+/// let tables = try Catalog.embedded([.organization]).tables(.organization)
+/// ```
 package struct Catalog: Sendable {
     package enum Group: String, Sendable, CaseIterable {
         /// The tables of the central dataset `organizations`.
@@ -43,7 +47,7 @@ package struct Catalog: Sendable {
     }
 }
 
-/// Why a catalog cannot be used: one line a problem, with file, field and reason.
+/// The problems of a catalog that cannot be used. Each line names the file, the field and the reason.
 package struct CatalogError: Error, Sendable, CustomStringConvertible {
     package var problems: [String]
 
@@ -65,7 +69,7 @@ extension Catalog {
                 }))
     }
 
-    /// Every file under `Tables/`, by group: a new file goes into this list, and a test holds the two to each other.
+    /// Every file under `Tables/`, by group. Add a new file to this list; a test compares the list with the folder.
     private static func files(_ group: Group) -> [(String, [UInt8])] {
         switch group {
         case .organizations:

@@ -6,10 +6,10 @@ import Warehouse
 package struct CatalogFile: Sendable {
     /// Name of the table: the file's name without `.json`.
     package var name: String
-    /// Where it is, for messages.
+    /// The file's path, for messages.
     package var path: String
     package var contents: Data
-    /// Somebody else's file, in which there may be what we cannot create.
+    /// Whether the file comes from `CATALOG_DIR`. It may have members with which tables cannot be created.
     package var isForeign: Bool
 
     package init(name: String, path: String, contents: Data, isForeign: Bool = false) {
@@ -39,7 +39,7 @@ package struct CatalogFile: Sendable {
         "description", "schema", "timePartitioning", "rangePartitioning", "requirePartitionFilter", "clustering",
         "labels",
     ]
-    /// What the server makes, and `bq show` prints.
+    /// Members that the server sets and that `bq show` prints. They are ignored.
     private static let outputMembers: Set<String> = [
         "kind", "etag", "id", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location",
         "partitionDefinition", "streamingBuffer",
@@ -51,7 +51,7 @@ package struct CatalogFile: Sendable {
             .map { "\($0): tables cannot be created with it; remove it" }
     }
 
-    /// Where in the file and why, without the decoder's own names.
+    /// The place in the file and the reason, without the decoder's own names.
     private static func reason(of error: any Error) -> String {
         guard let error = error as? DecodingError else { return String(describing: error) }
         switch error {
@@ -79,7 +79,7 @@ package struct CatalogFile: Sendable {
     }
 }
 
-/// BigQuery's rules for a table that is to be created, as far as a catalog file can break them. Source:
+/// BigQuery's rules for new tables that a catalog file can break.
 /// https://cloud.google.com/bigquery/docs/schemas, .../partitioned-tables, .../clustered-tables
 enum TableRules {
     static func problems(of table: Table, named name: String) -> [String] {

@@ -4,8 +4,8 @@ import SchemaKit
 import Warehouse
 import WarehouseKit
 
-/// Puts demo organizations into `organizations.org_profiles` of an embedded warehouse or an emulator. Organizations that
-/// exist stay as they are.
+/// Adds demo organizations to `organizations.org_profiles` of an embedded warehouse or an emulator. It does not change existing
+/// organizations.
 @main
 struct DemoData: ScheduledJob {
     struct Options: ParsableArguments, Sendable {

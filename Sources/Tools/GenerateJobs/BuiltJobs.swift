@@ -1,7 +1,7 @@
 import DeploymentKit
 import Foundation
 
-/// The executables of the jobs, as `swift build` leaves them in one folder.
+/// The executables of the jobs, in the folder into which `swift build` puts them.
 struct BuiltJobs {
     let folder: URL
 
@@ -57,7 +57,7 @@ struct BuiltJobs {
         }
     }
 
-    /// The variables without which no process starts. The job gets nothing else of our own environment.
+    /// The variables that a process needs to start. The job gets nothing else from the environment of this program.
     private var surroundings: [String: String] {
         ProcessInfo.processInfo.environment.filter { ["PATH", "LD_LIBRARY_PATH"].contains($0.key) }
     }

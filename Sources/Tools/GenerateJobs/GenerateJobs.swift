@@ -2,32 +2,32 @@ import ArgumentParser
 import DeploymentKit
 import Foundation
 
-/// Writes everything that follows from `jobs.yaml` and from what the built jobs say of themselves.
+/// Writes the files that follow from `jobs.yaml` and from the descriptions of the built jobs.
 @main
 struct GenerateJobs: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate-jobs",
         abstract: "Checks jobs.yaml and writes deploy/generated/ from it.",
         discussion: """
-            Starts every built job with --describe, and holds jobs.yaml to the answers. Then it writes, for each environment: the \
-            Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts and roles (iam.json), alert \
-            policies (alerts/) and what the scripts read (deployment.json). It also writes jobs.schema.json and the tables in \
-            README.md and docs/ that have a mark. Nothing is deployed; scripts/create-all-jobs.sh does that.
+            The program starts every built job with --describe and checks jobs.yaml against the answers. Then it writes, for each \
+            environment: the Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts and roles \
+            (iam.json), alert policies (alerts/) and the data of the scripts (deployment.json). It also writes jobs.schema.json \
+            and the marked tables in README.md and docs/. It deploys nothing; scripts/create-all-jobs.sh does that.
 
             Exit codes: 0 done, 1 the files are out of date (--check), 64 wrong usage, 65 jobs.yaml has problems, 66 a job is not \
-            built or cannot be started.
+            built or gives no description.
             """)
 
     @Option(help: ArgumentHelp("The folder with jobs.yaml and Package.swift.", valueName: "folder"))
     var root = "."
 
-    @Option(help: ArgumentHelp("The folder with the built jobs. Default: where generate-jobs is.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The folder with the built jobs. Default: that of generate-jobs.", valueName: "folder"))
     var jobs: String?
 
     @Flag(help: "Write nothing; name the files that differ from jobs.yaml.")
     var check = false
 
-    @Flag(help: "Accept jobs without an executable, for a job that is not written yet.")
+    @Flag(help: "Accept jobs that have no executable yet.")
     var withoutTargets = false
 
     func run() throws {

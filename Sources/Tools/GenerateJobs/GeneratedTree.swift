@@ -1,12 +1,12 @@
 import DeploymentKit
 import Foundation
 
-/// The files of the repository that are written from `jobs.yaml`. Files of `deploy/generated` that no job asks for any more are
-/// removed.
+/// The files of the repository that are written from `jobs.yaml`. Files of `deploy/generated` that no longer belong to a job or
+/// environment are removed.
 struct GeneratedTree {
     struct Change {
         var path: String
-        /// `nil` where the file goes.
+        /// `nil` if the file is removed.
         var text: String?
         var exists: Bool
 
@@ -23,7 +23,7 @@ struct GeneratedTree {
 
     private static let folder = "deploy/generated"
 
-    /// Every generated text by its path from the root. Documents are those that have a mark.
+    /// Every generated text by its path from the root. A document is generated if it has a mark.
     func texts(for file: JobsFile, describedBy descriptions: JobDescriptions) throws -> [String: String] {
         var texts = ["jobs.schema.json": GeneratedFiles.schema]
         for (path, text) in GeneratedFiles.texts(for: file, describedBy: descriptions) {

@@ -89,7 +89,7 @@ struct EmulatorStage: Stage {
 
     /// The resource without the parts that differ each time: versions, times and the project's name.
     private func line(_ path: String) async throws -> String {
-        guard case .object(var members) = try await resource(path) else { throw CocoaError(.coderReadCorrupt) }
+        guard var members = try await resource(path).object else { throw CocoaError(.coderReadCorrupt) }
         for name in [
             "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "datasetReference", "tableReference",
         ] {
@@ -97,7 +97,7 @@ struct EmulatorStage: Stage {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        return "\(path) " + String(decoding: try encoder.encode(JSONValue.object(members)), as: UTF8.self)
+        return "\(path) " + String(decoding: try encoder.encode(members), as: UTF8.self)
     }
 
     private func resource(_ path: String) async throws -> JSONValue {
