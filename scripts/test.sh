@@ -10,7 +10,7 @@ usage() {
 usage: scripts/test.sh [--filter NAME] ... [--no-skip]
 
 Installs what the tests need (Debian packages with apt-get, Python packages into .venv), builds, and runs the Swift tests and the
-Python tests: the emulator's, the analyzer's, the deployment scripts' and the checks'.
+Python tests: the emulator's, the analyzer's, those with BigQuery's answers, the deployment scripts' and the checks'.
 
   --filter NAME  run only the tests whose name matches this regular expression, Swift and Python tests alike. Names are
                  QuotaKitTests.QuotaResetTests/opensTheDay() and Tests/Scripts/test_drift.DriftTests.test_name.
@@ -70,7 +70,7 @@ else
 fi
 
 say "running the Python tests"
-for directory in Tests/Emulator Tests/Analyzer Tests/Scripts scripts/checks; do
+for directory in Tests/Emulator Tests/Analyzer Tests/BigQueryAnswers Tests/Scripts scripts/checks; do
     .venv/bin/python scripts/checks/run_unittests.py "$directory" "$results/$(basename "$directory").json" "${filters[@]}" || true
 done
 

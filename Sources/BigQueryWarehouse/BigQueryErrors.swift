@@ -32,10 +32,21 @@ enum BigQueryErrors {
             }
         let detail = detail(of: reading.code, message)
         let certainty = certainty(reading.code, detail, of: call, before: before)
-        return WarehouseError(
-            reading.code, detail: detail, operation: call.operation, message: message, certainty: certainty,
-            retry: retry(reading, detail, of: call, certainty),
-            retryAfter: response.retryAfter(now: now) ?? reading.retryAfter, endsRun: reading.endsRun)
+        return advised(
+            WarehouseError(
+                reading.code, detail: detail, operation: call.operation, message: message, certainty: certainty,
+                retry: retry(reading, detail, of: call, certainty),
+                retryAfter: response.retryAfter(now: now) ?? reading.retryAfter, endsRun: reading.endsRun))
+    }
+
+    /// The operator set the limit, so the error says where, and how much is needed: "Query exceeded limit for bytes billed:
+    /// 10485760. 31457280 or higher required."
+    private static func advised(_ error: WarehouseError) -> WarehouseError {
+        guard error.code == .bytesLimitExceeded else { return error }
+        let words = error.message.split(separator: " ")
+        let required = words.firstIndex(of: "or").flatMap { $0 > 0 ? Int64(words[$0 - 1]) : nil }
+        return error.withAdvice(
+            required.map { "set MAX_BYTES_BILLED to \($0) or more" } ?? "set MAX_BYTES_BILLED to a higher value")
     }
 
     /// The error that a job ended with, wherever it stood. It proves that the job did nothing. The same request would get
@@ -46,10 +57,11 @@ enum BigQueryErrors {
             return WarehouseError(
                 .unexpectedResult, operation: operation, message: "\(problem.reason ?? "unknown reason"): \(message)")
         }
-        return WarehouseError(
-            reading.code, detail: detail(of: reading.code, message), operation: operation, message: message,
-            retry: reading.retry == .never ? .never : .newJob, retryAfter: reading.retryAfter,
-            endsRun: reading.endsRun)
+        return advised(
+            WarehouseError(
+                reading.code, detail: detail(of: reading.code, message), operation: operation, message: message,
+                retry: reading.retry == .never ? .never : .newJob, retryAfter: reading.retryAfter,
+                endsRun: reading.endsRun))
     }
 
     /// - A server in trouble may have done the work or not.
@@ -61,6 +73,8 @@ enum BigQueryErrors {
         switch code {
         case .backendError, .unexpectedResult: call.verb != .get && before == .notDone ? .unknown : before
         case .rateLimited, .unauthenticated: before
+        // It is the job of this request: an earlier attempt began it, or BigQuery itself repeated the request.
+        case .alreadyExists where detail == .existingJob: .unknown
         default: call.known == .unknown && detail != .missingJob ? .notDone : before
         }
     }
@@ -73,6 +87,7 @@ enum BigQueryErrors {
         // an earlier attempt may have begun a job, a second one beside it would do the work twice.
         case .rateLimited where call.method == .jobsQuery && certainty == .notDone: .newJob
         case .notFound where detail == .missingJob: .same
+        case .alreadyExists where detail == .existingJob && call.method == .jobsQuery: .same
         default: reading.retry
         }
     }
@@ -80,6 +95,8 @@ enum BigQueryErrors {
     private static func detail(of code: WarehouseError.Code, _ message: String) -> WarehouseError.Detail? {
         switch code {
         case .notFound where Wording.missingJob.isIn(message): .missingJob
+        case .notFound where Wording.missingDataset.isIn(message): .missingDataset
+        case .alreadyExists where Wording.existingJob.isIn(message): .existingJob
         case .invalid where Wording.streamedRows.isIn(message): .streamedRows
         default: nil
         }
@@ -108,27 +125,36 @@ enum BigQueryErrors {
     private static func reading(reason: String, message: String, scope: Scope) -> Reading? {
         func says(_ wordings: Wording...) -> Bool { wordings.contains { $0.isIn(message) } }
         return switch reason {
+        case "bytesBilledLimitExceeded": Reading(.bytesLimitExceeded, endsRun: true)
+        // Some replies have a reason of a wider meaning for it.
+        case _ where says(.bytesLimit): Reading(.bytesLimitExceeded, endsRun: true)
         case "rateLimitExceeded", "concurrentRequestLimitExceeded", "userRateLimitExceeded":
             Reading(.rateLimited, retry: .same)
         case "backendError", "internalError", "badGateway": Reading(.backendError, retry: .same)
         case "jobBackendError", "jobInternalError", "jobRateLimitExceeded":
             Reading(.jobFailedTransiently, retry: .newJob)
+        // "Wait and try again": the data of some tables belong to other services.
+        case "tableUnavailable": Reading(.jobFailedTransiently, retry: .newJob)
         case "quotaExceeded" where says(.requestsPerMethod, .concurrentRequests): Reading(.rateLimited, retry: .same)
-        case "quotaExceeded" where says(.pendingDML): .tooManyStatements
+        case "quotaExceeded" where says(.pendingDML, .queuedJobs): .tooManyStatements
         case "quotaExceeded", "dailyLimitExceeded":
             Reading(.quotaExceeded, endsRun: !(scope == .dataset && says(.quotaOfTable)))
         case "billingNotEnabled": Reading(.billingNotEnabled, endsRun: true)
         case "accessDenied", "forbidden", "insufficientPermissions", "accessNotConfigured":
             Reading(.accessDenied, endsRun: scope == .project)
-        case "authError": Reading(.unauthenticated, endsRun: true)
+        // BigQuery stopped an operation for all, "usually to prevent a service outage".
+        case "blocked": Reading(.accessDenied, endsRun: true)
+        case "authError", "invalidUser": Reading(.unauthenticated, endsRun: true)
+        case "proxyAuthenticationRequired": Reading(.transport, endsRun: true)
         case "notFound": Reading(.notFound)
         case "duplicate", "alreadyExists": Reading(.alreadyExists)
         case "conditionNotMet": Reading(.preconditionFailed)
         case "invalidQuery" where says(.lostStatement, .lostStatementInScript, .lostTransaction, .lostScript):
             Reading(.jobFailedTransiently, retry: .newJob)
         case "resourcesExceeded" where says(.outstandingDML): .tooManyStatements
-        case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound": Reading(.invalid)
-        case "resourcesExceeded", "responseTooLarge", "tableUnavailable", "resourceInUse": Reading(.resourcesExceeded)
+        case "invalid", "invalidQuery", "badRequest", "parseError", "fieldNotFound", "attributeError": Reading(.invalid)
+        case "resourcesExceeded", "responseTooLarge", "resourceInUse", "billingTierLimitExceeded":
+            Reading(.resourcesExceeded)
         case "stopped", "timeout": Reading(.stopped)
         case "notImplemented": Reading(.notImplemented)
         default: nil
@@ -138,6 +164,7 @@ enum BigQueryErrors {
     private static func reading(status: Int, scope: Scope) -> Reading {
         switch status {
         case 403: Reading(.accessDenied, endsRun: scope == .project)
+        case 407: Reading(.transport, endsRun: true)
         case 404: Reading(.notFound)
         case 409: Reading(.alreadyExists)
         case 429: Reading(.rateLimited, retry: .same)
@@ -159,6 +186,10 @@ enum BigQueryErrors {
         // The same page: limits of one table.
         case pendingDML = "total number of dml jobs writing to a table"
         case quotaOfTable = "Your table exceeded quota"
+        // The same page: the queue of a project drains by itself.
+        case queuedJobs = "number of jobs that can be queued"
+        // https://cloud.google.com/bigquery/docs/best-practices-costs
+        case bytesLimit = "exceeded limit for bytes billed"
         // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
         case outstandingDML = "Too many DML statements outstanding"
         // A statement or a transaction that lost against concurrent DML. In a script "Query error: " stands before it.
@@ -169,6 +200,10 @@ enum BigQueryErrors {
         case lostScript = "^Query error: Transaction is aborted due to concurrent update"
         // A job is missing for a moment after it was started: https://github.com/googleapis/python-bigquery/issues/2134
         case missingJob = "^Not found: Job"
+        // A dataset that is there was once not found: https://github.com/googleapis/google-cloud-python/issues/15691
+        case missingDataset = "^Not found: Dataset"
+        // Large arrays can bring it where nobody set an id: https://cloud.google.com/bigquery/docs/troubleshoot-queries
+        case existingJob = "^Already Exists: Job"
         // "UPDATE or DELETE statement over table ... would affect rows in the streaming buffer, which is not supported"
         // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
         case streamedRows = "rows in the streaming buffer"

@@ -3,6 +3,7 @@ package import GoogleCredentials
 package import HTTPTransport
 package import JobRuntime
 package import Logging
+import Synchronization
 package import Warehouse
 
 /// BigQuery over its REST API v2.
@@ -19,13 +20,14 @@ package struct BigQueryWarehouse: Warehouse {
     let labels: [String: String]
     /// A query that would bill more fails instead; `nil` for no bound.
     let maximumBytesBilled: Int64?
-    /// The end of every job, by the clock of `api.time`, even if the process that started it is killed.
+    /// When every job should have ended, by the clock of `api.time`: whatever becomes of the process that started it.
     let jobsEnd: Duration?
+    let created = CreatedResources()
 
     /// - Parameters:
     ///   - baseURL: Without a slash at the end: `https://bigquery.googleapis.com`, or an emulator's.
     ///   - credentials: `nil` sends none, for an emulator.
-    ///   - jobTimeout: BigQuery stops a job that still runs after this time from now; `nil` for BigQuery's own bound.
+    ///   - jobTimeout: BigQuery attempts to stop a job that still runs after this time from now; `nil` for its own bound.
     ///   - taskCount: The number of tasks of the execution that share the request budgets.
     package init(
         project: ProjectID, location: String, baseURL: String = Self.productionURL, transport: any HTTPTransport,
@@ -56,7 +58,9 @@ extension BigQueryWarehouse {
         let call = BigQueryAPI.Call(
             method: .datasetsGet, path: "/datasets/\(id)", operation: "read dataset \(id)", scope: .dataset)
         return try await whereFound {
-            try api.decode(DatasetResource.self, from: try await api.send(call), of: call).dataset
+            try await whileNotVisible(id) {
+                try api.decode(DatasetResource.self, from: try await api.send(call), of: call).dataset
+            }
         }
     }
 
@@ -66,7 +70,7 @@ extension BigQueryWarehouse {
             body: try JSONEncoder().encode(DatasetResource(dataset, in: api.project)),
             operation: "create dataset \(dataset.id)",
             scope: .project)
-        return try await isCreated {
+        let isCreated = try await isCreated {
             _ = try await api.send(call)
         } isAsMade: {
             guard try await self.dataset(dataset.id)?.location.lowercased() == dataset.location.lowercased() else {
@@ -74,6 +78,8 @@ extension BigQueryWarehouse {
             }
             return try await tables(in: dataset.id).isEmpty
         }
+        if isCreated { created.insert(dataset.id) }
+        return isCreated
     }
 
     /// Every dataset of the project with its location. One request for each thousand.
@@ -165,7 +171,11 @@ extension BigQueryWarehouse {
             // BASIC leaves out the storage statistics, which cost the server time.
             method: .tablesGet, path: path(of: reference), query: [("view", "BASIC")],
             operation: "read table \(reference)", scope: .dataset)
-        return try await whereFound { try api.decode(Table.self, from: try await api.send(call), of: call) }
+        return try await whereFound {
+            try await whileNotVisible(reference.dataset, reference) {
+                try api.decode(Table.self, from: try await api.send(call), of: call)
+            }
+        }
     }
 
     package func tables(in dataset: DatasetID) async throws -> [String] {
@@ -175,7 +185,8 @@ extension BigQueryWarehouse {
             let call = BigQueryAPI.Call(
                 method: .tablesList, path: "/datasets/\(dataset)/tables", query: page(pageToken),
                 operation: "list the tables of \(dataset)", scope: .dataset)
-            let page = try api.decode(TableList.self, from: try await api.send(call), of: call)
+            let page = try api.decode(
+                TableList.self, from: try await whileNotVisible(dataset) { try await api.send(call) }, of: call)
             names += (page.tables ?? []).map(\.tableReference.tableId)
             pageToken = page.nextPageToken ?? ""
         } while !pageToken.isEmpty
@@ -188,12 +199,14 @@ extension BigQueryWarehouse {
             body: try JSONEncoder().encode(NewTable(project: api.project, reference: reference, table: table)),
             operation: "create table \(reference)",
             scope: .dataset)
-        return try await isCreated {
-            _ = try await api.send(call)
+        let isCreated = try await isCreated {
+            _ = try await whileNotVisible(reference.dataset) { try await api.send(call) }
         } isAsMade: {
             guard let actual = try await self.table(reference) else { return false }
             return SchemaDiff(expected: table, actual: actual).isConforming
         }
+        if isCreated { created.insert(reference) }
+        return isCreated
     }
 
     package func updateSchema(
@@ -203,7 +216,7 @@ extension BigQueryWarehouse {
             method: .tablesPatch, verb: .patch, path: path(of: reference), headers: ["If-Match": etag],
             body: try JSONEncoder().encode(["schema": Table.Schema(fields: fields)]),
             operation: "add columns to table \(reference)", scope: .dataset)
-        _ = try await api.send(call)
+        _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
     }
 
     private func path(of reference: TableReference) -> String {
@@ -270,5 +283,57 @@ extension BigQueryWarehouse {
             sql += "\nWHEN NOT MATCHED THEN INSERT (\(merge.insertedColumns)) VALUES (\(merge.insertedValues))"
         }
         return sql
+    }
+}
+
+/// The datasets and tables that this run created. BigQuery may not find them for a while:
+/// https://github.com/cloudquery/cloudquery/issues/5444, https://github.com/dataform-co/dataform/issues/1975
+final class CreatedResources: Sendable {
+    private let datasets = Mutex<Set<DatasetID>>([])
+    private let tables = Mutex<Set<TableReference>>([])
+
+    func insert(_ dataset: DatasetID) { datasets.withLock { _ = $0.insert(dataset) } }
+
+    func insert(_ table: TableReference) { tables.withLock { _ = $0.insert(table) } }
+
+    func contains(_ dataset: DatasetID, _ table: TableReference?) -> Bool {
+        datasets.withLock { $0.contains(dataset) } || tables.withLock { tables in table.map(tables.contains) ?? false }
+    }
+
+    /// Whether a message such as "Not found: Dataset PROJECT:NAME was not found" is about one of them.
+    func areNamed(in message: String) -> Bool {
+        let words = Set(message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }.map(String.init))
+        let names = datasets.withLock { $0.map(\.name) }
+        return tables.withLock { $0.contains { words.contains("\($0.dataset).\($0.table)") } }
+            || names.contains { name in words.contains(name) || words.contains { $0.hasPrefix("\(name).") } }
+    }
+}
+
+extension BigQueryWarehouse {
+    /// Does the work again while BigQuery does not find what this run created, for up to a minute. A dataset that it does not
+    /// find for another reason is asked for once more, because such an answer may be wrong, too:
+    /// https://github.com/googleapis/google-cloud-python/issues/15691
+    ///
+    /// - Parameters:
+    ///   - dataset: Where the work goes on; `nil` for a statement, whose error names what is missing.
+    ///   - confirms: Whether a missing dataset that this run did not create is asked for once more.
+    func whileNotVisible<Value>(
+        _ dataset: DatasetID?, _ table: TableReference? = nil, confirms: Bool = false,
+        _ work: () async throws -> Value
+    ) async throws -> Value {
+        var attempts = Attempts(RetryPolicy(firstDelay: .seconds(2), budget: .seconds(60)), on: api.time)
+        while true {
+            do {
+                return try await work()
+            } catch let error as WarehouseError
+                where error.code == .notFound && error.detail != .missingJob && error.certainty == .notDone
+            {
+                let isOurs =
+                    dataset.map { created.contains($0, table) } ?? created.areNamed(in: error.message)
+                let limit = confirms && error.detail == .missingDataset ? 2 : 1
+                try await attempts.pause(
+                    after: error, .retry(), limit: isOurs ? nil : limit, noting: api.logger.tryingAgain)
+            }
+        }
     }
 }

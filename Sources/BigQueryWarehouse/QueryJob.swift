@@ -13,7 +13,9 @@ extension BigQueryWarehouse {
         _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
         let job = QueryJob(warehouse: self, statement: statement, scope: .project, countsRows: false)
-        return try await job.run(eachPage: handle)
+        return try await whileNotVisible(nil, confirms: statement.confirmsMissingDataset) {
+            try await job.run(eachPage: handle)
+        }
     }
 
     /// - Parameter countingRows: Whether the result must say what was inserted, updated and deleted.
@@ -21,10 +23,12 @@ extension BigQueryWarehouse {
         _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
         let job = QueryJob(warehouse: self, statement: statement, scope: scope, countsRows: countingRows)
-        var rows: [Row] = []
-        var result = try await job.run { rows += $0 }
-        result.rows = rows
-        return result
+        return try await whileNotVisible(nil, confirms: scope == .project && statement.confirmsMissingDataset) {
+            var rows: [Row] = []
+            var result = try await job.run { rows += $0 }
+            result.rows = rows
+            return result
+        }
     }
 }
 
@@ -37,7 +41,8 @@ struct QueryJob {
     private enum State {
         /// The request for a new job goes out, and again until there is a reply.
         case started(BigQueryAPI.Call, Certainty)
-        case running(QueryResponse.JobReference)
+        /// The job runs, or is done and its results were not read yet.
+        case running(QueryResponse.JobReference, Certainty)
         /// The job ended without an error, perhaps after we had waited for it. This is its first page.
         case done(QueryResponse, hasWaited: Bool)
         /// The job did nothing.
@@ -62,7 +67,7 @@ struct QueryJob {
         while true {
             switch state {
             case .started(let call, let known): state = try await started(call, known, &requests)
-            case .running(let job): state = await running(job)
+            case .running(let job, let known): state = try await running(job, known)
             case .done(let page, let hasWaited): return try await result(page, hasWaited, eachPage: handle)
             case .failed(let error):
                 let decision = error.retry == .newJob ? RetryDecision.retry(after: error.retryAfter) : .stop
@@ -118,6 +123,10 @@ struct QueryJob {
             page = try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
         } catch let error as WarehouseError where error.retry == .newJob {
             return .failed(error)
+        } catch let error as WarehouseError where error.detail == .existingJob && requests.failed >= 2 {
+            // The repeated request should have led to the job. The message names it, too.
+            guard let job = Self.job(namedIn: error.message) else { throw error }
+            return .running(job, .unknown)
         } catch {
             try await api.pause(&requests, after: error)
             return .started(call, (error as? WarehouseError)?.certainty ?? known)
@@ -126,15 +135,27 @@ struct QueryJob {
         return try await afterReply(page, page.jobReference, hasWaited: false)
     }
 
-    private func running(_ job: QueryResponse.JobReference) async -> State {
+    private func running(_ job: QueryResponse.JobReference, _ known: Certainty) async throws -> State {
         do {
-            let page = try await results(of: job, token: nil, known: .unknown)
+            let page = try await results(of: job, token: nil, known: known)
             return try await afterReply(page, job, hasWaited: true)
         } catch let error as WarehouseError where error.certainty == .notDone {
             return .failed(error)
+        } catch  where known == .done {
+            throw error
         } catch {
             return .lost(job, error)
         }
+    }
+
+    /// The job of "Already Exists: Job PROJECT:LOCATION.ID".
+    private static func job(namedIn message: String) -> QueryResponse.JobReference? {
+        guard let name = message.split(separator: " ").first(where: { $0.contains(":") && $0.contains(".") }),
+            let colon = name.lastIndex(of: ":")
+        else { return nil }
+        let parts = name[name.index(after: colon)...].split(separator: ".", maxSplits: 1)
+        guard parts.count == 2 else { return nil }
+        return QueryResponse.JobReference(jobId: String(parts[1]), location: String(parts[0]))
     }
 
     /// An error can come with status 200. `errors` may hold mere warnings, so the job itself is asked.
@@ -144,8 +165,9 @@ struct QueryJob {
         if let problem = page.status?.errorResult ?? page.error?.errors?.first { return .failed(error(of: problem)) }
         if page.jobComplete == false {
             guard let job else { throw unexpected("the reply names no job to wait for", .unknown) }
-            return .running(job)
+            return .running(job, .unknown)
         }
+        if page.saysNothing { return try await afterSilence(page, job, hasWaited: hasWaited) }
         if let problem = page.errors?.first {
             guard let job else { return .failed(error(of: problem)) }
             let question = resource(job, "status", known: .unknown)
@@ -154,6 +176,42 @@ struct QueryJob {
         var page = page
         page.jobReference = job
         return .done(page, hasWaited: hasWaited)
+    }
+
+    /// A complete reply without a schema does not say what became of the job. BigQuery answers so where it knows the
+    /// `requestId` already (https://github.com/googleapis/java-bigquery/issues/802) and where a script failed
+    /// (https://github.com/getredash/redash/issues/5060). So the job is asked, and then its results are read.
+    private func afterSilence(
+        _ page: QueryResponse, _ job: QueryResponse.JobReference?, hasWaited: Bool
+    ) async throws -> State {
+        guard let job else {
+            if let problem = page.errors?.first { return .failed(error(of: problem)) }
+            throw unexpected("the reply has no result and names no job to ask", .unknown)
+        }
+        let question = resource(
+            job, "status,statistics(query(dmlStats,numDmlAffectedRows,totalBytesBilled))", known: .unknown)
+        let resource = try api.decode(JobResource.self, from: await api.send(question), of: question)
+        if let problem = resource.status?.errorResult { return .failed(error(of: problem)) }
+        let isDone = resource.status?.state == "DONE"
+        let query = resource.statistics?.query
+        // Where rows or a count is expected, or while the job runs, `jobs.getQueryResults` has the answer.
+        let isAnswered =
+            switch statement.outcome {
+            case .rows: false
+            case .count: query?.numDmlAffectedRows != nil
+            case .nothing: true
+            }
+        guard isDone && (hasWaited || isAnswered) else {
+            if hasWaited { throw unexpected("the results are complete and the job is not", .unknown) }
+            return .running(job, isDone ? .done : .unknown)
+        }
+        if statement.outcome == .rows { throw unexpected("the job succeeded and its result did not come", .done) }
+        var page = page
+        page.jobReference = job
+        page.dmlStats = query?.dmlStats
+        page.numDmlAffectedRows = query?.numDmlAffectedRows
+        page.totalBytesBilled = query?.totalBytesBilled
+        return .done(page, hasWaited: false)
     }
 
     /// The error that the job ended with, if it failed.
@@ -236,12 +294,12 @@ struct QueryJob {
             operation: statement.purpose, scope: scope, known: known)
     }
 
-    /// Asks BigQuery to stop the job, and fails nothing: `jobTimeoutMs` ends a job that this does not.
+    /// Asks BigQuery to stop the job, and fails nothing. Where this does not stop the job, `jobTimeoutMs` may.
     private func cancel(_ job: QueryResponse.JobReference) async {
         let limit = StopBudget.limit(of: .cancelStatements)
         let call = BigQueryAPI.Call(
             method: .jobsCancel, verb: .post, path: "/jobs/\(percentEncoded(job.jobId))/cancel",
-            query: [("location", job.location ?? warehouse.location)], body: Data("{}".utf8), timeout: limit,
+            query: [("location", job.location ?? warehouse.location)], timeout: limit,
             operation: "cancel the job that was to \(statement.purpose)", scope: .dataset)
         let api = api
         do {
@@ -273,10 +331,30 @@ struct QueryResponse: Decodable, Sendable {
     /// An error that came with status 200.
     var error: BigQueryErrors.Body?
     var status: JobStatus?
+
+    /// The statement has ended and nothing says how. The reply of a DML statement has an empty schema, or counts rows.
+    var saysNothing: Bool { schema == nil && numDmlAffectedRows == nil }
+}
+
+extension Statement {
+    enum Outcome {
+        case rows, count, nothing
+    }
+
+    /// What its last statement returns.
+    var outcome: Outcome {
+        let statements = sql.split(separator: ";").map { $0.trimmingPrefix { $0.isWhitespace } }
+        let last = statements.last { !$0.isEmpty } ?? ""
+        func begins(_ words: String...) -> Bool { words.contains { last.prefix($0.count).uppercased() == $0 } }
+        if begins("SELECT", "WITH", "(") { return .rows }
+        return begins("INSERT", "UPDATE", "DELETE", "MERGE") ? .count : .nothing
+    }
 }
 
 /// `Job.status`: the job failed if it has an `errorResult`.
 struct JobStatus: Decodable, Sendable {
+    /// `PENDING`, `RUNNING` or `DONE`.
+    var state: String?
     var errorResult: BigQueryErrors.ErrorProto?
 }
 
@@ -284,6 +362,7 @@ struct JobResource: Decodable, Sendable {
     struct Statistics: Decodable, Sendable {
         struct Query: Decodable, Sendable {
             var dmlStats: RowCounts?
+            var numDmlAffectedRows: String?
             var totalBytesBilled: String?
         }
 
@@ -292,49 +371,4 @@ struct JobResource: Decodable, Sendable {
 
     var status: JobStatus?
     var statistics: Statistics?
-}
-
-/// Query parameters in the form of the REST API: `{"name", "parameterType", "parameterValue"}`. Every scalar is a text, and
-/// NULL is a value without one. https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter
-enum QueryParameter {
-    static func json(_ parameter: SQLValue.Field) -> JSONValue {
-        .object([
-            "name": .string(parameter.name), "parameterType": json(parameter.value.type),
-            "parameterValue": json(parameter.value),
-        ])
-    }
-
-    private static func json(_ type: SQLType) -> JSONValue {
-        switch type {
-        case .array(let element): return .object(["type": .string("ARRAY"), "arrayType": json(element)])
-        case .structure(let fields):
-            let types = fields.map { JSONValue.object(["name": .string($0.name), "type": json($0.type)]) }
-            return .object(["type": .string("STRUCT"), "structTypes": .array(types)])
-        default: return .object(["type": .string(type.text)])
-        }
-    }
-
-    private static func json(_ value: SQLValue) -> JSONValue {
-        switch value {
-        case .null: .object([:])
-        case .string(let text), .numeric(let text), .json(let text): .object(["value": .string(text)])
-        case .bytes(let data): .object(["value": .string(data.base64EncodedString())])
-        case .int64(let number): .object(["value": .string(String(number))])
-        case .float64(let number): .object(["value": .string(text(number))])
-        case .bool(let flag): .object(["value": .string(flag ? "true" : "false")])
-        case .timestamp(let instant): .object(["value": .string(instant.sqlText)])
-        case .date(let date): .object(["value": .string(date.description)])
-        case .array(_, let elements): .object(["arrayValues": .array(elements.map { json($0) })])
-        case .structure(let fields):
-            .object([
-                "structValues": .object(JSONObject(fields.map { ($0.name, json($0.value)) }))
-            ])
-        }
-    }
-
-    private static func text(_ number: Double) -> String {
-        if number.isNaN { return "NaN" }
-        if number.isInfinite { return number < 0 ? "-Infinity" : "Infinity" }
-        return String(number)
-    }
 }

@@ -1,3 +1,4 @@
+import HTTPTransport
 import JobRuntime
 import Logging
 package import Warehouse
@@ -18,7 +19,7 @@ extension BigQueryWarehouse {
             source: .region("region-\(location.lowercased())"), datasets: datasets, tables: tables, known: known)
         do {
             let result = try await run(region.statement, scope: .dataset)
-            if let survey = try read(result, isKnownExpected: true) { return survey }
+            if let survey = try read(result, known: known) { return survey }
             api.logger.warning("the region's INFORMATION_SCHEMA does not show \(known): asking dataset by dataset")
         } catch let error as WarehouseError where error.code == .accessDenied || error.code == .resourcesExceeded {
             api.logger.warning(
@@ -28,7 +29,14 @@ extension BigQueryWarehouse {
         return try await surveyByDataset(datasets, tables)
     }
 
-    static let datasetsPerQuery = 200
+    static let mostDatasetsPerQuery = 200
+
+    /// As many as may be billed: BigQuery bills at least 10 MB for each of a dataset's two views.
+    /// https://cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed
+    private var datasetsPerQuery: Int {
+        guard let bytes = maximumBytesBilled else { return Self.mostDatasetsPerQuery }
+        return max(1, min(Self.mostDatasetsPerQuery, Int(bytes / (2 * 10_485_760))))
+    }
 
     private func surveyByDataset(_ datasets: [DatasetID], _ tables: [NamedTable]) async throws -> SchemaSurvey {
         let locations = try await locationsOfDatasets()
@@ -44,13 +52,14 @@ extension BigQueryWarehouse {
     /// alone. The tables of a dataset that refuses are then read one by one, so that its organization gets the error.
     private func surveyInBatches(_ datasets: [DatasetID], _ tables: [NamedTable]) async throws -> SchemaSurvey {
         var survey = SchemaSurvey(findings: [:])
-        for start in stride(from: 0, to: datasets.count, by: Self.datasetsPerQuery) {
-            let batch = datasets[start..<min(start + Self.datasetsPerQuery, datasets.count)]
+        let size = datasetsPerQuery
+        for start in stride(from: 0, to: datasets.count, by: size) {
+            let batch = datasets[start..<min(start + size, datasets.count)]
             try await halvingOnRefusal(batch, isRefusal: Self.concernsADataset) { part in
                 let part = Array(part)
                 let statement = SurveyStatement(source: .datasets(part), datasets: part, tables: tables, known: nil)
                 let result = try await run(statement.statement, scope: .dataset)
-                let found = try read(result, isKnownExpected: false)
+                let found = try read(result, known: nil)
                 survey.findings.merge(found?.findings ?? [:]) { _, new in new }
                 survey.bytesBilled += result.bytesBilled
             } refused: { part, error in
@@ -78,17 +87,26 @@ extension BigQueryWarehouse {
         }
     }
 
-    /// `nil` if the table that certainly exists was not seen.
-    private func read(_ result: QueryResult, isKnownExpected: Bool) throws -> SchemaSurvey? {
+    /// - Parameter known: A table that certainly exists. The answer must have a row about it: without that row, datasets that
+    ///   agree and an answer that was lost would look alike.
+    /// - Returns: `nil` if the known table was not seen.
+    private func read(_ result: QueryResult, known: TableReference?) throws -> SchemaSurvey? {
         var survey = SchemaSurvey(findings: [:], bytesBilled: result.bytesBilled)
+        var hasKnown = false
         for row in result.rows {
             guard let dataset = DatasetID(try row.string("dataset")) else {
-                if try isKnownExpected && !row.bool("is_there") { return nil }
+                hasKnown = true
+                if try known != nil && !row.bool("is_there") { return nil }
                 continue
             }
             survey.findings[dataset] = SchemaSurvey.Finding(
                 datasetExists: try row.bool("is_there"), absent: try names(row.optionalString("absent")),
                 differing: try names(row.optionalString("differing")))
+        }
+        if let known, !hasKnown {
+            throw WarehouseError(
+                .unexpectedResult, operation: "compare the datasets with the catalog",
+                message: "the answer has no row about \(known), which every answer has", certainty: .done)
         }
         return survey
     }
@@ -109,8 +127,11 @@ extension BigQueryWarehouse {
             // IF NOT EXISTS may lose against somebody who creates the same table at that moment. The second time it is there.
             _ = try await RetryPolicy(attempts: 5, budget: .seconds(60)).run(
                 on: api.time, decide: { ($0 as? WarehouseError)?.code == .alreadyExists ? .retry() : .stop }
-            ) { _ in try await run(script, scope: .dataset) }
+            ) { _ in
+                try await whileNotVisible(dataset) { try await run(script, scope: .dataset) }
+            }
         }
+        for table in scripted { created.insert(table.reference) }
     }
 
     /// A query has 1,024 k characters at most: https://cloud.google.com/bigquery/quotas#query_jobs

@@ -66,14 +66,20 @@ struct BillingWriter: Sendable {
     func statement(_ changes: some Collection<BillingChange>, claim: String = "") -> Statement? {
         guard let first = changes.first else { return nil }
         let now = now()
-        return Statement(
-            "write the billing state of \(changes.count) organizations",
-            changes.contains { !$0.differences.isEmpty } ? Self.script : Self.touchScript,
+        let differ = changes.contains { !$0.differences.isEmpty }
+        var statement = Statement(
+            "write the billing state of \(changes.count) organizations", differ ? Self.script : Self.touchScript,
             parameters: [
                 "changes": .array(of: first.parameter.type, changes.map(\.parameter)), "claim": .string(claim),
-                "never": .timestamp(StoredBilling.never), "now": .timestamp(now), "today": .date(today),
-                "audits_since": .timestamp(now.adding(.seconds(-86_400))),
+                "never": .timestamp(StoredBilling.never), "now": .timestamp(now),
             ])
+        if differ {
+            statement.parameters += [
+                SQLValue.Field("today", .date(today)),
+                SQLValue.Field("audits_since", .timestamp(now.adding(.seconds(-86_400)))),
+            ]
+        }
+        return statement
     }
 }
 

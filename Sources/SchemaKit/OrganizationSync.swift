@@ -88,7 +88,7 @@ package struct OrganizationSync: Sendable {
 
     /// The owner of a dataset is chosen among all organizations, so that every task and every `--org` comes to the same answer.
     private func targets(_ slugs: [String]) async throws -> [Target] {
-        let listing = try await OrganizationDirectory(warehouse: sql, location: schema.location).active()
+        let listing = try await listing()
         for slug in listing.invalidSlugs where isMine(slug, slugs) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
@@ -106,6 +106,18 @@ package struct OrganizationSync: Sendable {
         }
         var owners: [DatasetID: String] = [:]
         return listing.organizations.compactMap { target(for: $0, isMine: isMine($0.slug, slugs), &owners) }
+    }
+
+    /// A dataset that is there is sometimes not found for a moment, so it is read before anybody is told to run bootstrap.
+    private func listing() async throws -> OrganizationDirectory.Listing {
+        do {
+            return try await OrganizationDirectory(warehouse: sql, location: schema.location).active()
+        } catch let error as WarehouseError where error.detail == .missingDataset {
+            guard let dataset = try? await schema.dataset(DatasetID.organizations),
+                dataset.location.lowercased() == schema.location.lowercased()
+            else { throw error }
+            throw error.withAdvice("the dataset is there: run the job again, and bootstrap only if it fails again")
+        }
     }
 
     private func target(

@@ -15,6 +15,9 @@ package struct Statement: Sendable {
     package var parameters: [SQLValue.Field]
     /// The most rows in one reply of BigQuery; with `nil` BigQuery fills up to 10 MB.
     package var rowsPerPage: Int?
+    /// Whether the statement is sent once more if BigQuery does not find a dataset. A caller that asks for the dataset itself
+    /// says no.
+    package var confirmsMissingDataset = true
 
     package init(_ purpose: String, _ sql: String, parameters: KeyValuePairs<String, SQLValue> = [:]) {
         self.purpose = purpose

@@ -22,8 +22,8 @@ package protocol SQLWarehouse: Sendable {
     /// - `notDone`: the statement did nothing, and nothing is still running. In a script, the statements before the one
     ///   that failed are done, unless the script is a transaction.
     /// - `unknown`, and a `CancellationError`: the statement may be done, or may still be running. BigQuery is asked to
-    ///   cancel a job whose id is known, and ends every other job when the run's deadline or lease ends (`jobTimeoutMs`).
-    ///   A caller that keeps others out must keep them out until then.
+    ///   cancel a job whose id is known, and attempts to end every other job when the run's deadline or lease ends
+    ///   (`jobTimeoutMs`, an attempt and no promise). A caller that keeps others out must keep them out until then.
     func query(_ statement: Statement) async throws -> QueryResult
 
     /// Runs a statement as ``query(_:)`` does, and passes its rows on page by page, each row once. With

@@ -19,6 +19,8 @@ package struct WarehouseError: FailedOperation, CustomStringConvertible {
         case invalid
         case accessDenied, billingNotEnabled, unauthenticated
         case quotaExceeded
+        /// The statement would bill more bytes than `MAX_BYTES_BILLED`.
+        case bytesLimitExceeded
         case rateLimited, backendError
         /// The job failed on the server's side, or lost against concurrent DML: only a new job can succeed.
         case jobFailedTransiently
@@ -32,6 +34,10 @@ package struct WarehouseError: FailedOperation, CustomStringConvertible {
     package enum Detail: Sendable {
         /// The job is missing, and not a table that its statement names.
         case missingJob
+        /// A dataset is missing, and not a table in it.
+        case missingDataset
+        /// The request's own job exists already.
+        case existingJob
         /// The statement would change rows that another service streamed a short while ago (`tabledata.insertAll`), so
         /// BigQuery changed nothing.
         case streamedRows

@@ -86,8 +86,10 @@ package struct OrganizationDirectory: Sendable {
     }
 
     private func profiles() async throws -> QueryResult {
+        var statement = Statement("list the active organizations", Self.allActive)
+        statement.confirmsMissingDataset = false
         do {
-            return try await warehouse.query(Statement("list the active organizations", Self.allActive))
+            return try await warehouse.query(statement)
         } catch let error as WarehouseError where error.code == .notFound {
             throw error.withAdvice("run bootstrap first, or set BIGQUERY_LOCATION (now \(location)) to where it is")
         }

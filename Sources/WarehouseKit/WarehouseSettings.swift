@@ -27,11 +27,20 @@ package struct WarehouseSettings: JobSettings {
     package let environment: DeploymentEnvironment?
 
     package init(reading environment: inout EnvironmentReader) {
-        self.init(reading: &environment, requiresEnvironment: false)
+        self.init(reading: &environment, mostTables: 1)
     }
 
-    /// - Parameter requiresEnvironment: Whether the job cannot work without knowing its environment.
-    package init(reading environment: inout EnvironmentReader, requiresEnvironment: Bool) {
+    /// BigQuery bills at least so much for each table and view that a statement refers to:
+    /// https://cloud.google.com/bigquery/docs/best-practices-costs
+    private static let leastBytesOfTable = 10_485_760
+
+    /// - Parameters:
+    ///   - mostTables: The number of tables and views in the job's largest statement. A lower limit on the bytes billed would
+    ///     fail every run.
+    ///   - requiresEnvironment: Whether the job cannot work without knowing its environment.
+    package init(
+        reading environment: inout EnvironmentReader, mostTables: Int, requiresEnvironment: Bool = false
+    ) {
         choice = Self.choice(&environment)
         location = environment.string(
             "BIGQUERY_LOCATION", default: "US", expected: "a location such as US or europe-west1",
@@ -45,8 +54,8 @@ package struct WarehouseSettings: JobSettings {
         ) { Self.baseURL($0) == nil ? "is not a base URL" : nil }.flatMap(Self.baseURL)
         maximumBytesBilled = Int64(
             environment.integer(
-                "MAX_BYTES_BILLED", default: 10_737_418_240, in: 10_485_760...Int.max,
-                help: "A query that would bill more bytes fails."))
+                "MAX_BYTES_BILLED", default: 10_737_418_240, in: mostTables * Self.leastBytesOfTable...Int.max,
+                help: "A query that would bill more bytes fails. Each table in it bills 10485760 or more."))
         self.environment = DeploymentEnvironment(reading: &environment, isRequired: requiresEnvironment)
         credentialVariables = environment.variables
         // The variable is declared and not read as a text, because a problem would show it, and some people set it to the key.

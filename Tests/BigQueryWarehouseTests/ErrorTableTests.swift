@@ -80,7 +80,31 @@ import Testing
             status: 400, reason: "resourcesExceeded",
             message: "Resources exceeded: Too many DML statements outstanding against table p:d.t, limit is 20.",
             code: .tooManyQueuedStatements, retry: .newJob),
-        Case(status: 400, reason: "tableUnavailable", code: .resourcesExceeded),
+        Case(status: 400, reason: "tableUnavailable", code: .jobFailedTransiently, retry: .newJob),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message:
+                "Quota exceeded: Your table exceeded quota for total number of DML jobs writing to a table, pending + running.",
+            code: .tooManyQueuedStatements, retry: .newJob),
+        Case(
+            status: 403, reason: "quotaExceeded",
+            message:
+                "Quota exceeded: Your project and region exceeded quota for max number of jobs that can be queued per project.",
+            code: .tooManyQueuedStatements, retry: .newJob),
+        Case(
+            status: 400, reason: "bytesBilledLimitExceeded", code: .bytesLimitExceeded, endsProject: true,
+            endsDataset: true),
+        Case(
+            status: 400, reason: "invalid",
+            message: "Query exceeded limit for bytes billed: 10485760. 31457280 or higher required.",
+            code: .bytesLimitExceeded, endsProject: true, endsDataset: true),
+        Case(status: 400, reason: "attributeError", code: .invalid),
+        Case(status: 400, reason: "billingTierLimitExceeded", code: .resourcesExceeded),
+        Case(status: 403, reason: "blocked", code: .accessDenied, endsProject: true, endsDataset: true),
+        Case(status: 400, reason: "invalidUser", code: .unauthenticated, endsProject: true, endsDataset: true),
+        Case(
+            status: 407, reason: "proxyAuthenticationRequired", code: .transport, endsProject: true, endsDataset: true),
+        Case(status: 200, reason: "stopped", code: .stopped),
         Case(status: 400, reason: "resourceInUse", code: .resourcesExceeded),
         Case(status: 400, reason: "timeout", code: .stopped),
         Case(status: 400, reason: "stopped", code: .stopped),
@@ -111,7 +135,7 @@ import Testing
     func readsTheStatusWhereTheBodySaysNothing(_ body: String) {
         let codes: [(Int, WarehouseError.Code, WarehouseError.Retry)] = [
             (400, .invalid, .never), (401, .unauthenticated, .never), (403, .accessDenied, .never),
-            (404, .notFound, .never), (405, .invalid, .never), (408, .backendError, .same),
+            (404, .notFound, .never), (405, .invalid, .never), (407, .transport, .never), (408, .backendError, .same),
             (409, .alreadyExists, .never), (412, .preconditionFailed, .never), (429, .rateLimited, .same),
             (500, .backendError, .same), (501, .notImplemented, .never), (502, .backendError, .same),
             (503, .backendError, .same), (504, .backendError, .same), (302, .unexpectedResult, .never),
@@ -135,6 +159,37 @@ import Testing
 
         #expect(error.code == .accessDenied)
         #expect(error.description == "could not do it: outer (accessDenied)")
+    }
+
+    @Test(arguments: [
+        (
+            "Query exceeded limit for bytes billed: 10485760. 31457280 or higher required.",
+            "set MAX_BYTES_BILLED to 31457280 or more"
+        ),
+        ("Query exceeded limit for bytes billed", "set MAX_BYTES_BILLED to a higher value"),
+    ])
+    func namesTheSettingThatLimitsTheBytes(_ message: String, _ advice: String) {
+        let problem = BigQueryErrors.ErrorProto(reason: "bytesBilledLimitExceeded", message: message)
+        let ofRequest = error(
+            400, #"{"error": {"errors": [{"reason": "bytesBilledLimitExceeded", "message": "\#(message)"}]}}"#)
+        let ofJob = BigQueryErrors.error(of: problem, operation: "do it", scope: .project)
+
+        for error in [ofRequest, ofJob] {
+            #expect(error.description == "could not do it: \(message) (bytesLimitExceeded) - \(advice)")
+            #expect(error.retry == .never)
+        }
+    }
+
+    @Test func aJobThatExistsMayBeRunning() {
+        let call = BigQueryAPI.Call(
+            method: .jobsQuery, verb: .post, path: "/queries", operation: "do it", scope: .project)
+        let body = #"{"error": {"errors": [{"reason": "duplicate", "message": "Already exists: job p:US.job_1"}]}}"#
+        let error = BigQueryErrors.error(
+            in: HTTPResponse(status: 409, body: .init(body.utf8)), to: call, before: .notDone)
+
+        #expect(error.detail == .existingJob)
+        #expect(error.retry == .same)
+        #expect(error.certainty == .unknown)
     }
 
     @Test func waitsForQueuedStatements() {

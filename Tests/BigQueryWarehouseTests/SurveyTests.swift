@@ -183,6 +183,48 @@ import Testing
         #expect(error?.code == .invalid)
         #expect(error?.operation == "compare 2 datasets with the catalog")
     }
+
+    /// Without its row, datasets that agree and an answer that was lost would look alike.
+    @Test(arguments: [[], [["org_0", "true", "a", nil]]] as [[[String?]]])
+    func anAnswerWithoutTheKnownTableIsAnError(_ rows: [[String?]]) async throws {
+        let fixture = try BigQueryFixture([Self.rows(rows)])
+
+        let error = await fixture.failure {
+            _ = try await $0.survey(Self.ids(2), for: Self.tables, known: Self.known)
+        }
+
+        #expect(error?.code == .unexpectedResult)
+        #expect(error?.message.contains("organizations.org_profiles") == true)
+    }
+
+    @Test func aLimitOnBytesIsNoReasonToAskAgain() async throws {
+        let fixture = try BigQueryFixture([
+            .refusal(
+                400, "bytesBilledLimitExceeded",
+                "Query exceeded limit for bytes billed: 10485760. 31457280 or higher required.")
+        ])
+
+        let error = await fixture.failure {
+            _ = try await $0.survey(Self.ids(2), for: Self.tables, known: Self.known)
+        }
+
+        #expect(error?.endsRun == true)
+        #expect(error?.description.contains("set MAX_BYTES_BILLED to 31457280 or more") == true)
+        #expect(fixture.server.requests.count == 1)
+    }
+
+    /// BigQuery bills at least 10 MB for each of the two views of a dataset.
+    @Test func asksForNoMoreDatasetsAtOnceThanMayBeBilled() async throws {
+        let fixture = try BigQueryFixture(BigQueryFixture.Options(maximumBytesBilled: 3 * 20_971_520)) { request in
+            request.path.hasSuffix("/datasets")
+                ? Self.list((0..<7).map { ("org_\($0)", "US") })
+                : request.index == 0 ? .refusal(403, "accessDenied") : Self.rows([])
+        }
+
+        _ = try await fixture.warehouse.survey(Self.ids(7), for: Self.tables, known: Self.known)
+
+        #expect(fixture.server.requests.dropFirst(2).map { Self.asked($0).count } == [3, 3, 1])
+    }
 }
 
 /// The comparison over tables that stand for `INFORMATION_SCHEMA`, which can then show what no emulator does.

@@ -86,7 +86,7 @@ import Testing
         let plain = NamedTable("plain", Table(fields: [FieldSchema("c", "DATE")]))
         let tagged = NamedTable(
             "tagged", Table(fields: [FieldSchema("c", "STRING", attributes: ["policyTags": .object([:])])]))
-        let fixture = try BigQueryFixture([.json("{}"), .json(#"{"jobComplete": true}"#)])
+        let fixture = try BigQueryFixture([.json("{}"), .json(#"{"jobComplete": true, "schema": {}}"#)])
 
         try await fixture.warehouse.createTables([plain, tagged], in: reference.dataset)
 

@@ -108,6 +108,19 @@ import Testing
         #expect(settings.maximumBytesBilled == 10_485_760)
     }
 
+    @Test(arguments: [(1, 10_485_760), (5, 52_428_800)])
+    func refusesALimitThatTheLargestStatementExceeds(_ tables: Int, _ least: Int) {
+        func problems(_ bytes: Int) -> [String] {
+            var reader = EnvironmentReader(["GCP_PROJECT_ID": "acme-test-1", "MAX_BYTES_BILLED": "\(bytes)"])
+            _ = WarehouseSettings(reading: &reader, mostTables: tables)
+            return reader.problems
+        }
+
+        #expect(problems(least).isEmpty)
+        #expect(problems(least - 1).count == 1)
+        #expect(problems(least - 1).first?.contains("MAX_BYTES_BILLED") == true)
+    }
+
     @Test(arguments: [
         ("org-sync-all-x7k2p", true), ("a_b", true), (String(repeating: "a", count: 63), true), ("", false),
         ("Acme", false), ("a b", false), ("é", false), (String(repeating: "a", count: 64), false),

@@ -4,11 +4,12 @@
     run_unittests.py DIRECTORY FILE [--filter NAME] ...
 
 With filters only the tests run whose name, such as Tests/Scripts/test_drift.DriftTests.test_name, matches one of them as a
-regular expression.
+regular expression. A module may have a function start_early(tests); it gets the chosen tests before the first one runs.
 """
 import argparse
 import json
 import re
+import sys
 import unittest
 
 
@@ -40,6 +41,9 @@ def run(directory, filters):
               or any(re.search(f, f"{directory}/{t.id()}") for f in filters)]
     if not chosen and filters:
         return {"passed": 0, "failed": {}, "skipped": {}}
+    for module in {type(t).__module__ for t in chosen}:
+        if start_early := getattr(sys.modules.get(module), "start_early", None):
+            start_early(chosen)
     result = unittest.TextTestRunner(resultclass=Result).run(unittest.TestSuite(chosen))
     # A test with several failed subtests is one test. A failure in a class's set-up belongs to no test.
     failed = {}

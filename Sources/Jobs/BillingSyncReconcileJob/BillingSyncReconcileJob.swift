@@ -48,7 +48,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
         let notification: NotificationSettings
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 5)
             stripe = StripeSettings(reading: &environment)
             notification = NotificationSettings(reading: &environment)
         }

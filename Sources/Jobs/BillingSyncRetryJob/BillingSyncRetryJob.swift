@@ -51,7 +51,7 @@ struct BillingSyncRetryJob: ScheduledJob {
         let notification: NotificationSettings
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 5)
             stripe = StripeSettings(reading: &environment)
             let seconds = environment.integer(
                 "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,

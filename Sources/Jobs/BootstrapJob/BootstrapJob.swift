@@ -28,7 +28,7 @@ struct BootstrapJob: ScheduledJob {
         let catalog: Catalog
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 2)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
         }
     }

@@ -44,7 +44,7 @@ struct OrgSyncAllJob: ScheduledJob {
         let notification: NotificationSettings
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment, requiresEnvironment: true)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 3, requiresEnvironment: true)
             catalog = Catalog(reading: &environment, groups: [.organization])
             notification = NotificationSettings(reading: &environment)
         }

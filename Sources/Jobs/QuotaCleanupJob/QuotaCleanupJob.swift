@@ -33,7 +33,7 @@ struct QuotaCleanupJob: ScheduledJob {
         let historyDaysToKeep: Int
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 2)
             daysToKeep = QuotaDaysToKeep(reading: &environment)
             historyDaysToKeep = environment.integer(
                 "HISTORY_DAYS_TO_KEEP", default: 400, in: 1...36_500,

@@ -34,7 +34,7 @@ struct QuotaResetMonthlyJob: ScheduledJob {
         let staleAfter: StaleAge
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 5)
             columns = QuotaColumns(reading: &environment)
             staleAfter = StaleAge(reading: &environment)
         }

@@ -29,7 +29,7 @@ struct StaleCleanupJob: ScheduledJob {
         let lookbackDays: Int
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 3)
             staleAfter = StaleAge(reading: &environment)
             lookbackDays = environment.integer(
                 "STALE_LOOKBACK_DAYS", default: 7, in: 1...366,

@@ -1,0 +1,352 @@
+"""A scripted BigQuery and a scripted Stripe, which answer the jobs as the real services do.
+
+World(case) answers every request as usual, except where a rule of the case says otherwise. README.md lists the members of a case.
+"""
+import copy
+import gzip
+import json
+import re
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = ROOT / "Sources/SchemaKit/Catalog/Tables"
+PROJECT = "cloudact-testing-1"
+BASE = f"/bigquery/v2/projects/{PROJECT}"
+
+
+def catalog(group):
+    return {file.stem: json.loads(file.read_text()) for file in sorted((CATALOG / group).glob("*.json"))}
+
+
+GROUPS = {group: catalog(group) for group in ("organization", "organizations", "operations")}
+
+
+def column(name, type="STRING", mode="NULLABLE"):
+    return {"name": name, "type": type, "mode": mode}
+
+
+def table_resource(dataset, name, body, etag="pMhFkzuVAkyHCN7dZLKpVQ=="):
+    table = {"kind": "bigquery#table", "etag": etag, "id": f"{PROJECT}:{dataset}.{name}",
+             "selfLink": f"https://bigquery.googleapis.com{BASE}/datasets/{dataset}/tables/{name}",
+             "tableReference": {"projectId": PROJECT, "datasetId": dataset, "tableId": name}}
+    table.update(copy.deepcopy(body))
+    table.update({"numBytes": "0", "numLongTermBytes": "0", "numRows": "0", "creationTime": "1767225600123",
+                  "lastModifiedTime": "1767225601456", "type": table.get("type", "TABLE"), "location": "US",
+                  "numTotalLogicalBytes": "0", "numActiveLogicalBytes": "0", "numLongTermLogicalBytes": "0"})
+    return table
+
+
+def dataset_resource(dataset, **more):
+    return {"kind": "bigquery#dataset", "etag": "d==", "id": f"{PROJECT}:{dataset}",
+            "datasetReference": {"datasetId": dataset, "projectId": PROJECT}, "location": "US", "type": "DEFAULT",
+            "creationTime": "1767225600123", "lastModifiedTime": "1767225600123", **more}
+
+
+def error(code, reason, message, status):
+    return code, {"error": {"code": code, "message": message, "status": status,
+                            "errors": [{"message": message, "domain": "global", "reason": reason}]}}
+
+
+def not_found(what):
+    return error(404, "notFound", f"Not found: {what}", "NOT_FOUND")
+
+
+def reply(job, **members):
+    """The reply of jobs.query for a statement that is done."""
+    return 200, {"kind": "bigquery#queryResponse", "jobReference": {"projectId": PROJECT, "jobId": job, "location": "US"},
+                 "jobCreationReason": {"code": "REQUESTED"}, "queryId": job, "location": "US", "totalBytesProcessed": "1024",
+                 "totalBytesBilled": "10485760", "totalSlotMs": "42", "jobComplete": True, "cacheHit": False,
+                 "creationTime": "1767225600000", "startTime": "1767225600100", "endTime": "1767225600400", **members}
+
+
+def rows(job, columns, values, **more):
+    members = {"schema": {"fields": columns}, "totalRows": str(len(values))}
+    if values:
+        members["rows"] = [{"f": [{"v": value} for value in row]} for row in values]
+    return reply(job, **members, **more)
+
+
+def dml(job, inserted=0, updated=0, deleted=0):
+    return reply(job, schema={}, numDmlAffectedRows=str(inserted + updated + deleted),
+                 dmlStats={"insertedRowCount": str(inserted), "updatedRowCount": str(updated), "deletedRowCount": str(deleted)})
+
+
+def script(job):
+    """The reply of a script of DDL, or of a transaction: no schema and no rows, whether it succeeded or failed."""
+    return reply(job)
+
+
+LIMITS = ("daily_limit", "monthly_limit", "concurrent_limit", "seat_limit", "providers_limit")
+BILLING_COLUMNS = [
+    column("org_slug"), column("subscription_id"), column("stripe_read_at", "TIMESTAMP"), column("row_count", "INTEGER"),
+    column("plan_name"), column("status"), *(column(name, "INTEGER") for name in LIMITS), column("trial_end_date", "DATE"),
+    column("subscription_end_date", "DATE"), column("stripe_customer_id"), column("stripe_subscription_id"),
+    column("current_period_end", "TIMESTAMP"), column("cancel_at_period_end", "BOOLEAN"), column("profile_variants", "INTEGER"),
+    column("profile_plan"), column("quota_variants", "INTEGER"), *(column(f"quota_{name}", "INTEGER") for name in LIMITS),
+    column("is_in_progress", "BOOLEAN")]
+
+
+def billing_row(state):
+    """The row of an organization in the billing state. Its fields are in the order of the columns; an empty one is NULL."""
+    fields = [field or None for field in state["fields"]]
+    if fields[12]:
+        fields[12] = "true" if fields[12] == "1" else "false"
+    rows, quota = state.get("rows", "1"), state.get("quota", "1")
+    return [state["slug"], state.get("row") or None, state.get("version"), rows, *fields[:13], "1", fields[13], quota,
+            *fields[14:], "false"]
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, handle):
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                pass
+
+            def answer(self):
+                size = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(size) if size else b""
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                handle(self, body.decode())
+
+            do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+class World:
+    """BigQuery as one case sees it. `requests` has what was sent: method, path, body, headers, and when."""
+
+    def __init__(self, case):
+        self.world = case.get("world", {})
+        self.rules = copy.deepcopy(case.get("rules", []))
+        self.requests, self.tables, self.lock = [], {}, threading.Lock()
+        self.server = Server(self.handle)
+
+    def handle(self, handler, body):
+        path = handler.path.removeprefix(BASE)
+        line = f"{handler.command} {path}"
+        with self.lock:
+            self.requests.append({"method": handler.command, "path": handler.path, "line": line, "body": body,
+                                  "headers": dict(handler.headers.items()), "at": time.time()})
+            job = f"job_{len(self.requests):04d}_Qx7"
+            rule = self.rule_for(line, body)
+        time.sleep(rule.get("delay", 0))
+        if "raw" in rule:
+            status, data = 200, rule["raw"]
+        elif "json" in rule:
+            status, data = 200, json.dumps(rule["json"])
+        else:
+            with self.lock:
+                status, answer = self.answer(handler.command, path, body, job)
+            answer = {key: value for key, value in {**answer, **rule.get("merge", {})}.items() if key not in rule.get("drop", [])}
+            data = json.dumps(answer)
+        self.send(handler, rule.get("status", status), rule.get("headers", {}), data.replace("$JOB", job).encode())
+
+    def rule_for(self, line, body):
+        for rule in self.rules:
+            if not re.search(rule["match"], line) or not re.search(rule.get("body", ""), body, re.S):
+                continue
+            times = rule.get("times", 1)
+            if times == 0:
+                continue
+            rule["times"] = times - 1 if times > 0 else times
+            return rule
+        return {}
+
+    def send(self, handler, status, headers, data):
+        headers = {"Content-Type": "application/json; charset=UTF-8", "Vary": "Origin, X-Origin, Referer", "Server": "ESF",
+                   "Cache-Control": "private", "X-XSS-Protection": "0", "X-Frame-Options": "SAMEORIGIN",
+                   "X-Content-Type-Options": "nosniff", **headers}
+        # Google's servers compress for clients only that name gzip in both headers.
+        if all("gzip" in handler.headers.get(name, "") for name in ("Accept-Encoding", "User-Agent")) and len(data) > 200:
+            data = gzip.compress(data)
+            headers["Content-Encoding"] = "gzip"
+        try:
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name, value)
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # The job was stopped, as some cases want it.
+
+    def answer(self, verb, path, body, job):
+        path = path.partition("?")[0]
+        match verb, path.strip("/").split("/"):
+            case "POST", ["queries"]: return self.query(json.loads(body), job)
+            case "GET", ["queries", of]: return rows(of, [column("x")], [], kind="bigquery#getQueryResultsResponse")
+            case "GET", ["jobs", _]:
+                return 200, {"status": {"state": "DONE"}, "statistics": {"query": {"totalBytesBilled": "10485760"}}}
+            case "POST", ["jobs", _, "cancel"]:
+                return 200, {"kind": "bigquery#jobCancelResponse", "job": {"kind": "bigquery#job", "status": {"state": "RUNNING"}}}
+            case "GET", ["datasets"]:
+                names = ["organizations", "scheduler_jobs"] + [dataset for _, dataset in self.organizations]
+                return 200, {"kind": "bigquery#datasetList", "etag": "l==", "datasets": [dataset_resource(name) for name in names]}
+            case "POST", ["datasets"]:
+                sent = json.loads(body)
+                return 200, dataset_resource(sent["datasetReference"]["datasetId"], **sent, maxTimeTravelHours="168")
+            case "GET", ["datasets", dataset]: return 200, dataset_resource(dataset)
+            case "GET", ["datasets", dataset, "tables"]:
+                tables = [{"kind": "bigquery#table", "id": f"{PROJECT}:{of}.{name}", "type": "TABLE",
+                           "tableReference": {"projectId": PROJECT, "datasetId": of, "tableId": name}}
+                          for of, name in self.tables if of == dataset]
+                return 200, {"kind": "bigquery#tableList", "etag": "x==", "tables": tables, "totalItems": len(tables)}
+            case "POST", ["datasets", dataset, "tables"]:
+                sent = json.loads(body)
+                name = sent["tableReference"]["tableId"]
+                self.tables[dataset, name] = table_resource(dataset, name, sent)
+                return 200, self.tables[dataset, name]
+            case ("GET" | "PATCH"), ["datasets", dataset, "tables", name]:
+                table = self.table(dataset, name)
+                if table is None:
+                    return not_found(f"Table {PROJECT}:{dataset}.{name}")
+                if verb == "PATCH":
+                    table.update(json.loads(body), etag="after==")
+                return 200, table
+        return not_found("URL")
+
+    def table(self, dataset, name):
+        """The catalog's table, changed as the case says."""
+        if (dataset, name) in self.tables:
+            return self.tables[dataset, name]
+        changes = self.world.get("tables", {}).get(name)
+        known = next((tables[name] for tables in GROUPS.values() if name in tables), None)
+        if changes is None and known is None:
+            return None
+        body = copy.deepcopy(known or {})
+        fields = body.get("schema", {}).get("fields", [])
+        absent = self.world.get("lacks", {}).get(name, [])
+        fields[:] = [field for field in fields if field["name"] not in absent]
+        for field in fields:
+            field.update(self.world.get("field_extras", {}).get(field["name"], {}))
+        for key, value in copy.deepcopy(changes or {}).items():
+            if value is None:
+                body.pop(key, None)
+            elif key == "addfields":
+                fields += value
+            else:
+                body[key] = value
+        if self.world.get("strip_modes"):
+            for field in body.get("schema", {}).get("fields", []):
+                if field.get("mode") == "NULLABLE":
+                    del field["mode"]
+        self.tables[dataset, name] = table_resource(dataset, name, body, body.pop("etag", "pMhFkzuVAkyHCN7dZLKpVQ=="))
+        return self.tables[dataset, name]
+
+    @property
+    def organizations(self):
+        return self.world.get("orgs", [["acme", "acme_prod"], ["globex", "globex_prod"]])
+
+    def query(self, request, job):
+        """The answer to a statement, which is recognized by words that only it has."""
+        sql, world = request["query"], self.world
+        if "org_slug, org_dataset_id FROM" in sql:
+            return rows(job, [column("org_slug"), column("org_dataset_id")], self.organizations)
+        if "INFORMATION_SCHEMA" in sql:
+            found = world.get("survey", [])
+            values = [["", "true", None, None]] + found if "`region-" in sql else world.get("survey_dataset", found)
+            return rows(job, [column("dataset"), column("is_there", "BOOLEAN"), column("absent"), column("differing")], values)
+        if "AS profile_variants" in sql:
+            return rows(job, BILLING_COLUMNS, [billing_row(state) for state in world.get("billing", [])])
+        if "SELECT DISTINCT c.org_slug" in sql:
+            changes = next(p for p in request["queryParameters"] if p["name"] == "changes")["parameterValue"]["arrayValues"]
+            return rows(job, [column("org_slug")], [[change["structValues"]["org_slug"]["value"]] for change in changes])
+        if "AS abandoned" in sql:
+            return self.numbers(job, pending=len(world.get("queue", [])), abandoned=0)
+        if "SELECT sync_id, org_slug, sync_type" in sql:
+            columns = [column("sync_id"), column("org_slug"), column("sync_type"), column("payload", "JSON"),
+                       column("retry_count", "INTEGER"), column("max_retries", "INTEGER")]
+            return rows(job, columns, world.get("queue", []))
+        if "AS oldest_pending" in sql:
+            columns = [column(name, "INTEGER") for name in ("pending", "processing", "failed", "completed_today")]
+            return rows(job, columns + [column("oldest_pending", "TIMESTAMP")], [["1", "0", "0", "4", "1767225600000000"]])
+        if "AS failed" in sql and "COUNT(*)" in sql:
+            return self.numbers(job, failed=1)
+        if "AS old_rows" in sql:
+            return self.numbers(job, old_rows=3)
+        if "AS missing" in sql:
+            return self.numbers(job, missing=1, differing=2)
+        if sql.startswith("UPDATE `scheduler_jobs.job_leases`"):
+            return dml(job, updated=1)
+        if "SELECT job, holder" in sql:
+            columns = [column("job"), column("holder"), column("token"), column("acquired_at", "TIMESTAMP"),
+                       column("expires_at", "TIMESTAMP")]
+            return rows(job, columns, world.get("leases", []))
+        if sql.startswith("MERGE"):
+            return dml(job, inserted=2, updated=1)
+        if "AS lacks_limit" in sql:
+            names = ("subscriptions", "quota_rows", "lacks_limit", "organizations", "unknown_runs")
+            columns = [column("org_slug")] + [column(name, "INTEGER") for name in names]
+            return rows(job, columns, [[None, "0", "0", "0", "2", "0"]])
+        if sql.startswith("DELETE"):
+            return dml(job, deleted=3)
+        if "AS runs, MIN(start_time)" in sql:
+            columns = [column("org_slug"), column("runs", "INTEGER"), column("oldest", "TIMESTAMP")]
+            return rows(job, columns, world.get("stale", []))
+        if "running_before" in sql:
+            names = [f"{name}_{when}" for name in ("running", "highest", "failed") for when in ("before", "after")]
+            columns = [column("org_slug"), column("usage_date", "DATE")] + [column(name, "INTEGER") for name in names]
+            return rows(job, columns, world.get("wrong", []))
+        if "CREATE TABLE IF NOT EXISTS" in sql:
+            for dataset, name in re.findall(r"CREATE TABLE IF NOT EXISTS `(\w+)\.(\w+)`", sql):
+                body = GROUPS["organization"].get(name, {"schema": {}})
+                self.tables.setdefault((dataset, name), table_resource(dataset, name, body))
+            return script(job)
+        if sql.startswith("INSERT INTO"):
+            return dml(job, inserted=1)
+        if sql.startswith("UPDATE"):
+            return dml(job, updated=2)
+        return error(400, "invalidQuery", f"the scripted BigQuery has no answer to {sql[:80]}", "INVALID_ARGUMENT")
+
+    @staticmethod
+    def numbers(job, **values):
+        return rows(job, [column(name, "INTEGER") for name in values], [[str(value) for value in values.values()]])
+
+
+class Stripe:
+    """As much of Stripe as the billing jobs read: the subscriptions and products of a case."""
+
+    def __init__(self, case):
+        self.world = case.get("world", {}).get("stripe", {})
+        self.server = Server(self.handle)
+
+    def handle(self, handler, _):
+        url = urllib.parse.urlparse(handler.path)
+        status, answer = self.answer(url.path, dict(urllib.parse.parse_qsl(url.query)))
+        data = json.dumps(answer).encode()
+        handler.send_response(status)
+        for name, value in (("Content-Type", "application/json"), ("Request-Id", "req_x"), ("Content-Length", str(len(data)))):
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    def answer(self, path, query):
+        subscriptions = self.world.get("subscriptions", [])
+        found = []
+        if path == "/v1/subscriptions":
+            found = [s for s in subscriptions if query.get("customer") in (None, s["customer"]["id"])]
+        elif path.startswith("/v1/subscriptions/"):
+            for subscription in subscriptions:
+                if subscription["id"] == path.split("/")[-1]:
+                    return 200, subscription
+            return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such subscription"}}
+        elif path == "/v1/products":
+            found = self.world.get("products", [])
+        return 200, {"object": "list", "url": path, "has_more": False, "data": found}
