@@ -71,8 +71,14 @@ import WarehouseKit
     func aSignalIsObeyedThoughTheServerIsSilent(_ executable: JobExecutable) async throws {
         let silent = try ScriptedServer { _ in .delayed(.seconds(600), .json("{}")) }
 
-        let job = try executable.start(environment: ScriptedWarehouse.environment(silent))
-        while job.isRunning, silent.requests.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        // A job of another test may still send requests to a port that was its own before: only this job's count.
+        let project = "silent-\(executable.product.lowercased())"
+        let environment = ScriptedWarehouse.environment(silent).merging(["GCP_PROJECT_ID": project]) { $1 }
+
+        let job = try executable.start(environment: environment)
+        while job.isRunning, !silent.requests.contains(where: { $0.path.contains(project) }) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
         job.send(SIGTERM)
         let outcome = try await job.outcome()
 

@@ -45,7 +45,9 @@ import Testing
         let fixture = try BigQueryFixture { request in
             let body = String(decoding: request.body, as: UTF8.self)
             return switch (request.method, request.path.hasSuffix("/queries")) {
-            case ("POST", true): .refusal(400, "invalidQuery", "Syntax error: Unexpected keyword at [9:3]")
+            case ("POST", true) where body.contains("new2"):
+                .refusal(400, "invalidQuery", "Syntax error: Unexpected keyword at [9:3]")
+            case ("POST", true): .json(#"{"jobComplete": true, "schema": {}}"#)
             case ("POST", _) where body.contains("new2"): .refusal(400, "invalid", "Description is too long")
             case ("POST", _): .json("{}")
             default: .json("{}")
