@@ -107,17 +107,29 @@ package struct SchemaApplier: Sendable {
             } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
                 // The statements before the failed one are done. If they cannot be counted, the script's own error still counts.
                 guard let present = try? await Set(warehouse.tables(in: dataset.id)) else { throw error }
-                record(SchemaChanges(tablesCreated: rest.count { present.contains($0.name) }))
-                rest.removeAll { present.contains($0.name) }
-                guard error.code == .invalid, let first = rest.first else { throw error }
-                // Alone, the table shows whether the script stopped there. If it did not, the text as a whole was refused.
-                let found = try await createEach([first], in: dataset)
-                refusals += found
-                rest.removeFirst()
-                if found.isEmpty { return refusals + (try await createEach(rest, in: dataset)) }
+                let missing = rest.filter { !present.contains($0.name) }
+                record(SchemaChanges(tablesCreated: rest.count - missing.count))
+                guard error.code == .invalid, let first = missing.first else { throw error }
+                if missing.count == rest.count, missing.count > 1 {
+                    // Nothing was created: the script stopped at its first table, or its text was refused as a whole.
+                    guard let refusal = try await createAlone(first, in: dataset) else {
+                        return refusals + (try await createEach(Array(missing.dropFirst()), in: dataset))
+                    }
+                    refusals.append(refusal)
+                } else {
+                    refusals.append(Refusal(table: first.name, error: error))
+                }
+                rest = Array(missing.dropFirst())
             }
         }
         return refusals
+    }
+
+    private func createAlone(_ table: NamedTable, in dataset: Dataset) async throws -> Refusal? {
+        try await attempt(table) {
+            try await warehouse.createTables([table], in: dataset.id)
+            record(SchemaChanges(tablesCreated: 1))
+        }
     }
 
     private func createEach(_ tables: [NamedTable], in dataset: Dataset) async throws -> [Refusal] {

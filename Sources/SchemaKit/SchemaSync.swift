@@ -60,7 +60,7 @@ final class SchemaSync: Sendable {
                 record(plan.changes)
             } else {
                 let refusals = try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
-                for refusal in refusals { report.fail(subject, String(describing: refusal.error)) }
+                for refusal in refusals { report.fail(subject, "table \(refusal.table): \(refusal.error)") }
                 if !refusals.isEmpty { hasFailed = true }
             }
         } catch let error where !(error is CancellationError) {
