@@ -149,6 +149,7 @@ enum BigQueryErrors {
         case "notFound": Reading(.notFound)
         case "duplicate", "alreadyExists": Reading(.alreadyExists)
         case "conditionNotMet": Reading(.preconditionFailed)
+        case "invalidQuery" where says(.deniedInScript): Reading(.accessDenied, endsRun: scope == .project)
         case "invalidQuery" where says(.lostStatement, .lostStatementInScript, .lostTransaction, .lostScript):
             Reading(.jobFailedTransiently, retry: .newJob)
         case "resourcesExceeded" where says(.outstandingDML): .tooManyStatements
@@ -198,6 +199,8 @@ enum BigQueryErrors {
         case lostStatementInScript = "^Query error: Could not serialize access to"
         case lostTransaction = "^Transaction is aborted due to concurrent update"
         case lostScript = "^Query error: Transaction is aborted due to concurrent update"
+        // A statement of a script that was refused: https://github.com/getredash/redash/issues/5060
+        case deniedInScript = "^Query error: Access Denied"
         // A job is missing for a moment after it was started: https://github.com/googleapis/python-bigquery/issues/2134
         case missingJob = "^Not found: Job"
         // A dataset that is there was once not found: https://github.com/googleapis/google-cloud-python/issues/15691

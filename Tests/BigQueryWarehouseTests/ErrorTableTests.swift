@@ -98,6 +98,10 @@ import Testing
             status: 400, reason: "invalid",
             message: "Query exceeded limit for bytes billed: 10485760. 31457280 or higher required.",
             code: .bytesLimitExceeded, endsProject: true, endsDataset: true),
+        Case(
+            status: 400, reason: "invalidQuery",
+            message: "Query error: Access Denied: Dataset p:d: Permission bigquery.tables.create denied at [7:1]",
+            code: .accessDenied, endsProject: true),
         Case(status: 400, reason: "attributeError", code: .invalid),
         Case(status: 400, reason: "billingTierLimitExceeded", code: .resourcesExceeded),
         Case(status: 403, reason: "blocked", code: .accessDenied, endsProject: true, endsDataset: true),

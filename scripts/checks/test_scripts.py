@@ -150,7 +150,7 @@ class TestRunTests(Scripts):
 
     def test_runs_everything_and_names_what_was_skipped(self):
         self.assertEqual(self.tests(), ("7 passed, 0 failed", 0))
-        self.assertRegex(self.lines[-1], r"^skipped: 5 tests \(.*test_drift\.DriftTests\.test_with_the_tool.*\): a tool is not installed$")
+        self.assertRegex(self.lines[-1], r"^skipped: 5 tests \(.*test_answers\.AnswersTests\.test_with_the_tool.*\): a tool is not installed$")
 
     def test_a_skipped_test_fails_the_run_that_asks_for_it(self):
         last, code = self.tests("--no-skip", "--filter", "DriftTests")
