@@ -133,7 +133,7 @@ enum BigQueryErrors {
         case "backendError", "internalError", "badGateway": Reading(.backendError, retry: .same)
         case "jobBackendError", "jobInternalError", "jobRateLimitExceeded":
             Reading(.jobFailedTransiently, retry: .newJob)
-        // "Wait and try again": the data of some tables belong to other services.
+        // A table whose data another service holds may be back after a while.
         case "tableUnavailable": Reading(.jobFailedTransiently, retry: .newJob)
         case "quotaExceeded" where says(.requestsPerMethod, .concurrentRequests): Reading(.rateLimited, retry: .same)
         case "quotaExceeded" where says(.pendingDML, .queuedJobs): .tooManyStatements
@@ -142,7 +142,7 @@ enum BigQueryErrors {
         case "billingNotEnabled": Reading(.billingNotEnabled, endsRun: true)
         case "accessDenied", "forbidden", "insufficientPermissions", "accessNotConfigured":
             Reading(.accessDenied, endsRun: scope == .project)
-        // BigQuery stopped an operation for all, "usually to prevent a service outage".
+        // BigQuery itself stopped the operation.
         case "blocked": Reading(.accessDenied, endsRun: true)
         case "authError", "invalidUser": Reading(.unauthenticated, endsRun: true)
         case "proxyAuthenticationRequired": Reading(.transport, endsRun: true)
