@@ -296,16 +296,23 @@ final class CreatedResources: Sendable {
 
     func insert(_ table: TableReference) { tables.withLock { _ = $0.insert(table) } }
 
-    func contains(_ dataset: DatasetID, _ table: TableReference?) -> Bool {
-        datasets.withLock { $0.contains(dataset) } || tables.withLock { tables in table.map(tables.contains) ?? false }
-    }
-
-    /// Whether a message such as "Not found: Dataset PROJECT:NAME was not found" is about one of them.
-    func areNamed(in message: String) -> Bool {
-        let words = Set(message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }.map(String.init))
-        let names = datasets.withLock { $0.map(\.name) }
-        return tables.withLock { $0.contains { words.contains("\($0.dataset).\($0.table)") } }
-            || names.contains { name in words.contains(name) || words.contains { $0.hasPrefix("\(name).") } }
+    /// Whether an error is about one of them. A table that this run did not create is really missing, also in a dataset that
+    /// this run created.
+    ///
+    /// - Parameters:
+    ///   - dataset: Where the work goes on; `nil` for a statement, whose error names what is missing, as in "Not found: Dataset
+    ///     PROJECT:NAME was not found".
+    func concern(_ error: WarehouseError, in dataset: DatasetID?, _ table: TableReference?) -> Bool {
+        let words = Set(
+            error.message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }.map(String.init))
+        if error.detail == .missingDataset {
+            return datasets.withLock { datasets in
+                dataset.map(datasets.contains) ?? datasets.contains { words.contains($0.name) }
+            }
+        }
+        return tables.withLock { tables in
+            table.map(tables.contains) ?? tables.contains { words.contains("\($0.dataset).\($0.table)") }
+        }
     }
 }
 
@@ -328,8 +335,7 @@ extension BigQueryWarehouse {
             } catch let error as WarehouseError
                 where error.code == .notFound && error.detail != .missingJob && error.certainty == .notDone
             {
-                let isOurs =
-                    dataset.map { created.contains($0, table) } ?? created.areNamed(in: error.message)
+                let isOurs = created.concern(error, in: dataset, table)
                 let limit = confirms && error.detail == .missingDataset ? 2 : 1
                 try await attempts.pause(
                     after: error, .retry(), limit: isOurs ? nil : limit, noting: api.logger.tryingAgain)
