@@ -43,13 +43,13 @@ import Testing
     }
 
     @Test(arguments: [["NO_COLOR": "1"], ["TERM": "dumb"], ["LOG_FORMAT": "json"]])
-    func coloursCanBeHadOff(environment: [String: String]) async {
+    func colorsCanBeSwitchedOff(environment: [String: String]) async {
         let process = FakeProcess()
         _ = await process.run(TrialJob.self, ["--act", "skip"], environment: environment, isTerminal: true)
         #expect(process.error.contains("skipped") && !process.error.contains("\u{1B}"))
     }
 
-    @Test func textWithoutATerminalHasNoColours() async {
+    @Test func textWithoutATerminalHasNoColors() async {
         let process = FakeProcess()
         _ = await process.run(TrialJob.self, ["--act", "failOne"], environment: ["LOG_FORMAT": "text"])
         #expect(process.errorLines == ["00:05:00 ERROR   acme: dataset is gone"])
