@@ -49,9 +49,11 @@ package struct Bootstrap: Sendable {
         report.begin("datasets", total: Self.groups.count)
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
-        var work: [Work] = []
-        for (id, group, description) in Self.groups {
-            if let item = try await survey(dataset(id, description), for: catalog.tables(group)) { work.append(item) }
+        let work = try await withThrowingTaskGroup(of: Work?.self) { group in
+            for (id, tables, description) in Self.groups {
+                group.addTask { try await survey(dataset(id, description), for: catalog.tables(tables)) }
+            }
+            return try await group.compactMap(\.self).reduce(into: []) { $0.append($1) }
         }
         // The location of a dataset cannot be changed, so both are read before either is created.
         if !work.isEmpty, try await !areInPlace() { return }
