@@ -97,14 +97,15 @@ package struct JobLease: Sendable {
     package func acquire() async throws {
         do {
             try await take()
-        } catch let error as WarehouseError where error.code == .notFound && error.certainty == .notDone {
+        } catch let error as WarehouseError where error.certainty == .notDone {
             throw error
         } catch let error where error is RunSkipped || error is RunFailure {
             throw error
         } catch {
             // The UPDATE may be done although no answer came. No statement of the work was sent, so the lease can be freed. If the
             // UPDATE is still running, it takes the row after this, until the expiry.
-            _ = try? await shielded { try await warehouse.query(statements.release(at: now())) }
+            let limit = Task.isCancelled ? StopBudget.limit(of: .lease) : nil
+            _ = try? await shielded(within: limit) { try await warehouse.query(statements.release(at: now())) }
             throw error
         }
     }
