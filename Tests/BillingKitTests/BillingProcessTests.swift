@@ -9,184 +9,182 @@ import WarehouseKit
 
 @testable import BillingKit
 
-#if EmbeddedWarehouse
-    /// The two jobs as they are shipped, on SQLite and a scripted Stripe.
-    @Suite struct BillingProcessTests {
-        private struct Stage {
-            let folder: TemporaryFolder
-            let fixture: BillingFixture
+/// The two jobs as they are shipped, on SQLite and a scripted Stripe.
+@Suite struct BillingProcessTests {
+    private struct Stage {
+        let folder: TemporaryFolder
+        let fixture: BillingFixture
 
-            init(_ slugs: [String]) async throws {
-                folder = try TemporaryFolder()
-                fixture = try await BillingFixture(try EmbeddedWarehouse(path: folder.file("warehouse.db")))
-                for slug in slugs { try await fixture.add(slug) }
-                fixture.stripe.change { account in
-                    account.subscriptions = slugs.map {
-                        .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0])
-                    }
+        init(_ slugs: [String]) async throws {
+            folder = try TemporaryFolder()
+            fixture = try await BillingFixture(try EmbeddedWarehouse(path: folder.file("warehouse.db")))
+            for slug in slugs { try await fixture.add(slug) }
+            fixture.stripe.change { account in
+                account.subscriptions = slugs.map {
+                    .init(id: "sub_\($0)", customer: "cus_\($0)", metadata: ["org_slug": $0])
                 }
             }
-
-            /// With no variables but these and `more`.
-            func start(
-                _ product: String, _ arguments: String..., more: [String: String] = [:]
-            ) throws -> RunningJob {
-                let job = try #require(JobExecutable.jobs.first { $0.product == product })
-                return try job.start(
-                    arguments,
-                    environment: [
-                        "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
-                        "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
-                    ].merging(more) { $1 })
-            }
-
-            func reconcile() async throws -> JobOutcome {
-                try await start("BillingSyncReconcileJob").outcome()
-            }
-
-            func retry() async throws -> JobOutcome { try await start("BillingSyncRetryJob").outcome() }
         }
 
-        @Test func withoutOrganizationsThereIsNothingToDo() async throws {
-            let stage = try await Stage([])
-
-            let reconciled = try await stage.reconcile()
-            let retried = try await stage.retry()
-
-            #expect(reconciled.exitCode == 0 && retried.exitCode == 0)
-            let counts = try reconciled.summary().counts
-            #expect(counts["subscriptions"] == 0 && counts["checked"] == 0 && counts["errors"] == 0)
-            #expect(try retried.summary().counts["claimed"] == 0)
-            #expect(try retried.summary().status == "succeeded")
+        /// With no variables but these and `more`.
+        func start(
+            _ product: String, _ arguments: String..., more: [String: String] = [:]
+        ) throws -> RunningJob {
+            let job = try #require(JobExecutable.jobs.first { $0.product == product })
+            return try job.start(
+                arguments,
+                environment: [
+                    "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
+                    "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
+                ].merging(more) { $1 })
         }
 
-        @Test func theQueueAndThenTheNightBringTheWarehouseToStripe() async throws {
-            let stage = try await Stage(["acme", "globex"])
-            try await stage.fixture.enqueue("acme", "plan_change", id: "sync_1")
-
-            let retried = try await stage.retry()
-            let reconciled = try await stage.reconcile()
-            let again = try await stage.reconcile()
-
-            #expect(retried.exitCode == 0 && reconciled.exitCode == 0 && again.exitCode == 0)
-            let counts = try retried.summary().counts
-            #expect(counts["claimed"] == 1 && counts["completed"] == 1 && counts["organizations_changed"] == 1)
-            #expect(try reconciled.summary().counts["synced"] == 1)
-            let last = try again.summary()
-            #expect(last.status == "succeeded" && last.counts["checked"] == 2 && last.counts["mismatches"] == 0)
-            for slug in ["acme", "globex"] {
-                #expect(try await stage.fixture.state(slug)["plan_name"] == "STARTER")
-                #expect(try await stage.fixture.audits(slug).count == 1)
-            }
+        func reconcile() async throws -> JobOutcome {
+            try await start("BillingSyncReconcileJob").outcome()
         }
 
-        @Test func oneThatIsWrongMakesTheExitCodeOneAndTheOthersGoOn() async throws {
-            let stage = try await Stage(["acme", "globex"])
-            stage.fixture.stripe.change { $0.subscriptions[1].status = "frozen" }
-            try await stage.fixture.enqueue("acme", "refund", id: "sync_1")
-            try await stage.fixture.enqueue("acme", id: "sync_2")
+        func retry() async throws -> JobOutcome { try await start("BillingSyncRetryJob").outcome() }
+    }
 
-            let retried = try await stage.retry()
-            let again = try await stage.retry()
-            let reconciled = try await stage.reconcile()
+    @Test func withoutOrganizationsThereIsNothingToDo() async throws {
+        let stage = try await Stage([])
 
-            #expect(retried.exitCode == 1 && again.exitCode == 0 && reconciled.exitCode == 1)
-            let first = try retried.summary()
-            #expect(first.status == "failed" && first.counts["completed"] == 1)
-            #expect(first.failures.map(\.subject) == [#""acme" (refund, sync sync_1)"#])
-            #expect(try again.summary().counts["claimed"] == 0)
-            let night = try reconciled.summary()
-            #expect(night.failures.map(\.subject) == [#""globex""#])
-            #expect(night.counts["checked"] == 2 && night.counts["errors"] == 1)
-        }
+        let reconciled = try await stage.reconcile()
+        let retried = try await stage.retry()
 
-        @Test func aQueueThatIsStoppedGivesItsItemsBack() async throws {
-            let stage = try await Stage(["acme"])
-            try await stage.fixture.enqueue("acme", id: "sync_1")
+        #expect(reconciled.exitCode == 0 && retried.exitCode == 0)
+        let counts = try reconciled.summary().counts
+        #expect(counts["subscriptions"] == 0 && counts["checked"] == 0 && counts["errors"] == 0)
+        #expect(try retried.summary().counts["claimed"] == 0)
+        #expect(try retried.summary().status == "succeeded")
+    }
 
-            let stopped = try await stop(stage, "BillingSyncRetryJob")
+    @Test func theQueueAndThenTheNightBringTheWarehouseToStripe() async throws {
+        let stage = try await Stage(["acme", "globex"])
+        try await stage.fixture.enqueue("acme", "plan_change", id: "sync_1")
 
-            #expect(stopped.counts["claimed"] == 1 && stopped.counts["completed"] == 0)
-            #expect(
-                try await stage.fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
-            #expect(try await stage.retry().summary().counts["completed"] == 1)
-        }
+        let retried = try await stage.retry()
+        let reconciled = try await stage.reconcile()
+        let again = try await stage.reconcile()
 
-        /// The execution is killed while it waits for Stripe; its item comes back at the very end of its lease.
-        @Test(arguments: [([:], 900), (["ITEM_LEASE_SECONDS": "10"], 10), (["ITEM_LEASE_SECONDS": "7200"], 7200)])
-        func aKilledQueueGivesItsItemsBackAfterItemLeaseSeconds(
-            _ variables: [String: String], _ seconds: Int
-        ) async throws {
-            let stage = try await Stage(["acme"])
-            try await stage.fixture.enqueue("acme", id: "sync_1")
-            stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
-            let job = try stage.start("BillingSyncRetryJob", more: variables)
-            while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
-            job.send(SIGKILL)
-            _ = try await job.outcome()
-            stage.fixture.stripe.change { $0.onRequest = nil }
-            let row = try #require(
-                try await stage.fixture.run(
-                    "SELECT updated_at, lease_expires_at FROM `scheduler_jobs.billing_sync_queue`"
-                ).first)
-            let (claimed, expires) = (try row.timestamp("updated_at"), try row.timestamp("lease_expires_at"))
-
-            let before = try await stage.fixture.retry(at: expires.adding(.microseconds(-1)))
-            let after = try await stage.fixture.retry(at: expires)
-
-            #expect(expires == claimed.adding(.seconds(seconds)))
-            #expect(before["claimed"] == 0)
-            #expect(after["claimed"] == 1 && after["completed"] == 1)
-        }
-
-        @Test func aReconciliationThatIsStoppedChangesNothingAndRunsAgain() async throws {
-            let stage = try await Stage(["acme"])
-
-            _ = try await stop(stage, "BillingSyncReconcileJob")
-
-            #expect(try await stage.fixture.state("acme")["plan_name"] == "OLD")
-            #expect(try await stage.reconcile().summary().counts["synced"] == 1)
-        }
-
-        /// While it waits for Stripe.
-        private func stop(_ stage: Stage, _ product: String) async throws -> JobSummary {
-            stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
-            let job = try stage.start(product)
-            while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
-            job.send(SIGTERM)
-            let outcome = try await job.outcome()
-            stage.fixture.stripe.change { $0.onRequest = nil }
-            #expect(outcome.exitCode == 75, "\(outcome.output) \(outcome.error)")
-            let summary = try outcome.summary()
-            #expect(summary.status == "stopped" && summary.reason == "SIGTERM received")
-            return summary
-        }
-
-        @Test func anUnknownIdCannotBeRequeued() async throws {
-            let stage = try await Stage([])
-
-            let one = try await stage.start("BillingSyncRetryJob", "--requeue", "nobody").outcome()
-            let all = try await stage.start("BillingSyncRetryJob", "--requeue", "all").outcome()
-
-            #expect(one.exitCode == 1 && all.exitCode == 0)
-            let failures = try one.summary().failures
-            #expect(failures.map(\.subject) == [#""nobody""#])
-            #expect(failures.map(\.reason) == ["no failed sync has this id"])
-        }
-
-        @Test func aKeyThatIsRefusedEndsTheRunAndIsNotShown() async throws {
-            let stage = try await Stage(["acme"])
-            stage.fixture.stripe.change {
-                $0.onRequest = { _, _ in
-                    .json(#"{"error": {"message": "Invalid API Key: rk_test_NeverShown01"}}"#, status: 401)
-                }
-            }
-
-            let outcome = try await stage.reconcile()
-
-            #expect(outcome.exitCode == 1)
-            #expect(outcome.error.contains("does not accept STRIPE_SECRET_KEY"))
-            #expect(!(outcome.output + outcome.error).contains("NeverShown"))
+        #expect(retried.exitCode == 0 && reconciled.exitCode == 0 && again.exitCode == 0)
+        let counts = try retried.summary().counts
+        #expect(counts["claimed"] == 1 && counts["completed"] == 1 && counts["organizations_changed"] == 1)
+        #expect(try reconciled.summary().counts["synced"] == 1)
+        let last = try again.summary()
+        #expect(last.status == "succeeded" && last.counts["checked"] == 2 && last.counts["mismatches"] == 0)
+        for slug in ["acme", "globex"] {
+            #expect(try await stage.fixture.state(slug)["plan_name"] == "STARTER")
+            #expect(try await stage.fixture.audits(slug).count == 1)
         }
     }
-#endif
+
+    @Test func oneThatIsWrongMakesTheExitCodeOneAndTheOthersGoOn() async throws {
+        let stage = try await Stage(["acme", "globex"])
+        stage.fixture.stripe.change { $0.subscriptions[1].status = "frozen" }
+        try await stage.fixture.enqueue("acme", "refund", id: "sync_1")
+        try await stage.fixture.enqueue("acme", id: "sync_2")
+
+        let retried = try await stage.retry()
+        let again = try await stage.retry()
+        let reconciled = try await stage.reconcile()
+
+        #expect(retried.exitCode == 1 && again.exitCode == 0 && reconciled.exitCode == 1)
+        let first = try retried.summary()
+        #expect(first.status == "failed" && first.counts["completed"] == 1)
+        #expect(first.failures.map(\.subject) == [#""acme" (refund, sync sync_1)"#])
+        #expect(try again.summary().counts["claimed"] == 0)
+        let night = try reconciled.summary()
+        #expect(night.failures.map(\.subject) == [#""globex""#])
+        #expect(night.counts["checked"] == 2 && night.counts["errors"] == 1)
+    }
+
+    @Test func aQueueThatIsStoppedGivesItsItemsBack() async throws {
+        let stage = try await Stage(["acme"])
+        try await stage.fixture.enqueue("acme", id: "sync_1")
+
+        let stopped = try await stop(stage, "BillingSyncRetryJob")
+
+        #expect(stopped.counts["claimed"] == 1 && stopped.counts["completed"] == 0)
+        #expect(
+            try await stage.fixture.queue()["sync_1"] == QueueRow(status: "pending", retries: 0, isClaimed: false))
+        #expect(try await stage.retry().summary().counts["completed"] == 1)
+    }
+
+    /// The execution is killed while it waits for Stripe; its item comes back at the very end of its lease.
+    @Test(arguments: [([:], 900), (["ITEM_LEASE_SECONDS": "10"], 10), (["ITEM_LEASE_SECONDS": "7200"], 7200)])
+    func aKilledQueueGivesItsItemsBackAfterItemLeaseSeconds(
+        _ variables: [String: String], _ seconds: Int
+    ) async throws {
+        let stage = try await Stage(["acme"])
+        try await stage.fixture.enqueue("acme", id: "sync_1")
+        stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
+        let job = try stage.start("BillingSyncRetryJob", more: variables)
+        while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        job.send(SIGKILL)
+        _ = try await job.outcome()
+        stage.fixture.stripe.change { $0.onRequest = nil }
+        let row = try #require(
+            try await stage.fixture.run(
+                "SELECT updated_at, lease_expires_at FROM `scheduler_jobs.billing_sync_queue`"
+            ).first)
+        let (claimed, expires) = (try row.timestamp("updated_at"), try row.timestamp("lease_expires_at"))
+
+        let before = try await stage.fixture.retry(at: expires.adding(.microseconds(-1)))
+        let after = try await stage.fixture.retry(at: expires)
+
+        #expect(expires == claimed.adding(.seconds(seconds)))
+        #expect(before["claimed"] == 0)
+        #expect(after["claimed"] == 1 && after["completed"] == 1)
+    }
+
+    @Test func aReconciliationThatIsStoppedChangesNothingAndRunsAgain() async throws {
+        let stage = try await Stage(["acme"])
+
+        _ = try await stop(stage, "BillingSyncReconcileJob")
+
+        #expect(try await stage.fixture.state("acme")["plan_name"] == "OLD")
+        #expect(try await stage.reconcile().summary().counts["synced"] == 1)
+    }
+
+    /// While it waits for Stripe.
+    private func stop(_ stage: Stage, _ product: String) async throws -> JobSummary {
+        stage.fixture.stripe.change { $0.onRequest = { _, _ in .delayed(.seconds(600), .json("{}")) } }
+        let job = try stage.start(product)
+        while job.isRunning, stage.fixture.stripe.requests() == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        job.send(SIGTERM)
+        let outcome = try await job.outcome()
+        stage.fixture.stripe.change { $0.onRequest = nil }
+        #expect(outcome.exitCode == 75, "\(outcome.output) \(outcome.error)")
+        let summary = try outcome.summary()
+        #expect(summary.status == "stopped" && summary.reason == "SIGTERM received")
+        return summary
+    }
+
+    @Test func anUnknownIdCannotBeRequeued() async throws {
+        let stage = try await Stage([])
+
+        let one = try await stage.start("BillingSyncRetryJob", "--requeue", "nobody").outcome()
+        let all = try await stage.start("BillingSyncRetryJob", "--requeue", "all").outcome()
+
+        #expect(one.exitCode == 1 && all.exitCode == 0)
+        let failures = try one.summary().failures
+        #expect(failures.map(\.subject) == [#""nobody""#])
+        #expect(failures.map(\.reason) == ["no failed sync has this id"])
+    }
+
+    @Test func aKeyThatIsRefusedEndsTheRunAndIsNotShown() async throws {
+        let stage = try await Stage(["acme"])
+        stage.fixture.stripe.change {
+            $0.onRequest = { _, _ in
+                .json(#"{"error": {"message": "Invalid API Key: rk_test_NeverShown01"}}"#, status: 401)
+            }
+        }
+
+        let outcome = try await stage.reconcile()
+
+        #expect(outcome.exitCode == 1)
+        #expect(outcome.error.contains("does not accept STRIPE_SECRET_KEY"))
+        #expect(!(outcome.output + outcome.error).contains("NeverShown"))
+    }
+}

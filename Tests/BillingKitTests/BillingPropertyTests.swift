@@ -11,12 +11,10 @@ import WarehouseKit
 
 /// Whatever happens, in the end the warehouse equals Stripe, each change is audited exactly once, and no queued sync is lost.
 @Suite struct BillingPropertyTests {
-    #if EmbeddedWarehouse
-        @Test(arguments: 1...60)
-        func everyHistoryEndsWellOnSQLite(_ seed: Int) async throws {
-            try await live(through: UInt64(seed), on: try EmbeddedWarehouse(path: ":memory:"), steps: 40)
-        }
-    #endif
+    @Test(arguments: 1...60)
+    func everyHistoryEndsWellOnSQLite(_ seed: Int) async throws {
+        try await live(through: UInt64(seed), on: try EmbeddedWarehouse(path: ":memory:"), steps: 40)
+    }
 
     @Test(arguments: [101, 102, 103])
     func everyHistoryEndsWellOnTheEmulator(_ seed: Int) async throws {

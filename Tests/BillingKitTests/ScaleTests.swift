@@ -52,54 +52,52 @@ import WarehouseKit
         return .json(#"{"data": [\#(data.joined(separator: ","))], "has_more": \#(last < organizations)}"#)
     }
 
-    #if EmbeddedWarehouse
-        @Test func aNightWithoutADifferenceIs101RequestsAndThreeStatements() async throws {
-            let warehouse = try EmbeddedWarehouse(path: ":memory:")
-            let fixture = try await BillingFixture(warehouse)
-            for sql in [Self.profiles, Self.subscriptions] {
-                _ = try await fixture.run(
-                    sql,
-                    [
-                        "numbers": .strings((0..<Self.organizations).map(String.init)),
-                        "created": .timestamp(BillingFixture.longAgo),
-                        "end": .timestamp(Timestamp(microseconds: 1_800_000_000_000_000)),
-                    ])
-            }
-            let server = try ScriptedServer(Self.answer)
-            // The first run of all makes the row of the lease.
-            try await JobLease(
-                warehouse: warehouse, job: "billing-sync-reconcile", holder: "first", validity: .seconds(60),
-                report: ReportFixture().report
-            ).holding {}
-
-            let night = try await reconcile(warehouse, server, fixture)
-
-            #expect(night.report["checked"] == Self.organizations)
-            #expect(night.report["mismatches"] == 0)
-            #expect(night.report.failures.isEmpty && night.report.warnings.isEmpty)
-            #expect(server.requests.count == 101)
-            #expect(night.statements == 3)
+    @Test func aNightWithoutADifferenceIs101RequestsAndThreeStatements() async throws {
+        let warehouse = try EmbeddedWarehouse(path: ":memory:")
+        let fixture = try await BillingFixture(warehouse)
+        for sql in [Self.profiles, Self.subscriptions] {
+            _ = try await fixture.run(
+                sql,
+                [
+                    "numbers": .strings((0..<Self.organizations).map(String.init)),
+                    "created": .timestamp(BillingFixture.longAgo),
+                    "end": .timestamp(Timestamp(microseconds: 1_800_000_000_000_000)),
+                ])
         }
+        let server = try ScriptedServer(Self.answer)
+        // The first run of all makes the row of the lease.
+        try await JobLease(
+            warehouse: warehouse, job: "billing-sync-reconcile", holder: "first", validity: .seconds(60),
+            report: ReportFixture().report
+        ).holding {}
 
-        private func reconcile(
-            _ warehouse: EmbeddedWarehouse, _ server: ScriptedServer, _ fixture: BillingFixture
-        ) async throws -> (report: ReportFixture, statements: Int) {
-            let counting = FaultyWarehouse(warehouse)
-            let report = ReportFixture()
-            let stripe = StripeClient(
-                baseURL: server.url, key: Secret("rk_test_fixture0001"), requestsPerSecond: 20,
-                transport: CurlTransport(),
-                time: LeapingClock().time, now: fixture.clock.now, logger: BillingFixture.quiet)
-            let lease = JobLease(
-                warehouse: counting, job: "billing-sync-reconcile", holder: "test", validity: .seconds(3600),
-                report: report.report)
-            try await lease.holding {
-                try await BillingReconciliation(
-                    stripe: stripe, warehouse: counting, today: fixture.today, report: report.report,
-                    logger: BillingFixture.quiet, now: fixture.clock.now
-                ).run()
-            }
-            return (report, counting.statements)
+        let night = try await reconcile(warehouse, server, fixture)
+
+        #expect(night.report["checked"] == Self.organizations)
+        #expect(night.report["mismatches"] == 0)
+        #expect(night.report.failures.isEmpty && night.report.warnings.isEmpty)
+        #expect(server.requests.count == 101)
+        #expect(night.statements == 3)
+    }
+
+    private func reconcile(
+        _ warehouse: EmbeddedWarehouse, _ server: ScriptedServer, _ fixture: BillingFixture
+    ) async throws -> (report: ReportFixture, statements: Int) {
+        let counting = FaultyWarehouse(warehouse)
+        let report = ReportFixture()
+        let stripe = StripeClient(
+            baseURL: server.url, key: Secret("rk_test_fixture0001"), requestsPerSecond: 20,
+            transport: CurlTransport(),
+            time: LeapingClock().time, now: fixture.clock.now, logger: BillingFixture.quiet)
+        let lease = JobLease(
+            warehouse: counting, job: "billing-sync-reconcile", holder: "test", validity: .seconds(3600),
+            report: report.report)
+        try await lease.holding {
+            try await BillingReconciliation(
+                stripe: stripe, warehouse: counting, today: fixture.today, report: report.report,
+                logger: BillingFixture.quiet, now: fixture.clock.now
+            ).run()
         }
-    #endif
+        return (report, counting.statements)
+    }
 }

@@ -50,32 +50,30 @@ import WarehouseKit
         }
     }
 
-    #if EmbeddedWarehouse
-        @Test(arguments: [(4, UInt64(1)), (19, UInt64(2))])
-        func onSQLiteTheNextRunEndsInTheStateOfOneCleanRun(_ tables: Int, _ seed: UInt64) async throws {
-            let scene = try Scene(organizationTables: tables)
-            let base = try SQLiteStage()
-            try await scene.prepare(base)
-            let clean = try SQLiteStage(copyOf: base)
-            let begin = try await clean.progress()
-            _ = try await clean.run(.orgSyncAll, with: scene.new.variables).succeeded()
-            let end = try await clean.progress()
-            let expected = try await clean.state()
-            var random = SplitMix64(seed: seed)
+    @Test(arguments: [(4, UInt64(1)), (19, UInt64(2))])
+    func onSQLiteTheNextRunEndsInTheStateOfOneCleanRun(_ tables: Int, _ seed: UInt64) async throws {
+        let scene = try Scene(organizationTables: tables)
+        let base = try SQLiteStage()
+        try await scene.prepare(base)
+        let clean = try SQLiteStage(copyOf: base)
+        let begin = try await clean.progress()
+        _ = try await clean.run(.orgSyncAll, with: scene.new.variables).succeeded()
+        let end = try await clean.progress()
+        let expected = try await clean.state()
+        var random = SplitMix64(seed: seed)
 
-            var halfDone = 0
-            for _ in 1...100 where halfDone < 12 {
-                let stage = try SQLiteStage(copyOf: base)
-                let point = Int.random(in: begin..<end, using: &random)
-                let pause = Duration.microseconds(Int.random(in: 0...2_000, using: &random))
-                if try await scene.killAndRepair(stage, at: point, after: pause) { halfDone += 1 }
-                #expect(try await stage.state() == expected)
-            }
-
-            #expect(end > begin)
-            #expect(halfDone == 12)
+        var halfDone = 0
+        for _ in 1...100 where halfDone < 12 {
+            let stage = try SQLiteStage(copyOf: base)
+            let point = Int.random(in: begin..<end, using: &random)
+            let pause = Duration.microseconds(Int.random(in: 0...2_000, using: &random))
+            if try await scene.killAndRepair(stage, at: point, after: pause) { halfDone += 1 }
+            #expect(try await stage.state() == expected)
         }
-    #endif
+
+        #expect(end > begin)
+        #expect(halfDone == 12)
+    }
 
     @Test(arguments: [(4, UInt64(3)), (6, UInt64(4))])
     func onTheEmulatorTheNextRunEndsInTheStateOfOneCleanRun(_ tables: Int, _ seed: UInt64) async throws {

@@ -39,12 +39,10 @@ import WarehouseKit
         #expect(Set(try await stage.state()) == Set(try await reference.state()))
     }
 
-    #if EmbeddedWarehouse
-        @Test(arguments: 1...3)
-        func organizationsOnSQLite(_ round: Int) async throws {
-            try await organizationsOverlap(try SQLiteStage(), reference: try SQLiteStage())
-        }
-    #endif
+    @Test(arguments: 1...3)
+    func organizationsOnSQLite(_ round: Int) async throws {
+        try await organizationsOverlap(try SQLiteStage(), reference: try SQLiteStage())
+    }
 
     @Test(arguments: 1...2)
     func organizationsOnTheEmulator(_ round: Int) async throws {

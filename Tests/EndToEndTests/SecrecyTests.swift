@@ -61,15 +61,13 @@ import Testing
             ["GCP_PROJECT_ID": "acme-test-1", "GOOGLE_APPLICATION_CREDENTIALS": folder.file("key.json")])
     }
 
-    #if EmbeddedWarehouse
-        @Test func aWholeRunAtTraceLevelShowsNoSecret() async throws {
-            let stage = try SQLiteStage()
-            try await stage.prepare(["acme", "bad-slug"])
+    @Test func aWholeRunAtTraceLevelShowsNoSecret() async throws {
+        let stage = try SQLiteStage()
+        try await stage.prepare(["acme", "bad-slug"])
 
-            try await expectSilence(.orgSyncAll, ["--log-level", "trace"], stage.environment)
-            try await expectSilence(.orgSyncAll, ["--json", "--log-level", "trace"], stage.environment)
-        }
-    #endif
+        try await expectSilence(.orgSyncAll, ["--log-level", "trace"], stage.environment)
+        try await expectSilence(.orgSyncAll, ["--json", "--log-level", "trace"], stage.environment)
+    }
 
     @Test func aServersRefusalAtTraceLevelShowsNoSecret() async throws {
         let warehouse = try ScriptedWarehouse { _ in
