@@ -3,7 +3,7 @@ import HTTPTransport
 import JobRuntime
 import Warehouse
 
-/// Turns the texts of a query's reply into typed values, after the reply's own schema.
+/// Converts the strings of a query's reply into typed values, according to the reply's own schema.
 struct ResultReader {
     var operation: String
     var schema: [FieldSchema]
@@ -63,7 +63,7 @@ struct ResultReader {
         case "NUMERIC", "BIGNUMERIC": .numeric(text)
         case "BYTES": Data(base64Encoded: text).map { .bytes($0) }
         case "DATE": CivilDate(text).map { .date($0) }
-        // Microseconds, since every query asks for useInt64Timestamp.
+        // The unit is microseconds, because every query asks for useInt64Timestamp.
         case "TIMESTAMP": Int64(text).map { .timestamp(Timestamp(microseconds: $0)) }
         case "JSON": .json(text)
         case "STRUCT": nil
@@ -76,7 +76,7 @@ struct ResultReader {
     }
 }
 
-/// `{"f": [{"v": ...}, ...]}`
+/// A row of the form `{"f": [{"v": ...}, ...]}`.
 struct ResultRow: Decodable, Sendable {
     struct Cell: Decodable, Sendable {
         var v: ResultValue
@@ -85,7 +85,7 @@ struct ResultRow: Decodable, Sendable {
     var f: [Cell]
 }
 
-/// The value of a cell: a text for scalars, cells for a REPEATED field, a row for a RECORD.
+/// The value of a cell: a string for a scalar, cells for a REPEATED field, or a row for a RECORD.
 enum ResultValue: Decodable, Sendable {
     case null
     case scalar(String)

@@ -4,11 +4,12 @@ import Logging
 package import Warehouse
 
 extension BigQueryWarehouse {
-    /// One query over the whole region; where that cannot be had, one for each 200 datasets. Datasets of which nothing is known
-    /// are asked themselves, so that what a region still shows of deleted ones cannot be taken for them.
+    /// Compares the datasets with one query over the whole region. If the region's views cannot be used, each query covers at
+    /// most 200 datasets. If `known` is `nil`, nothing is known about the datasets, so the queries read the datasets' own views:
+    /// a region still shows deleted datasets, and these could be mistaken for the datasets in question.
     ///
-    /// The region's views need `bigquery.tables.get` and `.list`, and TABLES `bigquery.routines.get` and `.list`, on the project,
-    /// and they show only what is in the location of the job:
+    /// The region's views need `bigquery.tables.get` and `.list` on the project, and TABLES also needs `bigquery.routines.get`
+    /// and `.list`. The views show only the datasets in the location of the job:
     /// https://cloud.google.com/bigquery/docs/information-schema-tables
     package func survey(
         _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
@@ -31,7 +32,7 @@ extension BigQueryWarehouse {
 
     static let mostDatasetsPerQuery = 200
 
-    /// As many as may be billed: BigQuery bills at least 10 MB for each of a dataset's two views.
+    /// The number of datasets that one query may be billed for. BigQuery bills at least 10 MB for each of a dataset's two views.
     /// https://cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed
     private var datasetsPerQuery: Int {
         guard let bytes = maximumBytesBilled else { return Self.mostDatasetsPerQuery }
@@ -48,8 +49,8 @@ extension BigQueryWarehouse {
 
     private static let nothing = SchemaSurvey.Finding(datasetExists: false, absent: [], differing: [])
 
-    /// One dataset that refuses or is missing fails the query for its whole batch, so the batch is halved until that dataset is
-    /// alone. The tables of a dataset that refuses are then read one by one, so that its organization gets the error.
+    /// One dataset that refuses the query or is missing fails the query for its whole batch, so the batch is halved until that
+    /// dataset is alone. The tables of a dataset that refuses are then read one by one, so that its organization gets the error.
     private func surveyInBatches(_ datasets: [DatasetID], _ tables: [NamedTable]) async throws -> SchemaSurvey {
         var survey = SchemaSurvey(findings: [:])
         let size = datasetsPerQuery
@@ -78,7 +79,8 @@ extension BigQueryWarehouse {
         return [.accessDenied, .notFound, .resourcesExceeded].contains(error.code)
     }
 
-    /// An account that may not read the project's metadata is refused for a missing dataset, too.
+    /// Whether the dataset may exist. If the account may not read the project's metadata, BigQuery refuses access to a missing
+    /// dataset, too.
     private func mayBeThere(_ id: DatasetID) async throws -> Bool {
         do {
             return try await dataset(id) != nil
@@ -87,9 +89,9 @@ extension BigQueryWarehouse {
         }
     }
 
-    /// - Parameter known: A table that certainly exists. The answer must have a row about it: without that row, datasets that
-    ///   agree and an answer that was lost would look alike.
-    /// - Returns: `nil` if the known table was not seen.
+    /// - Parameter known: A table that certainly exists. The answer must have a row about it. Without that row, a lost answer
+    ///   would look the same as datasets that agree.
+    /// - Returns: `nil` if the query did not see the known table.
     private func read(_ result: QueryResult, known: TableReference?) throws -> SchemaSurvey? {
         var survey = SchemaSurvey(findings: [:], bytesBilled: result.bytesBilled)
         var hasKnown = false
@@ -124,7 +126,7 @@ extension BigQueryWarehouse {
         for part in Self.scripts(of: scripted.map { TableDDL.statement($0.reference, $0.table) }) {
             let script = Statement(
                 "create \(part.count) tables in \(dataset)", part.joined(separator: "\n"))
-            // IF NOT EXISTS may lose against somebody who creates the same table at that moment. The second time it is there.
+            // IF NOT EXISTS may fail if another client creates the same table at that moment. On the retry, the table exists.
             _ = try await RetryPolicy(attempts: 5, budget: .seconds(60)).run(
                 on: api.time, decide: { ($0 as? WarehouseError)?.code == .alreadyExists ? .retry() : .stop }
             ) { _ in
@@ -134,7 +136,7 @@ extension BigQueryWarehouse {
         for table in scripted { created.insert(table.reference) }
     }
 
-    /// A query has 1,024 k characters at most: https://cloud.google.com/bigquery/quotas#query_jobs
+    /// A query may have at most 1,024 k characters: https://cloud.google.com/bigquery/quotas#query_jobs
     static let charactersPerScript = 500_000
 
     private static func scripts(of statements: [String]) -> [[String]] {
@@ -153,35 +155,39 @@ extension BigQueryWarehouse {
 }
 
 extension Array {
-    /// Those that satisfy the condition, and the others, each in order.
+    /// Returns the elements that satisfy the condition and the others, both in their original order.
     func split(_ condition: (Element) throws -> Bool) rethrows -> (matching: [Element], others: [Element]) {
         (try filter(condition), try filter { try !condition($0) })
     }
 }
 
-/// The bulk comparison as one statement over `INFORMATION_SCHEMA`.
+/// Compares many datasets with the catalog in one statement over `INFORMATION_SCHEMA`.
 ///
-/// It returns one row for each dataset that seems to differ. It may name a table that agrees after all (types of RECORDs are
-/// compared as text; partitions by ingestion time or by a range always count as a difference), but never keeps quiet about a
-/// missing table or column, a view in its place, or another type, mode, partitioning column or clustering. What the views do
-/// not show it cannot compare: the unit of the partitions.
+/// The statement returns one row for each dataset that seems to differ:
 ///
-/// A region's views go on showing the tables of a dataset that was deleted, for as long as it can be restored, also beside
-/// those of a new dataset of that name. So a table counts that is no older than its dataset, and two tables of one name, which
+/// - It always reports a missing table or column, a view in place of a table, or a different type, mode, partitioning column, or
+///   clustering.
+/// - It may report a table that agrees after all: types of RECORDs are compared as text, and partitions by ingestion time or by a
+///   range always count as a difference.
+/// - It cannot compare the unit of the partitions, because the views do not show it.
+///
+/// A region's views keep showing the tables of a deleted dataset for as long as it can be restored, even beside the tables of a
+/// new dataset with the same name. Therefore a table counts only if it is no older than its dataset. Two tables with the same
+/// name, which COLUMNS mixes, always count as a difference. https://cloud.google.com/bigquery/docs/information-schema-intro
 /// COLUMNS mixes, always count as a difference. https://cloud.google.com/bigquery/docs/information-schema-intro
 struct SurveyStatement {
-    /// Where the columns and datasets come from.
+    /// The source of the columns and datasets.
     enum Source {
-        /// All datasets of a location: `region-us`.
+        /// All datasets of a location, such as `region-us`.
         case region(String)
-        /// These datasets, which exist; a query may reference 1,000 tables at most.
+        /// These datasets, which exist. A query may reference at most 1,000 tables.
         case datasets([DatasetID])
     }
 
     var source: Source
     var datasets: [DatasetID]
     var tables: [NamedTable]
-    /// A table that should be seen: the row with an empty dataset says whether it was.
+    /// A table that the query should see. The row with an empty dataset reports whether it did.
     var known: TableReference?
 
     var statement: Statement {
@@ -206,7 +212,7 @@ struct SurveyStatement {
     private var schemataView: String {
         switch source {
         case .region(let region): "`\(region)`.INFORMATION_SCHEMA.SCHEMATA"
-        // These are there, with no others of their names.
+        // These datasets exist, and the query sees no others with the same names.
         case .datasets:
             "(SELECT schema_name, TIMESTAMP_SECONDS(0) AS creation_time FROM UNNEST(@datasets) AS schema_name)"
         }
@@ -222,7 +228,7 @@ struct SurveyStatement {
         }
     }
 
-    /// Each view is read once. The row with an empty dataset is about the table that should be seen.
+    /// The statement reads each view once. The row with an empty dataset is about the table that the query should see.
     static func sql(columns: String, tables: String, schemata: String) -> String {
         """
         WITH

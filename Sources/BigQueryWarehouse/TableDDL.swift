@@ -1,8 +1,8 @@
 import Warehouse
 
-/// `CREATE TABLE IF NOT EXISTS` for a table of the catalog.
+/// Creates the `CREATE TABLE IF NOT EXISTS` statement for a table of the catalog.
 ///
-/// Many tables of one dataset go into one script that way, while `tables.insert` is limited to ten a second.
+/// With such statements, one script creates many tables of a dataset, while `tables.insert` is limited to ten calls per second.
 enum TableDDL {
     static func statement(_ reference: TableReference, _ table: Table) -> String {
         var sql = "CREATE TABLE IF NOT EXISTS \(reference.sql) (\n"
@@ -17,7 +17,7 @@ enum TableDDL {
         return sql + ";"
     }
 
-    /// Whether a statement can say everything that the file says; if not, the table is created by `tables.insert`.
+    /// Whether a statement can express everything in the file. If not, `tables.insert` creates the table.
     static func canExpress(_ table: Table) -> Bool {
         table.rangePartitioning == nil && table.schema.fields.allSatisfy(canExpress)
     }
@@ -73,7 +73,7 @@ enum TableDDL {
         return options
     }
 
-    /// A GoogleSQL string literal that holds exactly this text.
+    /// Returns a GoogleSQL string literal that holds exactly this text.
     static func literal(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {

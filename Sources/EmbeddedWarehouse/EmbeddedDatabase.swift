@@ -6,12 +6,12 @@ import Warehouse
 
 /// Opens the SQLite file of an embedded warehouse, or creates it.
 ///
-/// Other processes may use the file at the same time: it is in WAL mode, and a process waits up to ten seconds for the lock.
-/// A database that is not a warehouse is refused and does not change.
+/// Other processes may use the file at the same time: it is in WAL mode, and a process waits up to ten seconds for the lock. A
+/// database that is not a warehouse is refused and stays unchanged.
 enum EmbeddedDatabase {
     private static let operation = "open the embedded warehouse"
     private static let busyTimeout: Duration = .seconds(10)
-    /// The layout of `_datasets` and `_tables`, in SQLite's `user_version`.
+    /// The version of the layout of `_datasets` and `_tables`, stored in SQLite's `user_version`.
     private static let layout = 1
 
     static func open(_ path: String, isDryRun: Bool = false) throws -> DatabaseQueue {
@@ -42,7 +42,7 @@ enum EmbeddedDatabase {
         try queue.inDatabase { database in
             let isNew = try checkedIsNew(database)
             try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-            // A process that only reads does not change the file.
+            // A process that only reads must not change the file.
             if isNew {
                 try database.inTransaction {
                     try createMetadata(in: database)
@@ -53,7 +53,7 @@ enum EmbeddedDatabase {
         return queue
     }
 
-    /// Refuses paths that SQLite reads in another way: an empty path is a temporary database, and `file:` begins a URI.
+    /// Refuses paths that SQLite interprets differently: an empty path is a temporary database, and `file:` begins a URI.
     private static func validate(_ path: String) throws {
         if path == ":memory:" { return }
         var isFolder = false
@@ -76,7 +76,7 @@ enum EmbeddedDatabase {
 
     /// Whether the database is empty. Throws if it is not a warehouse.
     private static func checkedIsNew(_ database: Database) throws -> Bool {
-        // This is one statement, so that it sees all or nothing of the tables that another process creates at the same time.
+        // A single statement sees either all or none of the tables that another process creates at the same time.
         let state = try GRDB.Row.fetchOne(
             database, sql: "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
         let version: Int = state?[0] ?? 0
@@ -106,7 +106,7 @@ enum EmbeddedDatabase {
 }
 
 extension WarehouseError {
-    /// Translates an error of SQLite into BigQuery's terms. The statement and its arguments are not part of it.
+    /// Translates an SQLite error into BigQuery's terms. The result does not contain the statement or its arguments.
     init(_ error: DatabaseError, operation: String) {
         let message = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
         switch error.resultCode {
@@ -119,7 +119,7 @@ extension WarehouseError {
         case .SQLITE_CANTOPEN:
             self.init(.notFound, operation: operation, message: message, endsRun: true)
         case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_NOMEM:
-            // Such an error may strike while the transaction is committed.
+            // Such an error may occur while the transaction is being committed.
             self.init(.backendError, operation: operation, message: message, certainty: .unknown, endsRun: true)
         case .SQLITE_NOTADB, .SQLITE_CORRUPT:
             self.init(.invalid, operation: operation, message: message, endsRun: true)

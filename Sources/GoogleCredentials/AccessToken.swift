@@ -1,6 +1,6 @@
 package import JobRuntime
 
-/// A bearer token and the instant from which on Google refuses it; prints and dumps as `***`.
+/// A bearer token and the instant from which Google refuses it. The token prints and dumps as `***`.
 package struct AccessToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     package let value: String
     package let expiresAt: Timestamp
@@ -15,25 +15,26 @@ package struct AccessToken: Sendable, CustomStringConvertible, CustomDebugString
     package var customMirror: Mirror { Mirror(self, children: ["expiresAt": expiresAt]) }
 }
 
-/// One way of getting an access token. Each call asks anew: ``CachedAccessToken`` is what keeps a token.
+/// A source of access tokens. Every call requests a new token; ``CachedAccessToken`` keeps one.
 package protocol AccessTokenSource: Sendable {
-    /// Throws ``CredentialsError``, after the retries that the token server asks for.
+    /// Requests a token. Throws ``CredentialsError`` after the retries that the token server asks for.
     func fetchToken() async throws -> AccessToken
 
-    /// Where the credentials are from, for a log line; never a secret.
+    /// The place the credentials come from, for a log line. It never contains a secret.
     var origin: String { get }
 }
 
 /// Keeps the token of a source and renews it before it expires.
 ///
-/// However many callers wait, there is one fetch at a time. A cancelled caller leaves at once with `CancellationError`;
-/// the others go on waiting, and the fetch is cancelled only with its last caller.
+/// At most one fetch runs at a time, however many callers wait. A canceled caller leaves at once with
+/// `CancellationError`. The other callers keep waiting, and the fetch is canceled only when its last caller leaves.
 package actor CachedAccessToken {
     private typealias Waiter = CheckedContinuation<AccessToken, any Error>
 
-    /// As Google's Python library: the metadata server hands out the same token until about 4 minutes before its end.
+    /// Google's Python library uses the same margin: the metadata server returns the same token until about 4 minutes
+    /// before it expires.
     private static let margin = Duration.seconds(225)
-    /// After an early renewal failed, the old token serves this long before the next attempt.
+    /// After an early renewal fails, the old token stays in use for this long before the next attempt.
     private static let pauseAfterFailure = Duration.seconds(30)
 
     private let source: any AccessTokenSource
@@ -50,7 +51,8 @@ package actor CachedAccessToken {
         self.now = now
     }
 
-    /// A token that is good for now. When an early renewal fails, that is the old one for as long as it is valid.
+    /// Returns a token that is currently valid. If an early renewal fails, returns the old token for as long as it is
+    /// valid.
     package func token() async throws -> String {
         let asked = now()
         if let current, asked < renewAt, asked < current.expiresAt { return current.value }
@@ -62,8 +64,8 @@ package actor CachedAccessToken {
         }
     }
 
-    /// Call this after a 401 with the token that was sent: the next ``token()`` fetches, unless there is a newer one by
-    /// now.
+    /// Rejects a token. Call this after a 401 with the token that was sent. The next ``token()`` fetches a new one,
+    /// unless a newer token has already arrived.
     package func reject(_ token: String) {
         guard current?.value == token else { return }
         current = nil
@@ -96,7 +98,8 @@ package actor CachedAccessToken {
         }
     }
 
-    /// The answer of a fetch that nobody waits for any more is dropped: its number is no longer the current one.
+    /// Drops the result of a fetch that no caller waits for anymore: the number of that fetch is no longer the current
+    /// one.
     private func finish(_ number: Int, _ result: Result<AccessToken, any Error>) {
         guard number == fetchNumber, fetch != nil else { return }
         fetch = nil

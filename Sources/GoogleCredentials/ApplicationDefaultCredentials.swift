@@ -2,10 +2,10 @@ package import FoundationEssentials
 package import HTTPTransport
 package import JobRuntime
 
-/// Google's Application Default Credentials: the places in which a program looks for its identity.
+/// Finds Google's Application Default Credentials: the places where a program looks for its identity.
 ///
-/// The order is Google's own: the file named by `GOOGLE_APPLICATION_CREDENTIALS`, then gcloud's file, then the metadata
-/// server. <https://cloud.google.com/docs/authentication/application-default-credentials>
+/// The order is Google's own: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, then gcloud's file, then the
+/// metadata server. <https://cloud.google.com/docs/authentication/application-default-credentials>
 ///
 /// ```swift
 /// let credentials = try ApplicationDefaultCredentials.find(
@@ -15,8 +15,8 @@ package import JobRuntime
 /// ```
 package struct ApplicationDefaultCredentials: AccessTokenSource {
     private let source: any AccessTokenSource
-    /// The project that is billed for the requests, for the `x-goog-user-project` header: `GOOGLE_CLOUD_QUOTA_PROJECT`,
-    /// else the file's `quota_project_id`.
+    /// The project that is billed for the requests, for the `x-goog-user-project` header. `GOOGLE_CLOUD_QUOTA_PROJECT`
+    /// takes precedence over the file's `quota_project_id`.
     package let quotaProject: String?
 
     package var origin: String { source.origin }
@@ -30,9 +30,9 @@ package struct ApplicationDefaultCredentials: AccessTokenSource {
         try await source.fetchToken()
     }
 
-    /// Reads and checks the credential file, if there is one, and sends nothing. Throws ``CredentialsError``.
+    /// Reads and checks the credential file, if there is one, without sending any request. Throws ``CredentialsError``.
     ///
-    /// `readFile` gives `nil` for a file that does not exist.
+    /// `readFile` returns `nil` for a file that does not exist.
     package static func find(
         environment: [String: String], transport: any HTTPTransport, now: @escaping @Sendable () -> Timestamp,
         time: TimeSource = .system,
@@ -43,7 +43,7 @@ package struct ApplicationDefaultCredentials: AccessTokenSource {
     }
 }
 
-/// Searches the places of Application Default Credentials, in their order.
+/// Searches the places of Application Default Credentials in their order.
 struct CredentialSearch {
     static let scope = "https://www.googleapis.com/auth/bigquery"
     private static let operation = "looking for Google credentials"
@@ -80,7 +80,7 @@ struct CredentialSearch {
                 + "set \(variable) to a key file, or run `gcloud auth application-default login`")
     }
 
-    /// The bytes of a file that has to be there.
+    /// Returns the bytes of a file that must exist.
     static func content(of path: String, readFile: (String) throws -> Data?, operation: String) throws -> Data {
         do {
             if let content = try readFile(path) { return content }
@@ -128,37 +128,37 @@ struct CredentialSearch {
         environment[name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// Tells a path from a key that was put into the variable by mistake, which must not be shown.
+    /// Distinguishes a path from a key that was put into the variable by mistake. Such a key must not be shown.
     private static func isPath(_ text: String) -> Bool {
         text.utf8.count <= 1024 && !text.contains("{") && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
     }
 }
 
-/// Why there is no access token. Neither a token nor a key nor anything else out of a credential file is ever in it,
-/// except e-mail addresses of service accounts, host names and paths.
+/// The reason why there is no access token. The error never contains a token, a key, or anything else from a credential
+/// file, except email addresses of service accounts, host names, and paths.
 package struct CredentialsError: Error, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
-        /// Neither a variable nor gcloud's file nor a metadata server gives credentials.
+        /// No variable, gcloud file, or metadata server provides credentials.
         case notFound
-        /// A file that is named, and is missing or cannot be read.
+        /// A file that is named but is missing or cannot be read.
         case unreadableFile
         case invalidFile
-        /// A kind of credentials that exists and that this service does not speak.
+        /// A kind of credentials that exists but that this service does not support.
         case notSupported
-        /// The server understood and said no, as with `invalid_grant`.
+        /// The server understood the request and refused it, as with `invalid_grant`.
         case refused
-        /// No answer, or one that says to try again later.
+        /// The server did not answer, or it answered that the client should retry later.
         case unavailable
-        /// No answer, for a reason that does not pass by itself, such as a certificate that is not trusted.
+        /// The server did not answer, for a reason that does not go away by itself, such as an untrusted certificate.
         case transportFailed
-        /// An answer without a usable token.
+        /// The server's answer has no usable token.
         case invalidResponse
     }
 
     package var code: Code
-    /// What was being done, in words.
+    /// The operation that failed, in words.
     package var operation: String
-    /// The reason, and the server's own message where there is one.
+    /// The reason, with the server's own message if there is one.
     package var message: String
 
     package init(_ code: Code, operation: String, message: String) {
@@ -167,7 +167,8 @@ package struct CredentialsError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// Whether the same attempt may succeed later. The retries of a fetch are over when this is thrown.
+    /// Whether the same attempt may succeed later. When this error is thrown, the retries of a fetch are already used
+    /// up.
     package var isRetryable: Bool { code == .unavailable }
 
     package var description: String { "\(operation): \(message)" }

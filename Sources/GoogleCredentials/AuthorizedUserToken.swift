@@ -1,7 +1,7 @@
 import JobRuntime
 
-/// A person's consent as `gcloud auth application-default login` stores it: a refresh token is exchanged for an access
-/// token.
+/// Exchanges a refresh token for an access token. The refresh token is a person's consent, as `gcloud auth
+/// application-default login` stores it.
 struct AuthorizedUserToken: AccessTokenSource {
     private static let advice = "run `gcloud auth application-default login`"
 

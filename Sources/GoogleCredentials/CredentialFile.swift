@@ -3,7 +3,7 @@ import Glibc
 import HTTPTransport
 import JobRuntime
 
-/// One JSON object of a credential file. Every complaint names the file and the field and never shows a value.
+/// One JSON object of a credential file. Every error names the file and the field and never shows a value.
 struct CredentialFile {
     let path: String
     private let prefix: String
@@ -70,7 +70,7 @@ struct CredentialFile {
         return CredentialFile(path: path, prefix: "\(prefix)\(name).", members: members)
     }
 
-    /// The object's texts, sorted by name.
+    /// Returns the object's strings, sorted by name.
     func allStrings() throws(CredentialsError) -> [(name: String, value: String)] {
         var texts: [(name: String, value: String)] = []
         for name in members.keys.sorted() { texts.append((name, try string(name))) }
@@ -99,9 +99,9 @@ struct CredentialFile {
     static func operation(_ path: String) -> String { "reading the Google credentials in \(path)" }
 }
 
-/// Turns a credential file into the source that its `type` names.
+/// Converts a credential file into the source that its `type` names.
 struct CredentialKinds {
-    /// What a token needs to ask for another service account's.
+    /// The scope that a token needs to request another service account's token.
     private static let impersonationScope = "https://www.googleapis.com/auth/cloud-platform"
     private static let unsupported: Set<String> = ["external_account_authorized_user", "gdch_service_account"]
 
@@ -133,7 +133,7 @@ struct CredentialKinds {
         return project
     }
 
-    /// Also `example.com:project`, the older form.
+    /// Whether the text is a project ID. The older form `example.com:project` also counts.
     static func isProject(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 100
             && text.utf8.allSatisfy { 97...122 ~= $0 || 48...57 ~= $0 || "-.:".utf8.contains($0) }
@@ -165,23 +165,25 @@ struct CredentialKinds {
             file, source: federated, sourceQuotaProject: nil, scope: scope, exchange: exchange)
     }
 
-    /// Other universes have other hosts for BigQuery and want the assertion itself as the token.
+    /// Checks the universe of the file. Other universes have other hosts for BigQuery and expect the assertion itself
+    /// as the token.
     private func checkUniverse(of file: CredentialFile) throws(CredentialsError) {
         guard let universe = try file.optionalString("universe_domain"), universe != "googleapis.com" else { return }
         throw file.notSupported("`universe_domain` is not googleapis.com, and no other one is supported")
     }
 }
 
-/// Reads a small file whole, with the system's own reason when that fails.
+/// Reads a small file completely. If that fails, the error gives the system's own reason.
 enum FileBytes {
     struct Failure: Error {
         let reason: String
     }
 
-    /// Far above any credential file; a wrong path, such as a device or a log, must not fill the memory.
+    /// The limit is far above the size of any credential file. A wrong path, such as a device or a log, must not fill
+    /// the memory.
     static let limit = 1 << 20
 
-    /// `nil` when there is no such file.
+    /// Returns `nil` if the file does not exist.
     static func read(_ path: String) throws -> Data? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
@@ -204,13 +206,13 @@ enum FileBytes {
     }
 }
 
-/// A URL out of a credential file to which secrets may go: https, or plain http to this machine, without a fragment.
+/// A URL from a credential file to which secrets may be sent: https, or plain http to this machine, without a fragment.
 struct EndpointURL: Sendable {
     static let rule = "must be an https URL (plain http only to localhost)"
 
     private let url: HTTPURL
 
-    /// - Parameter exceptions: Hosts that may be asked over plain http as well.
+    /// - Parameter exceptions: Hosts that may also be contacted over plain http.
     init?(_ text: String, plainHTTPAlsoTo exceptions: Set<String> = []) {
         guard let url = try? HTTPURL(text, refusing: .fragment),
             url.scheme == .https || url.isThisMachine || exceptions.contains(url.host)
@@ -218,7 +220,8 @@ struct EndpointURL: Sendable {
         self.url = url
     }
 
-    /// Hosts of Google's, and this machine: keys and refresh tokens may go there, whatever a credential file says.
+    /// Whether the host is one of Google's or this machine. Keys and refresh tokens may go there, whatever a credential
+    /// file says.
     var isGoogles: Bool {
         url.host == "accounts.google.com" || url.host == "googleapis.com" || url.host.hasSuffix(".googleapis.com")
             || url.isThisMachine
@@ -226,9 +229,9 @@ struct EndpointURL: Sendable {
 
     var text: String { url.text }
 
-    /// For messages: without the query, in which there may be a secret.
+    /// The URL for messages, without the query, which may contain a secret.
     var shown: String { url.shown }
 
-    /// `nil` for a URL with a query.
+    /// The path, or `nil` for a URL with a query.
     var plainPath: String? { url.query == nil ? url.path : nil }
 }

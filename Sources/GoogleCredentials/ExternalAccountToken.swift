@@ -2,8 +2,7 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// Workload identity federation: the token of another identity provider is exchanged at Google's Security Token
-/// Service.
+/// Exchanges the token of another identity provider at Google's Security Token Service (workload identity federation).
 struct ExternalAccountToken: AccessTokenSource {
     private let subject: SubjectToken
     private let subjectType: String
@@ -48,7 +47,7 @@ struct ExternalAccountToken: AccessTokenSource {
         if let client {
             headers["Authorization"] = "Basic " + Data("\(client.id):\(client.secret.value)".utf8).base64EncodedString()
         } else if let workforceProject {
-            // A client's own project stands for the workforce pool's when there is a client.
+            // If there is a client, the client's own project takes the place of the workforce pool's project.
             let options = try JSONEncoder().encode(["userProject": workforceProject])
             form.append((name: "options", value: String(decoding: options, as: UTF8.self)))
         }
@@ -58,19 +57,19 @@ struct ExternalAccountToken: AccessTokenSource {
     }
 }
 
-/// The token of another identity provider, from a file or from a local server, as `credential_source` says. It is read
-/// anew each time, since the provider renews it there.
+/// The token of another identity provider, from a file or a local server, as `credential_source` says. Every use reads
+/// it again, because the provider renews it there.
 struct SubjectToken: Sendable {
     private enum Place: Sendable {
         case file(String)
         case url(EndpointURL, headers: [(name: String, value: Secret)])
     }
 
-    /// Azure's metadata server, which is where its virtual machines get their tokens.
+    /// The address of Azure's metadata server, where Azure virtual machines get their tokens.
     private static let linkLocal: Set<String> = ["169.254.169.254"]
 
     private let place: Place
-    /// The member of a JSON document; `nil` when the whole text is the token.
+    /// The member of a JSON document that holds the token; `nil` if the whole text is the token.
     private let field: String?
     private let exchange: TokenExchange
     private let readFile: @Sendable (String) throws -> Data?
@@ -117,7 +116,7 @@ struct SubjectToken: Sendable {
         return Secret(token)
     }
 
-    /// Without the line break that a text editor or `echo` leaves at the end.
+    /// Returns the token without the line break that a text editor or `echo` leaves at the end.
     private func token(in content: Data) -> String? {
         let whole = field.map { JSONValue.members(of: content)?[$0]?.text } ?? String(data: content, encoding: .utf8)
         guard var token = whole?.drop(while: \.isWhitespace) else { return nil }

@@ -2,12 +2,13 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// A service account's token, asked for with the token of another identity that may do so
+/// Requests a service account's token with the token of another identity that has permission to do so
 /// (`roles/iam.serviceAccountTokenCreator`).
 struct ImpersonatedToken: AccessTokenSource {
     private static let pathBeforeAccount = "/v1/projects/-/serviceAccounts/"
     private static let pathAfterAccount = ":generateAccessToken"
-    /// What IAM grants; above an hour only where the organization's policy allows that.
+    /// The lifetimes that IAM grants, in seconds. IAM grants more than an hour only if the organization's policy allows
+    /// it.
     private static let lifetimes: ClosedRange<Int> = 600...43_200
 
     private struct Body: Encodable {
@@ -25,7 +26,7 @@ struct ImpersonatedToken: AccessTokenSource {
 
     var origin: String { "impersonation of \(account) with the \(source.origin)" }
 
-    /// `file` is where `service_account_impersonation_url` stands.
+    /// `file` is the file that contains `service_account_impersonation_url`.
     init(
         _ file: CredentialFile, source: any AccessTokenSource, sourceQuotaProject: String?, scope: String,
         exchange: TokenExchange
@@ -59,14 +60,14 @@ struct ImpersonatedToken: AccessTokenSource {
         return try TokenReply(response, operation: operation).impersonatedToken()
     }
 
-    /// IAM knows a service account by its address or by its number.
+    /// Whether the text identifies a service account. IAM accepts the address or the number of the account.
     private static func isAccount(_ text: String) -> Bool {
         ServiceAccountEmail.isValid(text) || !text.isEmpty && text.utf8.allSatisfy(\.isDigit)
     }
 }
 
-/// The address of a service account, as far as it can be told without asking: plain ASCII, safe in a URL and in a log
-/// line.
+/// Checks the address of a service account, as far as possible without a request: plain ASCII, safe in a URL and in a
+/// log line.
 enum ServiceAccountEmail {
     static func isValid(_ text: some StringProtocol) -> Bool {
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)

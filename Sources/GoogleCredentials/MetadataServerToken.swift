@@ -1,13 +1,14 @@
 import FoundationEssentials
 import HTTPTransport
 
-/// The token of the service account that a Cloud Run job, a virtual machine or a pod runs as.
+/// Requests the token of the service account that a Cloud Run job, a virtual machine, or a pod runs as.
 struct MetadataServerToken: AccessTokenSource {
     private static let usualHost = "metadata.google.internal"
     private static let path = "/computeMetadata/v1/instance/service-accounts/default/token"
 
     private let host: String
-    /// On Cloud Run, or where the host is named, there is such a server; elsewhere asking is how to find out.
+    /// Whether a metadata server certainly exists: on Cloud Run, or if the host is named. Elsewhere, a request finds
+    /// out.
     private let isExpected: Bool
     private let scope: String
     private let exchange: TokenExchange

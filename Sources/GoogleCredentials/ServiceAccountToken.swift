@@ -2,7 +2,7 @@ import COpenSSL
 import FoundationEssentials
 import JobRuntime
 
-/// A service account's key file: an assertion signed with the key is exchanged for a token.
+/// Exchanges an assertion for a token. The assertion is signed with the key from a service account's key file.
 struct ServiceAccountToken: AccessTokenSource {
     private static let advice =
         "the file must be a service account's JSON key as Google Cloud gave it; download a new one"
@@ -66,7 +66,7 @@ struct ServiceAccountToken: AccessTokenSource {
     }
 }
 
-/// The JSON Web Token with which a service account proves who it is to the token server.
+/// The JSON Web Token with which a service account proves its identity to the token server.
 struct SignedAssertion {
     private struct Header: Encodable {
         var alg = "RS256"
@@ -82,7 +82,7 @@ struct SignedAssertion {
         var exp: Int64
     }
 
-    /// The token server takes no assertion that is good for longer.
+    /// The longest lifetime, in seconds, that the token server accepts for an assertion.
     private static let lifetime: Int64 = 3600
 
     let text: String
@@ -115,7 +115,7 @@ struct SignedAssertion {
 
 /// An RSA key that signs, held by OpenSSL.
 ///
-/// Unchecked: the key is never changed after it is read, and each signature has a context of its own.
+/// The class is unchecked `Sendable`: the key never changes after it is read, and each signature has its own context.
 final class RSAPrivateKey: @unchecked Sendable {
     enum Failure: Error {
         case notPEM
@@ -126,16 +126,16 @@ final class RSAPrivateKey: @unchecked Sendable {
 
     private let key: OpaquePointer
 
-    /// Reads PKCS #8 (`PRIVATE KEY`) and PKCS #1 (`RSA PRIVATE KEY`).
+    /// Reads a key in PKCS #8 (`PRIVATE KEY`) or PKCS #1 (`RSA PRIVATE KEY`).
     init(pem: String) throws(Failure) {
-        // What fails here must not stay in this thread's error queue, where libcurl's TLS would find it.
+        // An error here must not stay in this thread's error queue, where libcurl's TLS would find it.
         defer { ERR_clear_error() }
         guard !pem.contains("ENCRYPTED") else { throw .encrypted }
         var text = pem
         let read = text.withUTF8 { bytes -> OpaquePointer? in
             guard let source = BIO_new_mem_buf(bytes.baseAddress, Int32(clamping: bytes.count)) else { return nil }
             defer { BIO_free(source) }
-            // Without a callback OpenSSL would ask for a pass phrase on the terminal.
+            // Without a callback, OpenSSL would ask for a passphrase on the terminal.
             return PEM_read_bio_PrivateKey(source, nil, { _, _, _, _ in -1 }, nil)
         }
         guard let read else { throw .notPEM }
@@ -148,7 +148,7 @@ final class RSAPrivateKey: @unchecked Sendable {
 
     deinit { EVP_PKEY_free(key) }
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256: the `RS256` of JSON Web Tokens.
+    /// Signs the message with RSASSA-PKCS1-v1_5 and SHA-256, the `RS256` of JSON Web Tokens.
     func signature(of message: Data) throws(Failure) -> Data {
         defer { ERR_clear_error() }
         guard let context = EVP_MD_CTX_new() else { throw .signing }

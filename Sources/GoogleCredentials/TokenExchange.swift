@@ -2,14 +2,14 @@ import FoundationEssentials
 import HTTPTransport
 import JobRuntime
 
-/// Sends the requests that end in a token, again where the server asks for that, and reads its answers.
+/// Sends the requests that lead to a token, retries them if the server asks for it, and reads the answers.
 struct TokenExchange: Sendable {
     let transport: any HTTPTransport
     let now: @Sendable () -> Timestamp
     let time: TimeSource
 
-    /// Posts a form as OAuth 2.0 has it and reads `access_token` and `expires_in`. `secrets` are kept out of any error,
-    /// should the server repeat them.
+    /// Posts a form as OAuth 2.0 defines it and reads `access_token` and `expires_in`. No error contains any of the
+    /// `secrets`, even if the server repeats them.
     func token(
         from endpoint: EndpointURL, form: [(name: String, value: String)], headers: HTTPHeaders = [:],
         secrets: [Secret],
@@ -24,8 +24,8 @@ struct TokenExchange: Sendable {
         return try TokenReply(response, operation: operation).token(asked: asked)
     }
 
-    /// The first answer with a 2xx status. Waits 1 s, 2 s and so on between the attempts, each up to 10 % more or less,
-    /// as Google's Python library does.
+    /// Returns the first answer with a 2xx status. The pauses between the attempts are 1 s, 2 s, and so on, each up to
+    /// 10% longer or shorter, as in Google's Python library.
     func send(
         _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
     ) async throws -> HTTPResponse {
@@ -52,7 +52,8 @@ struct TokenExchange: Sendable {
 
 /// A token server's answer with a 2xx status.
 struct TokenReply {
-    /// No Google token lives for longer than 12 hours; beyond a year it is not a number of seconds.
+    /// The accepted lifetimes, in seconds. No Google token lives longer than 12 hours, and a value beyond a year is not
+    /// a number of seconds.
     private static let lifetimes: ClosedRange<Int> = 1...31_536_000
 
     private let members: [String: JSONValue]
@@ -66,7 +67,7 @@ struct TokenReply {
         self.operation = operation
     }
 
-    /// `expires_in` counts from `asked`, the instant before the request was sent.
+    /// Reads the token. `expires_in` counts from `asked`, the instant before the request was sent.
     func token(asked: Timestamp) throws -> AccessToken {
         let value = try bearer("access_token")
         guard let seconds = members["expires_in"]?.wholeNumber, Self.lifetimes.contains(seconds) else {
@@ -75,7 +76,7 @@ struct TokenReply {
         return AccessToken(value: value, expiresAt: asked.adding(.seconds(seconds)))
     }
 
-    /// The form of `generateAccessToken`.
+    /// Reads the token in the form that `generateAccessToken` returns.
     func impersonatedToken() throws -> AccessToken {
         let value = try bearer("accessToken")
         guard let expiresAt = members["expireTime"]?.text.flatMap({ Timestamp(Self.wholeSeconds($0)) }) else {
@@ -84,7 +85,7 @@ struct TokenReply {
         return AccessToken(value: value, expiresAt: expiresAt)
     }
 
-    /// A token that can stand in an `Authorization` header.
+    /// Returns a token that can appear in an `Authorization` header.
     private func bearer(_ name: String) throws -> String {
         guard let value = members[name]?.text, !value.isEmpty, value.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
             throw invalid(name, "is missing or not a token")
@@ -96,15 +97,18 @@ struct TokenReply {
         CredentialsError(.invalidResponse, operation: operation, message: "`\(name)` of the answer \(reason)")
     }
 
-    /// Google's times may have nine digits of a second.
+    /// Drops the fraction of a second, because Google's timestamps may have nine fractional digits.
     private static func wholeSeconds(_ text: String) -> String {
         guard let dot = text.firstIndex(of: ".") else { return text }
         return String(text[..<dot] + text[dot...].dropFirst().drop { $0.isNumber })
     }
 }
 
-/// A token server's answer with another status than 2xx: `{"error": "...", "error_description": "..."}` as in OAuth
-/// 2.0, or `{"error": {"status": ..., "message": ...}}` as in Google's APIs, or anything else, which is not repeated.
+/// A token server's answer with a status other than 2xx. The body has one of these forms:
+///
+/// - `{"error": "...", "error_description": "..."}`, as in OAuth 2.0
+/// - `{"error": {"status": ..., "message": ...}}`, as in Google's APIs
+/// - anything else, which is not repeated
 struct TokenServerRefusal {
     private static let retryableStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
     private static let retryableErrors: Set<String> = ["internal_failure", "server_error", "temporarily_unavailable"]
@@ -128,7 +132,7 @@ struct TokenServerRefusal {
         return CredentialsError(again ? .unavailable : .refused, operation: operation, message: message)
     }
 
-    /// One line of bounded length, in which what was sent in confidence is masked.
+    /// Returns one line of bounded length that masks everything that was sent in confidence.
     private static func safe(_ text: String, _ secrets: [Secret]) -> String {
         var text = text
         for secret in secrets { text = masking(secret.value, in: text) }

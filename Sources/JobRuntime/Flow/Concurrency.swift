@@ -1,7 +1,7 @@
-/// Runs the operation for every item, so many at the same time, in the order of the items.
+/// Runs the operation for every item, in the order of the items, with at most `atOnce` operations at the same time.
 ///
-/// The first error cancels the operations under way and is thrown; items that were not begun by then, or when the task is
-/// cancelled, are left out. Throws `CancellationError` if any item was left out.
+/// The first error cancels the running operations and is thrown. Items that have not started by then, or when the task is
+/// canceled, are skipped. Throws `CancellationError` if cancellation skipped any item.
 package func eachConcurrently<Item: Sendable>(
     _ items: [Item], atOnce: Int, _ operation: @escaping @Sendable (Item) async throws -> Void
 ) async throws {
@@ -19,15 +19,15 @@ package func eachConcurrently<Item: Sendable>(
     }
 }
 
-/// Runs the work in a task of its own, which goes on although the calling task is cancelled.
+/// Runs the work in its own task, which continues even if the calling task is canceled.
 ///
-/// For the few things that a stopped run still has to do, each within its part of the ``StopBudget``:
+/// Use it for the few things that a stopped run still has to do, each within its part of the ``StopBudget``:
 ///
 /// ```swift
 /// try await shielded(within: StopBudget.limit(of: .lease)) { try await release() }
 /// ```
 ///
-/// - Parameter limit: The work is cancelled after that long, and ``TimeoutError`` is thrown; `nil` for no limit.
+/// - Parameter limit: The time after which the work is canceled and ``TimeoutError`` is thrown; `nil` for no limit.
 package func shielded<Value: Sendable>(
     within limit: Duration? = nil, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -37,10 +37,10 @@ package func shielded<Value: Sendable>(
     }.value
 }
 
-/// Runs the work, and cancels it when the time is up.
+/// Runs the work and cancels it when the time is up.
 ///
-/// Throws ``TimeoutError`` if the work did not end in time, and the work's own error if it failed earlier. Returns or throws
-/// only after the work has ended, so the work must heed its cancellation.
+/// Throws ``TimeoutError`` if the work did not end in time, or the work's own error if it failed earlier. The function returns or
+/// throws only after the work has ended, so the work must respond to cancellation.
 package func withTimeout<Value: Sendable>(
     _ limit: Duration, _ work: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -53,7 +53,7 @@ package func withTimeout<Value: Sendable>(
         defer { group.cancelAll() }
         guard let value = try await group.next() ?? nil else {
             group.cancelAll()
-            // A work that ended at the same moment has still done what it was to do.
+            // Work that ended at the same moment has still done its job.
             if let late = try? await group.next() ?? nil { return late }
             throw TimeoutError(limit: limit)
         }
@@ -61,7 +61,7 @@ package func withTimeout<Value: Sendable>(
     }
 }
 
-/// The work took longer than it was given.
+/// The work took longer than its time limit.
 package struct TimeoutError: Error, Sendable, CustomStringConvertible {
     package let limit: Duration
 

@@ -1,7 +1,8 @@
-/// Does the work with all items at once; where that is refused, with each half of them, until refused items stand alone.
+/// Does the work with all items at once. If that is refused, does it with each half, until each refused item stands alone.
 ///
-/// For requests that one bad item spoils for all: it takes 10 refusals to find one item among a thousand. The first half goes
-/// first. An error that is no refusal, such as a lost connection, is thrown at once, because smaller parts would meet it too.
+/// Use it for requests that one bad item spoils for all: it takes 10 refusals to find one item among a thousand. The first half
+/// goes first. An error that is not a refusal, such as a lost connection, is thrown at once, because smaller parts would fail
+/// with it, too.
 ///
 /// ```swift
 /// try await halvingOnRefusal(changes, isRefusal: isAboutTheValues) { part in
@@ -11,8 +12,8 @@
 /// }
 /// ```
 /// - Parameters:
-///   - mostRefusals: After so many refusals, a part that is refused is not divided any more.
-///   - refused: Gets every part that is refused and not divided: one item, or several after too many refusals.
+///   - mostRefusals: The number of refusals after which a refused part is no longer divided.
+///   - refused: Receives every part that is refused and not divided: one item, or several after too many refusals.
 package func halvingOnRefusal<Item>(
     _ items: some Sequence<Item>, mostRefusals: Int = .max, isRefusal: (any Error) -> Bool,
     _ work: (ArraySlice<Item>) async throws -> Void, refused: (ArraySlice<Item>, any Error) async throws -> Void

@@ -1,8 +1,9 @@
 import Synchronization
 
-/// Keeps calls under a rate and a number in flight, first come first served.
+/// Limits the rate of calls and the number of calls in flight, first come, first served.
 ///
-/// A token bucket: up to `burst` calls at once after a quiet time, `ratePerSecond` in the long run.
+/// The limiter is a token bucket: it allows up to `burst` calls at once after a quiet period, and `ratePerSecond` in the long
+/// run.
 ///
 /// ```swift
 /// let limiter = RateLimiter(ratePerSecond: 10, maxInFlight: 8)
@@ -14,7 +15,7 @@ package final class RateLimiter: Sendable {
     private let state: Mutex<Budget>
     private let time: TimeSource
 
-    /// - Parameter burst: How many calls may go out together; the default is three seconds' worth.
+    /// - Parameter burst: The number of calls that may go out together. The default is three seconds' worth of calls.
     package init(ratePerSecond: Double, burst: Double? = nil, maxInFlight: Int, time: TimeSource = .system) {
         precondition(ratePerSecond > 0 && maxInFlight > 0)
         let size = max(1, burst ?? 3 * ratePerSecond)
@@ -23,8 +24,8 @@ package final class RateLimiter: Sendable {
             RateBudget(nominalRate: ratePerSecond, burst: size, maxInFlight: maxInFlight, now: time.elapsed()))
     }
 
-    /// Waits for a permit and runs the operation with it. A task that is cancelled while it waits leaves the queue and
-    /// throws `CancellationError`.
+    /// Waits for a permit and runs the operation with it. A task that is canceled while it waits leaves the queue and throws
+    /// `CancellationError`.
     package func withPermit<Value>(
         isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Value
     ) async throws -> Value {
@@ -40,9 +41,9 @@ package final class RateLimiter: Sendable {
         }
     }
 
-    /// Halves the rate, at most once a second and down to a sixteenth of the nominal one, and forgets the burst. For
-    /// answers like `rateLimitExceeded`. Each operation that then succeeds raises the rate by a tenth of a call per
-    /// second, which doubles it about every seven seconds, up to the nominal rate.
+    /// Halves the rate, at most once per second and down to a sixteenth of the nominal rate, and drops the burst. Call it after
+    /// answers such as `rateLimitExceeded`. Each operation that then succeeds raises the rate by a tenth of a call per second, up
+    /// to the nominal rate. The rate therefore doubles about every seven seconds.
     package func slowDown() {
         let now = time.elapsed()
         state.withLock { $0.slowDown(at: now) }
@@ -53,7 +54,7 @@ package final class RateLimiter: Sendable {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 state.withLock { $0.enqueue(continuation, ticket: ticket) }
-                // Had the task been cancelled before this line, the handler below found no one waiting.
+                // If the task was canceled before this line, the handler below found no waiter.
                 if Task.isCancelled { abandon(ticket) }
                 serve()
             }
@@ -74,7 +75,7 @@ package final class RateLimiter: Sendable {
         serve()
     }
 
-    /// Lets in whoever may go, and comes back when the next token is there.
+    /// Admits every waiter that may go, and runs again when the next token is available.
     private func serve() {
         let now = time.elapsed()
         let (admitted, delay) = state.withLock { $0.admit(at: now) }
@@ -88,7 +89,7 @@ package final class RateLimiter: Sendable {
     }
 }
 
-/// The state of a rate limiter: tokens, calls in flight, and who waits.
+/// The state of a rate limiter: the tokens, the calls in flight, and the waiters.
 struct RateBudget<Waiter> {
     let nominalRate: Double
     let burst: Double
@@ -127,7 +128,8 @@ struct RateBudget<Waiter> {
         waiting.removeValue(forKey: ticket)
     }
 
-    /// Who may go now; and, where someone waits for a token and no wake-up is set yet, how long until there is one.
+    /// Returns the waiters that may go now. If a waiter needs a token and no wake-up is set yet, also returns the time until the
+    /// next token.
     mutating func admit(at now: Duration) -> (admitted: [Waiter], wakeUpAfter: Duration?) {
         refill(at: now)
         var admitted: [Waiter] = []
@@ -158,13 +160,13 @@ struct RateBudget<Waiter> {
     }
 
     private mutating func refill(at now: Duration) {
-        // Two callers may have read the clock in one order and come here in the other.
+        // Two callers may read the clock in one order and arrive here in the other.
         guard now > countedAt else { return }
         tokens = min(burst, tokens + (now - countedAt) / .seconds(1) * rate)
         countedAt = now
     }
 
-    /// The longest waiting ticket. Those of tasks that were cancelled are still in the queue and are passed over.
+    /// Returns the ticket that has waited longest. Tickets of canceled tasks are still in the queue and are skipped.
     private mutating func firstWaiting() -> UInt64? {
         while head < queue.count, waiting[queue[head]] == nil { head += 1 }
         if head > 512, head * 2 > queue.count {

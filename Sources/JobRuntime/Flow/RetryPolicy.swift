@@ -1,10 +1,10 @@
 package import Logging
 
-/// How often and with which pauses a failed operation is repeated.
+/// Defines how often, and after which pauses, a failed operation is retried.
 ///
-/// The pause before the attempt n + 1 is random between zero and `firstDelay * multiplier^(n-1)`, at most `maximumDelay`
-/// ("full jitter"), so that many callers that failed together do not come back together. A server that asks for a longer
-/// pause gets it, if the pause fits the budget; if not, the retries end.
+/// The pause before attempt n + 1 is random between zero and `firstDelay * multiplier^(n-1)`, at most `maximumDelay` ("full
+/// jitter"). Callers that failed together therefore do not return together. If a server asks for a longer pause, it gets that
+/// pause if it fits the budget; otherwise the retries end.
 ///
 /// ```swift
 /// let policy = RetryPolicy(attempts: 5, budget: .seconds(120))
@@ -13,12 +13,12 @@ package import Logging
 /// ) { _ in try await send(request) }
 /// ```
 package struct RetryPolicy: Sendable {
-    /// Including the first one.
+    /// The number of attempts, including the first one.
     package var attempts: Int
     package var firstDelay: Duration
     package var multiplier: Double
     package var maximumDelay: Duration
-    /// No attempt starts later than this after the first one started.
+    /// The time after the start of the first attempt within which every other attempt must start.
     package var budget: Duration
 
     package init(
@@ -32,13 +32,13 @@ package struct RetryPolicy: Sendable {
         self.budget = budget
     }
 
-    /// Runs the operation until it succeeds, `decide` says stop, or attempts or budget are used up; then the last
-    /// error is thrown. Cancellation is never retried.
+    /// Runs the operation until it succeeds, `decide` returns `.stop`, or the attempts or the budget are used up. If it never
+    /// succeeds, throws the last error. Cancellation is never retried.
     ///
     /// - Parameters:
-    ///   - jitter: A random number from 0 to 1.
-    ///   - noting: Is called before each pause with the error, the number of failed attempts, and the pause.
-    ///   - operation: Gets the number of the attempt, from 1.
+    ///   - jitter: Returns a random number from 0 to 1.
+    ///   - noting: Receives the error, the number of failed attempts, and the pause, before each pause.
+    ///   - operation: Receives the number of the attempt, starting from 1.
     package func run<Value>(
         isolation: isolated (any Actor)? = #isolation, on time: TimeSource = .system,
         jitter: @Sendable @escaping () -> Double = { .random(in: 0...1) }, decide: (any Error) -> RetryDecision,
@@ -59,18 +59,18 @@ package struct RetryPolicy: Sendable {
 /// The decision about a failed attempt.
 package enum RetryDecision: Sendable {
     case stop
-    /// Repeat it, after the policy's delay or the one the server asked for, whichever is longer.
+    /// Retries after the policy's delay or the delay that the server asked for, whichever is longer.
     case retry(after: Duration? = nil)
 }
 
-/// The attempts at one operation under a ``RetryPolicy``, for a caller with a loop of its own.
+/// Counts the attempts at one operation under a ``RetryPolicy``, for a caller with its own loop.
 package struct Attempts: Sendable {
     private let policy: RetryPolicy
     private let time: TimeSource
     private let jitter: @Sendable () -> Double
     private var start: Duration
     private var ceiling: Duration
-    /// How many attempts have failed in a row.
+    /// The number of attempts that have failed in a row.
     package private(set) var failed = 0
 
     package init(
@@ -83,14 +83,14 @@ package struct Attempts: Sendable {
         ceiling = min(policy.firstDelay, policy.maximumDelay)
     }
 
-    /// Begins to count anew, after an attempt that succeeded.
+    /// Restarts the count after a successful attempt.
     package mutating func restart() {
         self = Attempts(policy, on: time, jitter: jitter)
     }
 
-    /// Counts a failed attempt and waits until the next one may start. Throws the error if there is to be none.
+    /// Counts a failed attempt and waits until the next one may start. Throws the error if there is no next attempt.
     ///
-    /// - Parameter limit: The number of attempts where it is another than the policy's.
+    /// - Parameter limit: The number of attempts, if it differs from the policy's.
     package mutating func pause(
         isolation: isolated (any Actor)? = #isolation, after error: any Error, _ decision: RetryDecision,
         limit: Int? = nil,
@@ -109,8 +109,8 @@ package struct Attempts: Sendable {
 }
 
 extension Logger {
-    /// For the `noting` of a ``RetryPolicy``. A first repetition is usual. After a second failure the reader of the log
-    /// should see why the run is slow.
+    /// Logs a retry; pass it as the `noting` of a ``RetryPolicy``. One retry is normal. After a second failure, the reader of the
+    /// log should see why the run is slow.
     package func tryingAgain(after error: any Error, attempt: Int, delay: Duration) {
         log(
             level: attempt > 1 ? .notice : .debug,
