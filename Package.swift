@@ -55,7 +55,7 @@ let jobs = [
     job("BillingSyncReconcileJob", "BillingKit"),
 ]
 
-/// What a program depends on that starts the built jobs.
+/// The dependencies of a program that starts the built jobs.
 let builtJobs = jobs.map { Target.Dependency.target(name: $0.name) }
 
 let package = Package(

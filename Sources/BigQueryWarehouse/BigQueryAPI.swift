@@ -35,7 +35,7 @@ struct BigQueryAPI: Sendable {
         /// In words, for errors: "read table organizations.org_profiles".
         var operation: String
         var scope: BigQueryErrors.Scope
-        /// What is known of the work before the first request: `unknown` for a question about a running job, `done` for one
+        /// The certainty about the work before the first request: `unknown` for a question about a running job, `done` for one
         /// about a job that succeeded.
         var known = Certainty.notDone
     }

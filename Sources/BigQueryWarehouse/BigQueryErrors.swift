@@ -6,7 +6,7 @@ import Warehouse
 /// Reads BigQuery's errors, by `reason` first. Source of the table:
 /// https://cloud.google.com/bigquery/docs/error-messages
 enum BigQueryErrors {
-    /// What a refusal concerns: everything that the run does in the project, or one dataset, which may have rules of its
+    /// The reach of a refusal: everything that the run does in the project, or one dataset, which may have rules of its
     /// own.
     enum Scope: Sendable {
         case project, dataset

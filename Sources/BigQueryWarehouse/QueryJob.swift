@@ -303,7 +303,7 @@ struct QueryJob {
             operation: "cancel the job that was to \(statement.purpose)", scope: .dataset)
         let api = api
         do {
-            try await shielded { try await withTimeout(limit) { _ = try await api.attempt(call, known: .notDone) } }
+            try await shielded(within: limit) { _ = try await api.attempt(call, known: .notDone) }
         } catch {
             api.logger.info("a job may go on: \(error)")
         }

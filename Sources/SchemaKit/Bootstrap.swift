@@ -90,8 +90,8 @@ package struct Bootstrap: Sendable {
     private func areInPlace() async throws -> Bool {
         var areInPlace = true
         for (id, _, description) in Self.groups {
-            guard let existing = try await SchemaPlanner(warehouse: warehouse, tables: []).visibleDataset(id),
-                let misplaced = SchemaPlanner.misplacement(of: existing, wanted: dataset(id, description))
+            guard let existing = try await warehouse.visibleDataset(id),
+                let misplaced = existing.misplacement(wanted: dataset(id, description))
             else { continue }
             let advice = "set BIGQUERY_LOCATION to where it is; nothing was created or changed"
             report.fail(id.name, String(describing: misplaced.withAdvice(advice)))

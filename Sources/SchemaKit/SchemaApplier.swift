@@ -89,7 +89,7 @@ package struct SchemaApplier: Sendable {
             if let refusal { throw refusal }
             return false
         }
-        if let misplaced = SchemaPlanner.misplacement(of: existing, wanted: dataset) { throw misplaced }
+        if let misplaced = existing.misplacement(wanted: dataset) { throw misplaced }
         return false
     }
 

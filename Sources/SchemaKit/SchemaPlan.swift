@@ -81,47 +81,23 @@ package struct SchemaPlanner: Sendable {
         for dataset: Dataset, finding: SchemaSurvey.Finding, isDryRun: Bool = false
     ) async throws -> SchemaPlan {
         var plan = SchemaPlan(dataset: dataset)
-        guard finding.datasetExists else {
+        var differing = finding.differing
+        if !finding.datasetExists {
             // The survey may not show a dataset: one that lies elsewhere, or that was created a moment ago.
-            guard isDryRun, let existing = try await visibleDataset(dataset.id) else {
+            guard isDryRun, let existing = try await warehouse.visibleDataset(dataset.id) else {
                 plan.createsDataset = true
                 plan.newTables = tables
                 return plan
             }
-            if let misplaced = Self.misplacement(of: existing, wanted: dataset) { throw misplaced }
-            for table in tables {
-                try Task.checkCancellation()
-                try await add(table, to: &plan)
-            }
-            return plan
+            if let misplaced = existing.misplacement(wanted: dataset) { throw misplaced }
+            differing = Set(tables.map(\.name))
         }
-        plan.newTables = tables.filter { finding.absent.contains($0.name) }
-        for table in tables where finding.differing.contains(table.name) {
+        plan.newTables = tables.filter { finding.datasetExists && finding.absent.contains($0.name) }
+        for table in tables where differing.contains(table.name) {
             try Task.checkCancellation()
             try await add(table, to: &plan)
         }
         return plan
-    }
-
-    /// The error of a dataset that lies in another location than the run works in; `nil` if it lies there. A dataset cannot be
-    /// moved, so nothing is created beside it.
-    static func misplacement(of existing: Dataset, wanted: Dataset) -> WarehouseError? {
-        guard existing.location.lowercased() != wanted.location.lowercased() else { return nil }
-        return WarehouseError(
-            .invalid, operation: "use dataset \(existing.id)",
-            message: "it is in \(existing.location), not in \(wanted.location), where this run works"
-        ).withAdvice(
-            "copy its tables into a dataset in \(wanted.location), and name that dataset in org_profiles.org_dataset_id"
-        )
-    }
-
-    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
-    func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
-        do {
-            return try await warehouse.dataset(id)
-        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
-            return nil
-        }
     }
 
     /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its conflicts.
@@ -197,5 +173,30 @@ package struct SchemaChanges: Hashable, Sendable {
         if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
         if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+}
+
+extension Dataset {
+    /// The error of a dataset that lies in another location than the run works in; `nil` if it lies there. A dataset cannot be
+    /// moved, so nothing is created beside it.
+    func misplacement(wanted: Dataset) -> WarehouseError? {
+        guard location.lowercased() != wanted.location.lowercased() else { return nil }
+        return WarehouseError(
+            .invalid, operation: "use dataset \(id)",
+            message: "it is in \(location), not in \(wanted.location), where this run works"
+        ).withAdvice(
+            "copy its tables into a dataset in \(wanted.location), and name that dataset in org_profiles.org_dataset_id"
+        )
+    }
+}
+
+extension SchemaWarehouse {
+    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
+    func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
+        do {
+            return try await dataset(id)
+        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
+            return nil
+        }
     }
 }

@@ -122,7 +122,7 @@ struct BillingHistory {
         for slug in Self.slugs {
             let state = try await fixture.state(slug)
             try await expectEquality(slug)
-            // What is written without an audit, or audited twice, breaks this chain.
+            // A change that is written without an audit, or audited twice, breaks this chain.
             var known = Self.initial(slug)
             for audit in try await fixture.audits(slug) {
                 #expect(ids.insert(audit.id).inserted, "audited twice: \(audit.id)")

@@ -181,7 +181,7 @@ import WarehouseKit
 }
 
 @Suite struct MissingSubscriptionTests {
-    /// What is left in the account is the subscription of one more organization.
+    /// The account keeps the subscription of one more organization.
     private func fixture(_ name: String, _ slugs: [String] = ["acme"]) async throws -> BillingFixture {
         let fixture = try await BillingFixture(Backend.allCases[0], name, slugs + ["other"])
         fixture.stripe.change { account in

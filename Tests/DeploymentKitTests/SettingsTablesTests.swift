@@ -15,7 +15,7 @@ import Testing
         var variables: [Variable]
     }
 
-    /// What a job reads, as `NAME default`. Cloud Run sets its own variables, so the tables do not have them.
+    /// The variables that a job reads, as `NAME default`. Cloud Run sets its own variables, so the tables do not have them.
     private static func variables(of executable: String) throws -> Set<String> {
         let process = Process()
         let output = Pipe()

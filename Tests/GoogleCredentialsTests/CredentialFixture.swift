@@ -54,7 +54,7 @@ final class CredentialFixture: Sendable {
             readFile: { path in self.files.withLock { $0[path] } })
     }
 
-    /// What a whole attempt fails with, be it in finding or in fetching.
+    /// The error of a whole attempt, which finds the credentials and fetches a token.
     func failure(
         _ environment: [String: String] = ["GOOGLE_APPLICATION_CREDENTIALS": CredentialFixture.file],
         over other: (any HTTPTransport)? = nil

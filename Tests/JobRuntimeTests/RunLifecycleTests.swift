@@ -46,6 +46,10 @@ import Testing
         #expect(try summary()["reason"] == "deadline of 1 min 30 s reached")
     }
 
+    @Test func theStepsOfAStopEndBeforeCloudRunKillsTheProcess() {
+        #expect(StopBudget.untilSummary + StopBudget.limit(of: .summary) < StopBudget.total)
+    }
+
     @Test func withoutADeadlineNoTimerIsSet() async {
         _ = await process.run(TrialJob.self)
         #expect(process.timers.isEmpty)

@@ -328,7 +328,7 @@ extension WarehouseContract {
                     missing: .init(datasetExists: false, absent: ["costs", "usage"], differing: []),
                 ])
         },
-        // What a survey finds is a hint: BigQuery's view shows a RECORD as the text of its type.
+        // A finding of a survey is a hint: BigQuery's view shows a RECORD as the text of its type.
         Clause("a survey finds at most that one table where the customer has added to a RECORD") { contract in
             let dataset = try await contract.newDataset("survey_inner_extras")
             var table = catalog
