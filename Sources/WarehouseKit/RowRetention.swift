@@ -82,7 +82,7 @@ package struct AgingTable: Sendable {
     package init(_ table: TableReference, by column: Column) {
         self.table = table
         self.column = column
-        precondition(FieldSchema.isValidName(name), "not the name of a column")
+        precondition(ColumnName.isPlain(name), "not the name of a column")
     }
 
     private var name: String {

@@ -72,7 +72,7 @@ import Testing
 
     @Test func leavesToTheAPIWhatAStatementCannotSay() throws {
         var ranged = Table(fields: [FieldSchema("c", "INT64")])
-        ranged.rangePartitioning = try .text(#"{"field": "c"}"#)
+        ranged.rangePartitioning = Table.RangePartitioning(field: "c", start: 0, end: 10, interval: 1)
         let tagged = FieldSchema("c", "STRING", attributes: ["policyTags": .object([:])])
         let sized = FieldSchema("c", "STRING", attributes: ["maxLength": .string("20")])
 

@@ -93,7 +93,7 @@ import WarehouseKit
 
     @Test func namesARangeOfIntegers() throws {
         var actual = Table(fields: [FieldSchema("n", "INT64")])
-        actual.rangePartitioning = try .text(#"{"field": "n"}"#)
+        actual.rangePartitioning = Table.RangePartitioning(field: "n", start: 0, end: 10, interval: 1)
 
         let diff = SchemaDiff(expected: Table(fields: actual.schema.fields), actual: actual)
 

@@ -100,7 +100,7 @@ enum TableRules {
         var seen: Set<String> = []
         for field in fields {
             let name = "field \(path)\(field.name)"
-            if !FieldSchema.isValidName(field.name) {
+            if !ColumnName.isPlain(field.name) {
                 problems.append(
                     "\(name): not a column name; use a letter or _, then letters, digits and _, at most 300")
             }
