@@ -82,6 +82,18 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
+    /// A few datasets are read one by one, and many by listing all of the project's. A dataset that the account may not see is
+    /// left out, too; its creation tells whether it exists.
+    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+        if datasets.count > Self.mostReadOneByOne { return try await locationsOfDatasets() }
+        return try await withThrowingTaskGroup(of: Dataset?.self) { group in
+            for id in datasets { group.addTask { try await visibleDataset(id) } }
+            return try await group.compactMap(\.self).reduce(into: [:]) { $0[$1.id] = $1.location }
+        }
+    }
+
+    private static let mostReadOneByOne = 20
+
     /// Every dataset of the project with its location. One request for each thousand.
     func locationsOfDatasets() async throws -> [DatasetID: String] {
         var locations: [DatasetID: String] = [:]

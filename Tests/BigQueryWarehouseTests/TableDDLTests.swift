@@ -88,7 +88,7 @@ import Testing
             "tagged", Table(fields: [FieldSchema("c", "STRING", attributes: ["policyTags": .object([:])])]))
         let fixture = try BigQueryFixture([.json("{}"), .json(#"{"jobComplete": true, "schema": {}}"#)])
 
-        try await fixture.warehouse.createTables([plain, tagged], in: reference.dataset)
+        try await fixture.warehouse.createTables([plain, tagged], in: reference.dataset, at: "US")
 
         let requests = fixture.server.requests
         #expect(

@@ -37,17 +37,26 @@ import Testing
 
     @Test func resolvesTheComparison() async throws {
         let tables = try Catalog.embedded([.organization]).tables(.organization)
-        let known = OrganizationDirectory.profiles
-        let sources: [SurveyStatement.Source] = [
-            .region("region-us"), .region("region-europe-west1"), .datasets([Self.organization]),
-            .datasets([Self.organization, DatasetID.organizations]),
+        let directory = OrganizationDirectory(environment: .prod)
+        let datasets = [Self.organization, DatasetID.organizations]
+        let named = datasets.map { SurveyTarget(subject: $0.name, dataset: $0) }
+        let known = SurveyScope.Known.table(OrganizationDirectory.profiles)
+        let scopes = [
+            SurveyScope(.rows(of: directory.targets()), location: "US", known: known),
+            SurveyScope(.rows(of: directory.targets(only: ["acme"])), location: "US", known: known),
+            SurveyScope(.datasets(named), location: "EU", known: .targets),
         ]
+        var statements: [Statement] = []
+        for scope in scopes {
+            let survey = SurveyStatement(source: .region("region-europe-west1"), scope: scope, tables: tables)
+            statements += [survey.summary, survey.members(of: ["a:b"]), SurveyStatement.targets(scope)]
+        }
+        for datasets in [datasets, [Self.organization]] {
+            let scope = SurveyScope(.datasets(named), location: "US", known: .nothing)
+            statements.append(SurveyStatement(source: .datasets(datasets), scope: scope, tables: tables).summary)
+        }
 
-        let problems = try await analyzer().problems(
-            in: sources.map {
-                analyzed(
-                    SurveyStatement(source: $0, datasets: [Self.organization], tables: tables, known: known).statement)
-            })
+        let problems = try await analyzer().problems(in: statements.map(analyzed))
 
         #expect(problems == [])
     }
@@ -55,9 +64,11 @@ import Testing
     @Test func resolvesTheListingOfOrganizationsAndTheRunHistory() async throws {
         let instant = Timestamp(microseconds: 0)
         let history = RunHistory(job: "bootstrap", task: CloudRunTask(), environment: "test", startedAt: instant)
+        let directory = OrganizationDirectory(environment: .prod)
 
         let problems = try await analyzer().problems(in: [
-            analyzed(Statement("all", OrganizationDirectory.allActive)),
+            analyzed(directory.targets()), analyzed(directory.targets(only: ["acme"])),
+            analyzed(directory.census(of: ["acme"])),
             analyzed(history.statement(ReportFixture().report.outcome(isStopped: false), finishedAt: instant)),
         ])
 
