@@ -28,7 +28,7 @@ struct BootstrapSyncJob: ScheduledJob {
         let catalog: Catalog
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment, mostTables: 2)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
         }
     }
