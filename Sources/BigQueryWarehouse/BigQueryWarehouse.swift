@@ -200,7 +200,9 @@ extension BigQueryWarehouse {
             operation: "create table \(reference)",
             scope: .dataset)
         let isCreated = try await isCreated {
-            _ = try await whileNotVisible(reference.dataset) { try await api.send(call) }
+            try await advisingOnPolicyTags(table.schema.fields.contains(where: \.isGuarded)) {
+                _ = try await whileNotVisible(reference.dataset) { try await api.send(call) }
+            }
         } isAsMade: {
             guard let actual = try await self.table(reference) else { return false }
             return SchemaDiff(expected: table, actual: actual).isConforming
@@ -209,14 +211,57 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
+    /// `tables.patch` sends all columns, and those with policy tags need permissions that adding a column does not:
+    /// https://github.com/googleapis/python-bigquery/issues/557. To such a table a statement adds the columns, where one can.
     package func updateSchema(
         of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
     ) async throws {
+        let operation = "add columns to table \(reference)"
+        let isGuarded = fields.contains(where: \.isGuarded)
+        if isGuarded {
+            guard let actual = try await table(reference), actual.etag == etag else {
+                throw WarehouseError(
+                    .preconditionFailed, operation: operation, message: "the table has changed since it was read")
+            }
+            if let statement = TableDDL.additions(to: reference, from: actual.schema.fields, to: fields) {
+                return try await addColumns(Statement(operation, statement), to: reference, resulting: fields)
+            }
+        }
         let call = BigQueryAPI.Call(
             method: .tablesPatch, verb: .patch, path: path(of: reference), headers: ["If-Match": etag],
             body: try JSONEncoder().encode(["schema": Table.Schema(fields: fields)]),
-            operation: "add columns to table \(reference)", scope: .dataset)
-        _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
+            operation: operation, scope: .dataset)
+        try await advisingOnPolicyTags(isGuarded) {
+            _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
+        }
+    }
+
+    /// Runs the statement, which skips columns that exist, and makes sure that the table has the columns as they should be.
+    private func addColumns(
+        _ statement: Statement, to reference: TableReference, resulting fields: [FieldSchema]
+    ) async throws {
+        _ = try await whileNotVisible(reference.dataset, reference) { try await run(statement, scope: .dataset) }
+        guard let actual = try await table(reference) else {
+            throw WarehouseError(.notFound, operation: statement.purpose, message: "Not found: Table \(reference)")
+        }
+        var expected = actual
+        expected.schema.fields = fields
+        guard SchemaDiff(expected: expected, actual: actual).isConforming else {
+            throw WarehouseError(
+                .preconditionFailed, operation: statement.purpose,
+                message: "another client has added one of the columns in another form")
+        }
+    }
+
+    /// https://cloud.google.com/bigquery/docs/column-level-security#permissions
+    private func advisingOnPolicyTags(_ isGuarded: Bool, _ work: () async throws -> Void) async throws {
+        do {
+            try await work()
+        } catch let error as WarehouseError where isGuarded && error.code == .accessDenied {
+            throw error.withAdvice(
+                "the table has policy tags or data policies, which have to be sent too: grant bigquery.tables.setCategory "
+                    + "on the dataset and datacatalog.taxonomies.get on the project of the taxonomy")
+        }
     }
 
     private func path(of reference: TableReference) -> String {

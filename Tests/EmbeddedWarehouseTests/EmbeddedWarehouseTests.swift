@@ -56,7 +56,7 @@ import Warehouse
     }
 
     @Test(arguments: [
-        FieldSchema("a`; DROP TABLE x", "STRING"), FieldSchema("", "STRING"), FieldSchema("1a", "STRING"),
+        FieldSchema("a`; DROP TABLE x", "STRING"), FieldSchema("", "STRING"), FieldSchema("a.b", "STRING"),
         FieldSchema("a", "STRING) --"), FieldSchema("a", "MONEY"), FieldSchema("ID", "STRING"),
         FieldSchema("a", "RECORD"), FieldSchema("a", "RECORD", fields: [FieldSchema("b.c", "STRING")]),
     ])
