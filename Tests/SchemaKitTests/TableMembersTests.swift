@@ -99,9 +99,11 @@ import Testing
         let used = TableMembers.table.filter { if case .used = $0.value { true } else { false } }.keys
 
         #expect(
-            Set(used) == Table.attributeNames.union([
-                "description", "labels", "schema", "timePartitioning", "rangePartitioning", "requirePartitionFilter",
-                "clustering", "type",
-            ]))
+            Set(used)
+                == Table.attributeNames.union([
+                    "description", "labels", "schema", "timePartitioning", "rangePartitioning",
+                    "requirePartitionFilter",
+                    "clustering", "type",
+                ]))
     }
 }
