@@ -115,11 +115,11 @@ import Testing
         ),
         (
             columns(#"{"name": "a", "type": "STRING", "foreignTypeDefinition": "char(1)"}"#),
-            "schema.fields[0].foreignTypeDefinition: foreign types are for tables of an open catalog, with their data outside of BigQuery"
+            "schema.fields[0].foreignTypeDefinition: foreign types are for tables with their data outside of BigQuery"
         ),
         (
             columns(#"{"name": "a", "type": "FOREIGN"}"#),
-            "field a: FOREIGN is a type of tables of an open catalog, with their data outside of BigQuery"
+            "field a: FOREIGN is a type for tables with their data outside of BigQuery"
         ),
         (
             columns(column, #", "defaultRoundingMode": "HALF_UP""#),
@@ -173,5 +173,27 @@ import Testing
     ])
     func sendsTypesThatTheAPIKnows(_ written: String, _ sent: String) throws {
         #expect(try table(#"[{"name": "a", "type": "\#(written)"}]"#).schema.fields.map(\.type) == [sent])
+    }
+
+    @Test(arguments: [
+        (
+            #"{"name": "a", "type": "NUMERIC", "precision": "10"}"#,
+            #"{"name": "a", "type": "DECIMAL", "precision": 10, "scale": 0}"#
+        ),
+        (
+            #"{"name": "a", "type": "BIGNUMERIC", "precision": 12, "scale": "0"}"#,
+            #"{"name": "a", "type": "bignumeric", "precision": "12"}"#
+        ),
+        (#"{"name": "a", "type": "TIMESTAMP"}"#, #"{"name": "a", "type": "TIMESTAMP", "timestampPrecision": "6"}"#),
+        (
+            #"{"name": "a", "type": "RECORD", "fields": [{"name": "b", "type": "INTEGER"}]}"#,
+            #"{"name": "A", "type": "STRUCT", "fields": [{"name": "B", "type": "BIGINT"}]}"#
+        ),
+    ])
+    func twoSpellingsOfATypeAgree(_ one: String, _ other: String) throws {
+        let (one, other) = (try table("[\(one)]"), try table("[\(other)]"))
+
+        #expect(SchemaDiff(expected: one, actual: other).isConforming)
+        #expect(SchemaDiff(expected: other, actual: one).isConforming)
     }
 }

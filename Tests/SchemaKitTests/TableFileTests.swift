@@ -1,6 +1,7 @@
 import BigQueryWarehouse
 import EmbeddedWarehouse
 import Foundation
+import JobRuntime
 import TestSupport
 import Testing
 
@@ -47,6 +48,56 @@ import Testing
             })
         #expect(files.count == 30)
         #expect(problems == expected)
+    }
+
+    /// A member that BigQuery does not have is refused wherever it stands, with its path.
+    @Test func areRefusedWithAnUnknownMemberAtAnyLevel() throws {
+        let refused = try Self.refused().keys
+        var count = 0
+        for file in try Self.files() where !refused.contains(file.name) {
+            let document = try JSONDecoder().decode(JSONValue.self, from: file.contents)
+            for (changed, path) in Self.additions(of: "zzz", to: document, at: "") {
+                var file = file
+                file.contents = try JSONEncoder().encode(changed)
+                let error = #expect(throws: CatalogError.self) { _ = try file.table() }
+                #expect(error?.problems == ["\(file.path): \(path)zzz: no such member"])
+                count += 1
+            }
+        }
+        #expect(count > 300)
+    }
+
+    /// The document once for each object in it that is read, with the member in that object.
+    private static func additions(
+        of name: String, to value: JSONValue, at path: String
+    ) -> [(document: JSONValue, path: String)] {
+        let anyNames: Set<String> = ["labels", "resourceTags", "dataGovernanceTags"]
+        let unread: Set<String> = [
+            "tableReference", "streamingBuffer", "cloneDefinition", "partitionDefinition", "restrictions", "replicas",
+        ]
+        switch value {
+        case .array(let elements):
+            return elements.enumerated().flatMap { index, element in
+                additions(of: name, to: element, at: "\(path.dropLast(path.hasSuffix(".") ? 1 : 0))[\(index)].").map {
+                    var elements = elements
+                    elements[index] = $0.document
+                    return (.array(elements), $0.path)
+                }
+            }
+        case .object(let object):
+            var members = object.dictionary
+            members[name] = .string("x")
+            var all: [(document: JSONValue, path: String)] = [(.object(JSONObject(members)), path)]
+            for (key, inner) in object.dictionary where !anyNames.contains(key) && !unread.contains(key) {
+                all += additions(of: name, to: inner, at: "\(path)\(key).").map {
+                    var members = object.dictionary
+                    members[key] = $0.document
+                    return (.object(JSONObject(members)), $0.path)
+                }
+            }
+            return all
+        default: return []
+        }
     }
 
     @Test func areCreatedOnBigQueryAndThenInSync() async throws {

@@ -57,21 +57,17 @@ enum TableMembers {
         "tableConstraints": .used(
             .object([
                 "primaryKey": .used(.object(["columns": .used(.list(.text))])),
-                "foreignKeys": .refused(
-                    "it names the dataset of one table, and a catalog is for the tables of many datasets; remove it"),
+                "foreignKeys": .refused("a foreign key names one dataset, and the catalog is used in many; remove it"),
             ])),
 
         "view": .refused("a view is not a table"),
         "materializedView": .refused("a materialized view is not a table"),
-        "externalDataConfiguration": .refused(
-            "an external table has its data outside of BigQuery; this is not a catalog table"),
-        "snapshotDefinition": .refused("a snapshot can only be made of the table that it shows"),
+        "externalDataConfiguration": .refused("an external table has its data outside of BigQuery"),
+        "snapshotDefinition": .refused("BigQuery creates a snapshot from another table, not from a schema"),
         "model": .refused("a model is not a table"),
         "biglakeConfiguration": .refused(
-            "it names the place of one table's data in Cloud Storage, and a catalog is for the tables of many datasets; "
-                + "remove it"),
-        "externalCatalogTableOptions": .refused(
-            "it is about a table of an open catalog, with its data outside of BigQuery; remove it"),
+            "it names one place in Cloud Storage for the data, and the catalog is used in many datasets; remove it"),
+        "externalCatalogTableOptions": .refused("it describes a table with its data outside of BigQuery; remove it"),
 
         "kind": .ignored, "etag": .ignored, "id": .ignored, "selfLink": .ignored, "tableReference": .ignored,
         "creationTime": .ignored, "lastModifiedTime": .ignored, "location": .ignored, "streamingBuffer": .ignored,
@@ -82,14 +78,13 @@ enum TableMembers {
         "numLongTermPhysicalBytes": .ignored, "numPartitions": .ignored, "numPhysicalBytes": .ignored,
         "numRows": .ignored, "numTimeTravelPhysicalBytes": .ignored, "numTotalLogicalBytes": .ignored,
         "numTotalPhysicalBytes": .ignored,
-        // Output only, but the reader asks for it: it says whether the file shows a table.
+        // BigQuery alone sets it. It says whether the file shows a table.
         "type": .used(.text),
     ]
 
     static let schema: [String: Member] = [
         "fields": .used(.fields),
-        "foreignTypeInfo": .refused(
-            "foreign types are for tables of an open catalog, with their data outside of BigQuery"),
+        "foreignTypeInfo": .refused("foreign types are for tables with their data outside of BigQuery"),
     ]
 
     static let field: [String: Member] = [
@@ -120,29 +115,29 @@ enum TableMembers {
                         "asynchronous": .used(.flag), "generationExpression": .used(.text), "stored": .used(.flag),
                     ])),
             ])),
-        "foreignTypeDefinition": .refused(
-            "foreign types are for tables of an open catalog, with their data outside of BigQuery"),
+        "foreignTypeDefinition": .refused("foreign types are for tables with their data outside of BigQuery"),
     ]
 
     private static let roundingModes = ["ROUNDING_MODE_UNSPECIFIED", "ROUND_HALF_AWAY_FROM_ZERO", "ROUND_HALF_EVEN"]
 }
 
-/// Walks the JSON of a catalog file. It keeps the members that are used and notes each other one that BigQuery does not set alone.
+/// Reads the JSON of a catalog file. It keeps the members that are used, skips those that BigQuery alone sets, and notes every other
+/// one as a problem.
 struct MemberReader {
     private(set) var problems: [String] = []
-    /// Whether a value that the table needs is missing or has another form, so that the rest cannot be read as a table.
+    /// Whether a required member is missing or a value has another form. Then the rest cannot be read as a table.
     private(set) var isUnreadable = false
 
     /// - Returns: The value without the members that are ignored, refused, unknown or `null`; `nil` for another form of value.
     mutating func read(_ value: JSONValue, as shape: TableMembers.Shape, at path: String) -> JSONValue? {
         switch shape {
-        case .text: return value.text == nil ? other("a string", path) : value
+        case .text: return value.text == nil ? mismatch(path, wanted: "a string") : value
         case .flag:
-            guard case .bool = value else { return other("a boolean", path) }
+            guard case .bool = value else { return mismatch(path, wanted: "a boolean") }
             return value
-        case .wholeNumber: return value.wholeNumber == nil ? other("a whole number", path) : value
+        case .wholeNumber: return value.wholeNumber == nil ? mismatch(path, wanted: "a whole number") : value
         case .choice(let names):
-            guard let text = value.text else { return other("a string", path) }
+            guard let text = value.text else { return mismatch(path, wanted: "a string") }
             if text.isEmpty { return nil }
             guard names.contains(text.uppercased()) else {
                 let list = names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
@@ -153,16 +148,16 @@ struct MemberReader {
         case .list(let element): return list(value, of: element, at: path)
         case .fields: return list(value, of: .object(TableMembers.field, required: ["name", "type"]), at: path)
         case .labels:
-            guard let members = value.object else { return other("a JSON object", path) }
+            guard let members = value.object else { return mismatch(path, wanted: "a JSON object") }
             return object(members.mapValues { _ in .used(.text) }, [], members, at: path)
         case .object(let known, let required):
-            guard let members = value.object else { return other("a JSON object", path) }
+            guard let members = value.object else { return mismatch(path, wanted: "a JSON object") }
             return object(known, required, members, at: path)
         }
     }
 
     private mutating func list(_ value: JSONValue, of element: TableMembers.Shape, at path: String) -> JSONValue? {
-        guard let elements = value.array else { return other("a list", path) }
+        guard let elements = value.array else { return mismatch(path, wanted: "a list") }
         return .array(elements.enumerated().compactMap { read($1, as: element, at: "\(path)[\($0)]") })
     }
 
@@ -182,7 +177,7 @@ struct MemberReader {
             case .refused(let reason):
                 if value.array != [] && value.object != [:] { problems.append("\(place): \(reason)") }
             case nil:
-                // Statistics, which BigQuery has more of from time to time.
+                // BigQuery adds statistics from time to time.
                 if path.isEmpty && name.hasPrefix("num") && known["schema"] != nil { continue }
                 let similar = known.keys.sorted().first { $0.isSimilar(to: name) }
                 problems.append("\(place): no such member" + (similar.map { "; did you mean \($0)?" } ?? ""))
@@ -191,7 +186,7 @@ struct MemberReader {
         return .object(JSONObject(kept))
     }
 
-    private mutating func other(_ noun: String, _ path: String) -> JSONValue? {
+    private mutating func mismatch(_ path: String, wanted noun: String) -> JSONValue? {
         isUnreadable = true
         problems.append("\(path.isEmpty ? "the file" : path) is not \(noun)")
         return nil
@@ -201,7 +196,7 @@ struct MemberReader {
 }
 
 extension String {
-    /// Whether at most two letters are other, missing, or too many.
+    /// Whether the two differ in at most two letters, apart from case.
     fileprivate func isSimilar(to other: String) -> Bool {
         let (left, right) = (Array(lowercased()), Array(other.lowercased()))
         var distances = Array(0...right.count)

@@ -210,7 +210,7 @@ enum FieldRules {
     private static func problems(of field: FieldSchema) -> [String] {
         var problems: [String] = []
         if field.canonicalType == "FOREIGN" {
-            problems.append("FOREIGN is a type of tables of an open catalog, with their data outside of BigQuery")
+            problems.append("FOREIGN is a type for tables with their data outside of BigQuery")
         } else if !FieldSchema.knownTypes.contains(field.canonicalType) {
             problems.append("unknown type \(field.type)")
         }
@@ -220,7 +220,7 @@ enum FieldRules {
         if let description = field.description, description.unicodeScalars.count > 1024 {
             problems.append("a description of \(description.unicodeScalars.count) characters; BigQuery takes 1024")
         }
-        return problems + parameterProblems(of: field) + textProblems(of: field) + accessProblems(of: field)
+        return problems + parameterProblems(of: field) + valueProblems(of: field) + accessProblems(of: field)
     }
 
     private static func parameterProblems(of field: FieldSchema) -> [String] {
@@ -284,7 +284,7 @@ enum FieldRules {
 
     static let collations: Set<String> = ["", "und:ci"]
 
-    private static func textProblems(of field: FieldSchema) -> [String] {
+    private static func valueProblems(of field: FieldSchema) -> [String] {
         var problems: [String] = []
         if let collation = field.collation {
             if field.canonicalType != "STRING" {
