@@ -105,7 +105,10 @@ enum TableRules {
         }
         for name in names {
             guard let column = columns[name.lowercased()] else {
-                problems.append("clustering.fields: no column \(name)")
+                problems.append(
+                    name.contains(".")
+                        ? "clustering.fields: \(name) is not a column of the table; BigQuery does not cluster by fields of RECORDs"
+                        : "clustering.fields: no column \(name)")
                 continue
             }
             if column.mode == .repeated || !clusterable.contains(column.canonicalType) {
