@@ -16,7 +16,7 @@ package enum ColumnName {
         if let scalar = name.unicodeScalars.first(where: { !isAllowed($0) }) {
             return "a name cannot have \(description(of: scalar))"
         }
-        if let prefix = reservedPrefixes.first(where: { name.uppercased().hasPrefix($0) }) {
+        if let prefix = reservedPrefixes.first(where: { name.lowercased().hasPrefix($0) }) {
             return "BigQuery keeps names with \(prefix) for itself"
         }
         return nil
@@ -38,8 +38,8 @@ package enum ColumnName {
     }
 
     private static let reservedPrefixes = [
-        "_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_SEQUENCE_NUMBER",
-        "_CHANGE_TYPE", "_CHANGE_TIMESTAMP",
+        "_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_sequence_number",
+        "_change_type", "_change_timestamp",
     ]
 
     /// The name within backticks, for a statement. Nothing in it can end the quotes.

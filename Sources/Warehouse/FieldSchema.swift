@@ -96,6 +96,14 @@ extension FieldSchema {
         attributes["policyTags"]?.object?["names"]?.array?.compactMap(\.text) ?? []
     }
 
+    /// Whether this field or one within it has policy tags, data policies or data governance tags.
+    package var isGuarded: Bool {
+        !policyTags.isEmpty || Self.accessMembers.contains { !(attributes[$0]?.isEmpty ?? true) }
+            || fields.contains(where: \.isGuarded)
+    }
+
+    private static let accessMembers = ["dataPolicies", "dataPolicyList", "dataGovernanceTagsInfo"]
+
     /// `nil` where the field does not say it, and for the empty text.
     package var collation: String? { nonEmpty("collation") }
 
@@ -142,5 +150,17 @@ extension FieldSchema {
         }
         let parameters = names.compactMap { attributes[$0]?.string }
         return parameters.isEmpty ? "" : "(\(parameters.joined(separator: ", ")))"
+    }
+}
+
+extension JSONValue {
+    /// Whether it is `null`, or an object or list in which all is empty.
+    fileprivate var isEmpty: Bool {
+        switch self {
+        case .null: true
+        case .array(let elements): elements.allSatisfy(\.isEmpty)
+        case .object(let object): object.members.allSatisfy(\.value.isEmpty)
+        default: false
+        }
     }
 }

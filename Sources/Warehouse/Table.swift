@@ -101,7 +101,7 @@ package struct Table: Hashable, Sendable, Codable {
     package var requirePartitionFilter: Bool?
     package var clustering: Clustering?
     package var labels: [String: String]?
-    /// The other members of ``attributeNames``: what a table can be created with and this program does not interpret.
+    /// The members of ``attributeNames`` that the table has. This program sends them and does not interpret them.
     package var attributes: [String: JSONValue] = [:]
     /// The version of the table's metadata, for `If-Match`. Only a table that was read has it.
     package var etag: String?

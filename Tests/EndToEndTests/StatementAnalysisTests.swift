@@ -95,7 +95,7 @@ import Testing
         let partitions: [(String, Table.TimePartitioning)] = [
             ("DATE", .init(type: "MONTH", field: "c")), ("DATE", .init(type: "YEAR", field: "c")),
             ("TIMESTAMP", .init(type: "HOUR", field: "c")), ("TIMESTAMP", .init(type: "DAY", field: "c")),
-            ("DATETIME", .init(type: "DAY", field: "c", expirationMs: "86400000")),
+            ("DATETIME", .init(type: "DAY", field: "c")),
         ]
         let record = FieldSchema(
             "r", "RECORD", mode: .repeated, description: "A \"record\"\n`x`",
@@ -113,6 +113,47 @@ import Testing
         }
 
         #expect(try await analyzer().problems(in: statements) == [])
+    }
+
+    private static let unusualFields = [
+        FieldSchema("Größe", "STRING", description: "a `b`"), FieldSchema("2nd", "DATE"),
+        FieldSchema("it's", "INTEGER"),
+        FieldSchema("range", "RANGE", attributes: ["rangeElementType": .object(["type": .string("DATE")])]),
+        FieldSchema(
+            "order id", "RECORD", mode: .repeated,
+            fields: [FieldSchema("a&b", "BIGNUMERIC", attributes: ["precision": .string("10"), "scale": .string("0")])]),
+    ]
+
+    @Test func resolvesTheCreationOfTablesWithUnusualNamesAndTypes() async throws {
+        let reference = try #require(TableReference(Self.organization, "unusual"))
+        var table = Table(fields: Self.unusualFields, clustering: .init(fields: ["order id", "Größe"]))
+        table.timePartitioning = .init(type: "MONTH", field: "2nd")
+
+        let problems = try await analyzer().problems(in: [
+            SQLAnalyzer.Statement(name: "create", sql: TableDDL.statement(reference, table))
+        ])
+
+        #expect(problems == [])
+    }
+
+    @Test func resolvesTheAdditionOfColumns() async throws {
+        let profiles = try #require(
+            Catalog.embedded([.organizations]).tables(.organizations).first { $0.name == "org_profiles" })
+        let added =
+            Self.unusualFields + [
+                FieldSchema("folded", "STRING", mode: .repeated, attributes: ["collation": .string("und:ci")]),
+                FieldSchema("rounded", "NUMERIC", attributes: ["roundingMode": .string("ROUND_HALF_EVEN")]),
+            ]
+        let fields = profiles.table.schema.fields
+        let sql = try #require(
+            TableDDL.additions(to: OrganizationDirectory.profiles, from: fields, to: fields + added))
+
+        let problems = try await analyzer().problems(in: [
+            SQLAnalyzer.Statement(name: "add", sql: sql),
+            SQLAnalyzer.Statement(name: "wrong", sql: sql.replacing("STRING", with: "TEXT")),
+        ])
+
+        #expect(problems.map(\.statement) == ["wrong"])
     }
 
     @Test func refusesWhatIsWrong() async throws {
