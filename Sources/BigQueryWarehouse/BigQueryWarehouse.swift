@@ -179,13 +179,32 @@ private struct DatasetList: Decodable {
 
 extension BigQueryWarehouse {
     package func table(_ reference: TableReference) async throws -> Table? {
+        try await locatedTable(reference)?.table
+    }
+
+    /// A table with its dataset's location, which every table has.
+    private struct LocatedTable: Decodable {
+        var table: Table
+        var location: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case location
+        }
+
+        init(from decoder: any Decoder) throws {
+            table = try Table(from: decoder)
+            location = try decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(String.self, forKey: .location)
+        }
+    }
+
+    private func locatedTable(_ reference: TableReference) async throws -> LocatedTable? {
         let call = BigQueryAPI.Call(
             // BASIC leaves out the storage statistics, which cost the server time.
             method: .tablesGet, path: path(of: reference), query: [("view", "BASIC")],
             operation: "read table \(reference)", scope: .dataset)
         return try await whereFound {
             try await whileNotVisible(reference.dataset, reference) {
-                try api.decode(Table.self, from: try await api.send(call), of: call)
+                try api.decode(LocatedTable.self, from: try await api.send(call), of: call)
             }
         }
     }
@@ -252,13 +271,13 @@ extension BigQueryWarehouse {
         to reference: TableReference, resulting fields: [FieldSchema], ifMatch etag: String
     ) async throws -> Bool {
         let operation = "add columns to table \(reference)"
-        guard let before = try await table(reference), before.etag == etag else {
+        guard let before = try await locatedTable(reference), before.table.etag == etag else {
             throw WarehouseError(
                 .preconditionFailed, operation: operation, message: "the table has changed since it was read")
         }
-        guard let sql = TableDDL.additions(to: reference, from: before.schema.fields, to: fields) else { return false }
+        guard let sql = TableDDL.additions(to: reference, from: before.table.schema.fields, to: fields) else { return false }
         _ = try await whileNotVisible(reference.dataset, reference) {
-            try await run(Statement(operation, sql), scope: .dataset)
+            try await run(Statement(operation, sql), location: before.location, scope: .dataset)
         }
         let after = try await table(reference)
         guard let after, SchemaDiff(expected: after.with(fields: fields), actual: after).isConforming else {
@@ -346,63 +365,5 @@ extension BigQueryWarehouse {
             sql += "\nWHEN NOT MATCHED THEN INSERT (\(merge.insertedColumns)) VALUES (\(merge.insertedValues))"
         }
         return sql
-    }
-}
-
-/// The datasets and tables that this run created. BigQuery may not find them for a while:
-/// https://github.com/cloudquery/cloudquery/issues/5444, https://github.com/dataform-co/dataform/issues/1975
-final class CreatedResources: Sendable {
-    private let datasets = Mutex<Set<DatasetID>>([])
-    private let tables = Mutex<Set<TableReference>>([])
-
-    func insert(_ dataset: DatasetID) { datasets.withLock { _ = $0.insert(dataset) } }
-
-    func insert(_ table: TableReference) { tables.withLock { _ = $0.insert(table) } }
-
-    /// Whether an error is about one of them. A table that this run did not create is really missing, also in a dataset that
-    /// this run created.
-    ///
-    /// - Parameters:
-    ///   - dataset: Where the work goes on; `nil` for a statement, whose error names what is missing, as in "Not found: Dataset
-    ///     PROJECT:NAME was not found".
-    func concern(_ error: WarehouseError, in dataset: DatasetID?, _ table: TableReference?) -> Bool {
-        let words = Set(
-            error.message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }.map(String.init))
-        if error.detail == .missingDataset {
-            return datasets.withLock { datasets in
-                dataset.map(datasets.contains) ?? datasets.contains { words.contains($0.name) }
-            }
-        }
-        return tables.withLock { tables in
-            table.map(tables.contains) ?? tables.contains { words.contains("\($0.dataset).\($0.table)") }
-        }
-    }
-}
-
-extension BigQueryWarehouse {
-    /// Does the work again while BigQuery does not find what this run created, for up to a minute. A dataset that it does not
-    /// find for another reason is asked for once more, because such an answer may be wrong, too:
-    /// https://github.com/googleapis/google-cloud-python/issues/15691
-    ///
-    /// - Parameters:
-    ///   - dataset: Where the work goes on; `nil` for a statement, whose error names what is missing.
-    ///   - confirms: Whether a missing dataset that this run did not create is asked for once more.
-    func whileNotVisible<Value>(
-        _ dataset: DatasetID?, _ table: TableReference? = nil, confirms: Bool = false,
-        _ work: () async throws -> Value
-    ) async throws -> Value {
-        var attempts = Attempts(RetryPolicy(firstDelay: .seconds(2), budget: .seconds(60)), on: api.time)
-        while true {
-            do {
-                return try await work()
-            } catch let error as WarehouseError
-                where error.code == .notFound && error.detail != .missingJob && error.certainty == .notDone
-            {
-                let isOurs = created.concern(error, in: dataset, table)
-                let limit = confirms && error.detail == .missingDataset ? 2 : 1
-                try await attempts.pause(
-                    after: error, .retry(), limit: isOurs ? nil : limit, noting: api.logger.tryingAgain)
-            }
-        }
     }
 }

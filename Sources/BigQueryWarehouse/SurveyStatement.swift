@@ -122,6 +122,8 @@ struct SurveyStatement {
         statement.parameters =
             Self.shareParameters(scope) + Self.targetParameters(scope)
             + [
+                SQLValue.Field("unit", .string(SurveyedTable.unit)), SQLValue.Field("record", .string(SurveyedTable.record)),
+                SQLValue.Field("group", .string(SurveyedTable.group)),
                 SQLValue.Field("known_dataset", .string(knownTable?.dataset.name ?? "")),
                 SQLValue.Field("tables", .array(of: Self.tableType, expectedTables)),
             ]
@@ -168,7 +170,7 @@ struct SurveyStatement {
 
     /// Everything up to the final SELECT. The known table is a target without a subject.
     static func sql(_ scope: SurveyScope, views: Views) -> String {
-        let (unit, record, group) = ("CHR(31)", "CHR(30)", "CHR(29)")
+        let (unit, record, group) = ("@unit", "@record", "@group")
         func join(_ columns: String...) -> String { columns.joined(separator: " || \(unit) || ") }
         return """
             WITH

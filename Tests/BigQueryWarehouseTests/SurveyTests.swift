@@ -96,7 +96,7 @@ import Testing
         let body = fixture.server.requests[0].jsonBody
         #expect(body["query"]?.string?.contains("FROM (SELECT s AS subject, d AS dataset FROM t)") == true)
         let names = body["queryParameters"]?.array?.compactMap { $0["name"]?.string } ?? []
-        #expect(names == ["task_count", "task_index", "x", "known_dataset", "tables"])
+        #expect(names == ["task_count", "task_index", "x", "unit", "record", "group", "known_dataset", "tables"])
         #expect(fixture.server.requests[0].body.count < 8_000)
     }
 

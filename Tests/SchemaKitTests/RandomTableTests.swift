@@ -24,7 +24,7 @@ import Testing
             #expect(TableDDL.canExpress(table.table))
             _ = try await bigQuery.warehouse.createTable(TableReference(inserted, table.name)!, table.table)
         }
-        try await bigQuery.warehouse.createTables(tables, in: scripted)
+        try await bigQuery.warehouse.createTables(tables, in: scripted, at: "US")
 
         for table in tables {
             let found = try await [inserted, scripted].asyncMap { dataset in
