@@ -17,16 +17,19 @@ package struct Bootstrap: Sendable {
     package var environment: DeploymentEnvironment?
     package var report: RunReport
     package var isDryRun: Bool
+    package var columns: QuotaColumns
 
+    /// - Parameter columns: The names of the counters in `org_usage_quotas`, as the environment gives them.
     package init(
         warehouse: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
-        isDryRun: Bool = false
+        isDryRun: Bool = false, columns: QuotaColumns = .standard
     ) {
         self.warehouse = warehouse
         self.catalog = catalog
         self.environment = environment
         self.report = report
         self.isDryRun = isDryRun
+        self.columns = columns
     }
 
     /// Creates missing datasets and tables. Reports missing columns.
@@ -49,6 +52,7 @@ package struct Bootstrap: Sendable {
         report.begin("datasets", total: Self.groups.count)
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
+        let catalog = try await catalog.following(columns, of: warehouse, report)
         let work = try await withThrowingTaskGroup(of: Work?.self) { group in
             for (id, tables, description) in Self.groups {
                 group.addTask { try await survey(dataset(id, description), for: catalog.tables(tables)) }
