@@ -104,8 +104,8 @@ package struct StaleRunCleaner: Sendable {
         }
         report.warn(
             "rows of \(QuotaTables.quotas)",
-            "\(spoken(twice.count, "days")) of an organization exist several times (\(examples.joined(separator: ", "))): "
-                + "all get the same values; delete all but one of each")
+            "days that an organization has several times: \(twice.count) (\(examples.joined(separator: ", "))); all of a day's "
+                + "rows get the same values, so delete all but one")
     }
 
     private func correctCounters(_ statements: StaleRunStatements) async throws {

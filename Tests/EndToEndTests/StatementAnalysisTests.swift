@@ -58,6 +58,7 @@ import Testing
 
         let problems = try await analyzer().problems(in: [
             analyzed(Statement("all", OrganizationDirectory.allActive)),
+            analyzed(Statement("counts", ProfileCounts.sql)),
             analyzed(history.statement(ReportFixture().report.outcome(isStopped: false), finishedAt: instant)),
         ])
 
