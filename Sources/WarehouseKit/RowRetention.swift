@@ -66,7 +66,7 @@ package struct AgingTable: Sendable {
 
     package let table: TableReference
     package let column: Column
-    /// A condition on the rows that may be deleted; `nil` if all may.
+    /// A condition on the rows that may be deleted; `nil` if all may. A table with one has no partitions.
     private let condition: String?
 
     /// The usage counters, one row for each organization and day.
@@ -95,6 +95,8 @@ package struct AgingTable: Sendable {
         self.condition = condition
         precondition(FieldSchema.isValidName(name), "not the name of a column")
     }
+
+    package var isPartitioned: Bool { condition == nil }
 
     private var name: String {
         switch column {

@@ -20,6 +20,12 @@ struct QuotaFixture: Sendable {
         try await warehouse.bootstrapped(catalog)
     }
 
+    /// A warehouse that has its tables already.
+    init(of warehouse: any Warehouse, catalog: Catalog) {
+        self.warehouse = warehouse
+        self.catalog = catalog
+    }
+
     /// Organizations with a subscription each.
     func add(active slugs: [String], limit: Int64 = 6) async throws {
         try await add(profiles: slugs.map { ($0, "ACTIVE") })

@@ -111,7 +111,7 @@ import Testing
         merge.statement(BigQueryWarehouse.sql(of: merge))
     }
 
-    private static func catalog(columns: QuotaColumns) throws -> Catalog {
+    static func catalog(columns: QuotaColumns, adding others: [String] = []) throws -> Catalog {
         var files: [Catalog.Group: [CatalogFile]] = [:]
         for group in [Catalog.Group.organizations, .operations] {
             files[group] = try Catalog.embedded([group]).tables(group).map { named in
@@ -121,6 +121,7 @@ import Testing
                     if name == QuotaColumns.standard.daily { table.schema.fields[index].name = columns.daily }
                     if name == QuotaColumns.standard.monthly { table.schema.fields[index].name = columns.monthly }
                 }
+                if named.name == "org_usage_quotas" { table.schema.fields += others.map { FieldSchema($0, "INTEGER") } }
                 return CatalogFile(name: named.name, path: named.name, contents: try JSONEncoder().encode(table))
             }
         }
