@@ -36,7 +36,9 @@ struct ScheduleRules {
             guard let day = firstMissed(schedule, zone, { _ in true }, { $0.hasSuffix("-01") }) else { return nil }
             return "\(intro) starts no run on \(day) (UTC): \(need.because)"
         default:
-            guard let longest = need.longestPauseSeconds, let gap = schedule.longestGap, gap > longest else { return nil }
+            guard let longest = need.longestPauseSeconds, let gap = schedule.longestGap, gap > longest else {
+                return nil
+            }
             return "\(intro) lets \(AlertPolicies.spoken(gap)) pass between two runs, and "
                 + "\(AlertPolicies.spoken(longest)) at most are allowed: \(need.because)"
         }
@@ -47,7 +49,8 @@ struct ScheduleRules {
         ofLease isExclusive: Bool, _ need: JobDescription.ScheduleNeed, _ schedule: Cron, _ job: JobDefinition
     ) -> String? {
         guard isExclusive, need.rule != nil, let gap = schedule.longestGap, job.leaseSeconds >= gap else { return nil }
-        return "after a killed run the lease lasts \(AlertPolicies.spoken(job.leaseSeconds)), until after the next run: "
+        return
+            "after a killed run the lease lasts \(AlertPolicies.spoken(job.leaseSeconds)), until after the next run: "
             + "shorten the timeout"
     }
 
@@ -57,7 +60,8 @@ struct ScheduleRules {
         _ schedule: Cron, _ zone: String, _ isInTime: (Int) -> Bool, _ isWanted: (String) -> Bool
     ) -> String? {
         guard let zone = TimeZone(identifier: zone) else { return nil }
-        let days = Set(schedule.starts(in: zone, years: 2026...2029).filter { isInTime($0 % 86_400) }.map { $0 / 86_400 })
+        let days = Set(
+            schedule.starts(in: zone, years: 2026...2029).filter { isInTime($0 % 86_400) }.map { $0 / 86_400 })
         let first = Cron.daysSinceEpoch(year: 2027)
         for day in first..<Cron.daysSinceEpoch(year: 2029) where !days.contains(day) {
             let text = Date(timeIntervalSince1970: Double(day * 86_400)).formatted(.iso8601.year().month().day())

@@ -166,7 +166,8 @@ package struct QuotaReset: Sendable {
     }
 
     /// Reports profiles that this job does not serve.
-    private func note(_ profiles: ProfileCounts, _ subscriptions: (live: Int64, inOtherCapitals: Int64, missing: Int64)) {
+    private func note(_ profiles: ProfileCounts, _ subscriptions: (live: Int64, inOtherCapitals: Int64, missing: Int64))
+    {
         if let reason = profiles.reasonForNoneActive { report.warn("organizations", reason) }
         guard subscriptions.missing > 0 else { return }
         let counts =
@@ -317,28 +318,28 @@ struct QuotaResetStatements: Sendable {
     static func sourceSQL(_ columns: QuotaColumns, _ counts: QuotaCounts) -> String {
         let ofDay = "start_time >= @day_start"
         return """
-        SELECT
-          s.org_slug || @id_suffix AS usage_id, s.org_slug AS org_slug, @usage_date AS usage_date,
-          IFNULL(r.daily, 0) AS `\(columns.daily)`, IFNULL(r.succeeded, 0) AS pipelines_succeeded_today,
-          IFNULL(r.failed, 0) AS pipelines_failed_today, IFNULL(r.monthly, 0) AS `\(columns.monthly)`,
-          IFNULL(r.running, 0) AS concurrent_pipelines_running, s.daily_limit AS daily_limit,
-          s.monthly_limit AS monthly_limit, s.concurrent_limit AS concurrent_limit, s.seat_limit AS seat_limit,
-          s.providers_limit AS providers_limit, IFNULL(r.running, 0) AS max_concurrent_reached,
-          @now AS last_updated, @now AS updated_at, @now AS created_at
-        FROM (\(ranked)) AS s
-        LEFT JOIN (
-          SELECT
-            org_slug,
-            \(RunStatuses.count("\(ofDay) AND \(counts.condition)")) AS daily,
-            \(RunStatuses.count("\(ofDay) AND status IN \(RunStatuses.succeeded)")) AS succeeded,
-            \(RunStatuses.count("\(ofDay) AND status IN \(RunStatuses.failed)")) AS failed,
-            \(RunStatuses.count(counts.condition)) AS monthly,
-            \(RunStatuses.count("\(ofDay) AND start_time >= @stale_before AND status IN \(RunStatuses.open)")) AS running
-          FROM \(QuotaTables.runs.sql)
-          WHERE start_time >= @month_start AND start_time < @day_end
-          GROUP BY org_slug) AS r
-        ON r.org_slug = s.org_slug
-        WHERE s.place = 1 AND s.daily_limit IS NOT NULL
-        """
+            SELECT
+              s.org_slug || @id_suffix AS usage_id, s.org_slug AS org_slug, @usage_date AS usage_date,
+              IFNULL(r.daily, 0) AS `\(columns.daily)`, IFNULL(r.succeeded, 0) AS pipelines_succeeded_today,
+              IFNULL(r.failed, 0) AS pipelines_failed_today, IFNULL(r.monthly, 0) AS `\(columns.monthly)`,
+              IFNULL(r.running, 0) AS concurrent_pipelines_running, s.daily_limit AS daily_limit,
+              s.monthly_limit AS monthly_limit, s.concurrent_limit AS concurrent_limit, s.seat_limit AS seat_limit,
+              s.providers_limit AS providers_limit, IFNULL(r.running, 0) AS max_concurrent_reached,
+              @now AS last_updated, @now AS updated_at, @now AS created_at
+            FROM (\(ranked)) AS s
+            LEFT JOIN (
+              SELECT
+                org_slug,
+                \(RunStatuses.count("\(ofDay) AND \(counts.condition)")) AS daily,
+                \(RunStatuses.count("\(ofDay) AND status IN \(RunStatuses.succeeded)")) AS succeeded,
+                \(RunStatuses.count("\(ofDay) AND status IN \(RunStatuses.failed)")) AS failed,
+                \(RunStatuses.count(counts.condition)) AS monthly,
+                \(RunStatuses.count("\(ofDay) AND start_time >= @stale_before AND status IN \(RunStatuses.open)")) AS running
+              FROM \(QuotaTables.runs.sql)
+              WHERE start_time >= @month_start AND start_time < @day_end
+              GROUP BY org_slug) AS r
+            ON r.org_slug = s.org_slug
+            WHERE s.place = 1 AND s.daily_limit IS NOT NULL
+            """
     }
 }

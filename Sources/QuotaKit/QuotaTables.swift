@@ -61,7 +61,9 @@ package enum QuotaCounts: String, Sendable, CaseIterable {
     package init(reading environment: inout EnvironmentReader) {
         let word = environment.choice(
             "QUOTA_COUNTS", of: Self.allCases.map(\.rawValue), default: Self.succeeded.rawValue,
-            help: "The runs in the daily and the monthly counter: the successful ones, as the API service counts them, or all.")
+            help:
+                "The runs in the daily and the monthly counter: the successful ones, as the API service counts them, or all."
+        )
         self = QuotaCounts(rawValue: word) ?? .succeeded
     }
 
@@ -103,7 +105,9 @@ package struct StaleAge: Sendable {
     package init(reading environment: inout EnvironmentReader) {
         minutes = environment.integer(
             "STALE_AFTER_MINUTES", default: 60, in: 1...44_640,
-            help: "A run that is open (PENDING, RUNNING, CANCELLING) for longer than that many minutes counts as crashed.")
+            help:
+                "A run that is open (PENDING, RUNNING, CANCELLING) for longer than that many minutes counts as crashed."
+        )
     }
 }
 

@@ -52,12 +52,17 @@ package struct Bootstrap: Sendable {
         report.begin("datasets", total: Self.groups.count)
         let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
-        let catalog = try await catalog.following(columns, of: warehouse, report)
-        let work = try await withThrowingTaskGroup(of: Work?.self) { group in
+        // Only bootstrap-sync reads the table in any case, because only it could add a second pair of counters.
+        let isFollowed = policy == .addColumns || columns.isChosen
+        let catalog = try await isFollowed ? followed() : catalog
+        var work = try await withThrowingTaskGroup(of: Work?.self) { group in
             for (id, tables, description) in Self.groups {
                 group.addTask { try await survey(dataset(id, description), for: catalog.tables(tables)) }
             }
             return try await group.compactMap(\.self).reduce(into: []) { $0.append($1) }
+        }
+        for place in work.indices where !isFollowed && work[place].concernsCounters {
+            work[place].tables = try await followed().tables(.organizations)
         }
         // The location of a dataset cannot be changed, so both are read before either is created.
         if !work.isEmpty, try await !areInPlace() { return }
@@ -73,7 +78,14 @@ package struct Bootstrap: Sendable {
         var dataset: Dataset
         var tables: [NamedTable]
         var finding: SchemaSurvey.Finding
+
+        var concernsCounters: Bool {
+            dataset.id == DatasetID.organizations && finding.differing.contains(QuotaColumns.table.table)
+        }
     }
+
+    /// The catalog with the names of the counters that the warehouse has.
+    private func followed() async throws -> Catalog { try await catalog.following(columns, of: warehouse, report) }
 
     /// - Returns: `nil` if the dataset agrees with the catalog.
     private func survey(_ dataset: Dataset, for tables: [NamedTable]) async throws -> Work? {

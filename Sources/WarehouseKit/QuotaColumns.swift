@@ -51,11 +51,14 @@ package struct QuotaColumns: Hashable, Sendable {
     package func pair(in columns: some Sequence<String>) throws -> QuotaColumns {
         guard !isChosen else { return self }
         let present = Set(columns.map { $0.lowercased() })
-        let (own, other) = (Self.standard.names.filter(present.contains), Self.predecessor.names.filter(present.contains))
+        let (own, other) = (
+            Self.standard.names.filter(present.contains), Self.predecessor.names.filter(present.contains)
+        )
         guard own.isEmpty || other.isEmpty else {
             throw RunFailure(
                 operation: "counters of \(Self.table)",
-                reason: "the table has \((own + other).joined(separator: ", ")), and only one pair is counted by the API "
+                reason:
+                    "the table has \((own + other).joined(separator: ", ")), and only one pair is counted by the API "
                     + "service: set QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN to the pair that it reads")
         }
         return other.isEmpty ? .standard : .predecessor

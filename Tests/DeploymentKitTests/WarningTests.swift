@@ -44,7 +44,8 @@ import Testing
                 "2: environments test: CA_ROOT_API_KEY does nothing without API_SERVICE_URL, which is not set for sweep; "
                     + "set it under environment here"
             ])
-        #expect(try warnings(one.replacing("confirm: false\n    alert", with: "confirm: false\n\(address)    alert")) == [])
+        #expect(
+            try warnings(one.replacing("confirm: false\n    alert", with: "confirm: false\n\(address)    alert")) == [])
         // Nobody has an API service.
         #expect(try warnings(key) == [])
     }

@@ -102,7 +102,8 @@ import WarehouseKit
     @Test(arguments: [
         (cleanup, "--date", "2999-01-01", "not 90 days old"), (daily, "--date", "9999-12-31", "is to come"),
         (daily, "--date", "0001-01-01", "more than five years ago"), (monthly, "--date", "2062-01-01", "is to come"),
-        (stale, "--date", "2999-01-01", "marked as failed"), (stale, "--now", "2999-01-01T00:00:00Z", "marked as failed"),
+        (stale, "--date", "2999-01-01", "marked as failed"),
+        (stale, "--now", "2999-01-01T00:00:00Z", "marked as failed"),
     ])
     func aTimeAtWhichAJobDoesHarmNeedsForce(
         _ job: JobExecutable, _ option: String, _ time: String, _ harm: String

@@ -120,12 +120,14 @@ struct QuotaFixture: Sendable {
     @discardableResult
     func perform(
         _ job: Job, at now: Timestamp, on other: (any SQLWarehouse)? = nil, columns: QuotaColumns = .standard,
-        counts: QuotaCounts = .succeeded, staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil, isDryRun: Bool = false,
+        counts: QuotaCounts = .succeeded, staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil,
+        isDryRun: Bool = false,
         logger: Logger? = nil, report fixture: ReportFixture = ReportFixture(), clock: Timestamp? = nil
     ) async throws -> ReportFixture {
         let target: any SQLWarehouse = other ?? warehouse
         let reset = QuotaReset(
-            warehouse: target, columns: columns, counts: counts, staleAfter: .seconds(60 * staleAfterMinutes), fence: fence,
+            warehouse: target, columns: columns, counts: counts, staleAfter: .seconds(60 * staleAfterMinutes),
+            fence: fence,
             report: fixture.report, isDryRun: isDryRun, clock: { clock ?? now })
         switch job {
         case .daily: try await reset.openDay(at: now)

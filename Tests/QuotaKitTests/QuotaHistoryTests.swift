@@ -193,7 +193,8 @@ import WarehouseKit
         try await fixture.add(
             runs: (1...20).map { day in
                 LoggedRun(
-                    "r\(day + 100)", "acme", "COMPLETED", Timestamp(startOf: CivilDate("2026-03-01")!.adding(days: day - 1)))
+                    "r\(day + 100)", "acme", "COMPLETED",
+                    Timestamp(startOf: CivilDate("2026-03-01")!.adding(days: day - 1)))
             })
         try await fixture.add(rows: [row { ($0.daily, $0.monthly, $0.dailyLimit) = (9, 99, 3) }])
 

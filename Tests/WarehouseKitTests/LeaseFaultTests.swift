@@ -21,8 +21,14 @@ import Testing
         ("by nobody", ["holder": ""], "which is not JOB EXECUTION/TASK/ATTEMPT"),
         ("by a word", ["holder": "deploy"], "which is not JOB EXECUTION/TASK/ATTEMPT"),
         ("by a clock that is ahead", ["acquired_at": "2026-01-31T00:01:59Z"], nil),
-        ("from the future", ["acquired_at": "2026-01-31T01:00:00Z", "expires_at": "2026-01-31T02:00:00Z"], "is to come"),
-        ("kept for an hour", ["acquired_at": .null(.timestamp), "expires_at": "2026-01-31T01:00:00Z"], "holder has ended"),
+        (
+            "from the future", ["acquired_at": "2026-01-31T01:00:00Z", "expires_at": "2026-01-31T02:00:00Z"],
+            "is to come"
+        ),
+        (
+            "kept for an hour", ["acquired_at": .null(.timestamp), "expires_at": "2026-01-31T01:00:00Z"],
+            "holder has ended"
+        ),
         ("as long as a lease lasts", ["acquired_at": "2026-01-30T23:48:00Z"], nil),
         ("longer", ["acquired_at": "2026-01-30T23:47:59Z"], "longer than the 600 s of LEASE_SECONDS"),
     ]

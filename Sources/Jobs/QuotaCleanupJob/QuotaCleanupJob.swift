@@ -38,7 +38,9 @@ struct QuotaCleanupJob: ScheduledJob {
             daysToKeep = QuotaDaysToKeep(reading: &environment)
             historyDaysToKeep = environment.integer(
                 "HISTORY_DAYS_TO_KEEP", default: 400, in: 1...36_500,
-                help: "The job deletes rows of the run history that are older than so many days, and old items of the queue.")
+                help:
+                    "The job deletes rows of the run history that are older than so many days, and old items of the queue."
+            )
         }
     }
 
