@@ -8,6 +8,7 @@ struct ScheduleRules {
 
     /// A need may follow from a variable, so it may differ between environments. A problem of all of them is one line.
     func check(_ job: JobDefinition) {
+        checkArguments(of: job)
         guard let schedule = job.schedule else { return }
         var places: [String: [String]] = [:]
         for environment in file.environments {
@@ -23,6 +24,17 @@ struct ScheduleRules {
             let suffix =
                 environments.count == file.environments.count ? "" : " in \(environments.joined(separator: ", "))"
             log.add(job.values.lineOf("schedule"), "job \(job.name)\(suffix): \(problem)")
+        }
+    }
+
+    /// Options for one run by hand. Deployed, each run would be for the same day, or do nothing.
+    private func checkArguments(of job: JobDefinition) {
+        let options = ["--dry-run", "--date", "--now", "--describe", "--help", "-h", "--version"]
+        for argument in job.arguments where options.contains(String(argument.value.prefix { $0 != "=" })) {
+            log.add(
+                argument.line,
+                "job \(job.name): with the argument \(argument.value) in every run the job could never do its work; it is for "
+                    + "a run by hand: scripts/run-job.sh")
         }
     }
 
