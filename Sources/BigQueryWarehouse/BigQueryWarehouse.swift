@@ -3,7 +3,6 @@ package import GoogleCredentials
 package import HTTPTransport
 package import JobRuntime
 package import Logging
-import Synchronization
 package import Warehouse
 
 /// BigQuery over its REST API v2.

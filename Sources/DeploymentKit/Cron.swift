@@ -1,3 +1,5 @@
+import Foundation
+
 /// A schedule in unix-cron form as Cloud Scheduler takes it: five fields with `*`, lists, ranges, steps and names.
 package struct Cron: Hashable, Sendable {
     package let text: String
@@ -113,6 +115,34 @@ package struct Cron: Hashable, Sendable {
             }
         }
         return previousDay == nil || longest == 0 ? nil : longest * 60
+    }
+
+    /// The starts in these years by the clocks of the time zone, in seconds since 1970.
+    func starts(in zone: TimeZone, years: ClosedRange<Int>) -> [Int] {
+        var starts: [Int] = []
+        var day = Self.daysSinceEpoch(year: years.lowerBound)
+        for year in years {
+            for month in 1...12 {
+                for date in 1...Self.days(in: month, of: year) {
+                    // 1 January 1970 was a Thursday.
+                    if fires(date: date, month: month, weekday: (day + 4) % 7) {
+                        starts += hours.flatMap { hour in
+                            minutes.map { Self.instant(day * 86_400 + hour * 3600 + $0 * 60, in: zone) }
+                        }
+                    }
+                    day += 1
+                }
+            }
+        }
+        return starts
+    }
+
+    static func daysSinceEpoch(year: Int) -> Int { (1970..<year).reduce(0) { $0 + ($1 % 4 == 0 ? 366 : 365) } }
+
+    /// The instant at which clocks of the zone show this time.
+    private static func instant(_ local: Int, in zone: TimeZone) -> Int {
+        let guess = local - zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(local)))
+        return local - zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(guess)))
     }
 
     /// Where both kinds of day are restricted, either is enough (cron's own rule).

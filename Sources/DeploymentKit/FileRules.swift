@@ -177,12 +177,16 @@ struct FileWarnings {
             .map(\.name)
     }
 
+    /// Where no environment has an API service, nobody expects notifications. Where one has, another one was forgotten.
     private var silentNotifications: [Problem] {
-        file.environments.compactMap { environment in
-            let silent = file.jobs.filter { job in
-                job.secrets.contains { $0.name == "CA_ROOT_API_KEY" }
-                    && !file.variables(of: job, in: environment).contains { $0.name == "API_SERVICE_URL" }
-            }
+        let holders = file.jobs.filter { job in job.secrets.contains { $0.name == "CA_ROOT_API_KEY" } }
+        let isNotified = { (job: JobDefinition, environment: EnvironmentDefinition) in
+            file.variables(of: job, in: environment).contains { $0.name == "API_SERVICE_URL" }
+        }
+        guard file.environments.contains(where: { environment in holders.contains { isNotified($0, environment) } })
+        else { return [] }
+        return file.environments.compactMap { environment in
+            let silent = holders.filter { !isNotified($0, environment) }
             guard !silent.isEmpty else { return nil }
             return Problem(
                 line: environment.line,

@@ -10,6 +10,8 @@ package struct JobDescription: Codable, Sendable {
     package var access: [Access]
     /// The problems with the values of the variables.
     package var problems: [Finding]
+    /// What the schedule must be like; `nil` if any will do.
+    package var schedule: ScheduleNeed?
 
     package struct Variable: Codable, Sendable {
         package var name: String
@@ -21,6 +23,19 @@ package struct JobDescription: Codable, Sendable {
         /// `project`, or a dataset.
         package var on: String
         package var permissions: [String]
+    }
+
+    package struct ScheduleNeed: Codable, Sendable {
+        /// `every_day` or `first_of_every_month`; `nil` if only the pause counts.
+        package var rule: String?
+        /// The longest time between two runs.
+        package var longestPauseSeconds: Int?
+        package var because: String
+
+        enum CodingKeys: String, CodingKey {
+            case rule, because
+            case longestPauseSeconds = "longest_pause_seconds"
+        }
     }
 
     package struct Finding: Codable, Sendable {
@@ -82,6 +97,7 @@ private struct DescriptionRules {
             checkVariables(of: job, description)
             AccessRules(file: file, log: log).check(description.access, of: job)
             checkValues(of: job)
+            ScheduleRules(file: file, descriptions: descriptions, log: log).check(job)
         }
         checkShared(file.variables, "defaults")
         for environment in file.environments {

@@ -39,6 +39,8 @@ struct CommonOptions: ParsableArguments, Sendable {
         return now.flatMap { Timestamp($0) }
     }
 
+    var timeSource: RunTime { date != nil ? .day : now != nil ? .instant : .present }
+
     func validate() throws {
         guard date == nil || now == nil else {
             throw ValidationError("--date and --now exclude each other; give one of them.")

@@ -8,14 +8,16 @@ struct JobDescription<Job: ScheduledJob> {
     let variables: [Variable]
     /// The problems of the environment. A missing secret is not among them.
     let problems: [EnvironmentReader.Problem]
+    let scheduleNeed: ScheduleNeed?
 
     init(environment: [String: String]) {
         var reader = EnvironmentReader(environment)
         reader.needsSecrets = false
         _ = RuntimeSettings(reading: &reader, isExclusive: Job.isExclusive)
-        _ = Job.Settings(reading: &reader)
+        let settings = Job.Settings(reading: &reader)
         variables = reader.declarations
         problems = reader.findings
+        scheduleNeed = Job.scheduleNeed(settings)
     }
 
     /// The variables and the exit codes, for people.
@@ -61,6 +63,7 @@ struct JobDescription<Job: ScheduledJob> {
                         ])
                     })
             ),
+            ("schedule", scheduleNeed.map(Self.json(of:)) ?? .null),
             (
                 "problems",
                 .array(
@@ -71,6 +74,16 @@ struct JobDescription<Job: ScheduledJob> {
                     })
             ),
         ])
+    }
+
+    private static func json(of need: ScheduleNeed) -> JSONValue {
+        let rule: (String, JSONValue) =
+            switch need.rule {
+            case .everyDay: ("rule", .string("every_day"))
+            case .firstOfEveryMonth: ("rule", .string("first_of_every_month"))
+            case .pause(let longest): ("longest_pause_seconds", .integer(Int(longest.components.seconds)))
+            }
+        return .object([rule, ("because", .string(need.reason))])
     }
 
     private static func json(of variable: Variable) -> JSONValue {

@@ -23,7 +23,27 @@ package struct Run: Sendable {
     /// The time after which the lease of an exclusive job expires if it is not released.
     package let leaseValidity: Duration
     let certificateAuthorityFile: String?
+    /// How the time of the run was given.
+    package var timeSource = RunTime.present
     let closings = Closings()
+
+    /// The time of the clock, for all that depends on it and not on the day: what is running now, and stamps. `--now` sets it,
+    /// so that the run is as it would be at that instant. `--date` names a day and leaves the clock alone: a day gone by is
+    /// worked on as of now.
+    package var clock: Timestamp {
+        switch timeSource {
+        case .present: Timestamp.wallClock()
+        case .day: max(now, Timestamp.wallClock())
+        case .instant: now
+        }
+    }
+
+    /// Ends the run as wrongly configured if there is an objection, unless the operator insists. A dry run does no harm and
+    /// goes on.
+    package func requireForce(_ isForced: Bool, because objection: String?) throws {
+        guard let objection, !isForced, !isDryRun else { return }
+        throw ConfigurationError("\(objection): add --force if that is meant")
+    }
 
     /// Creates a transport with the run's settings, and with a thread and connections of its own.
     package func transport() -> CurlTransport {
@@ -41,6 +61,11 @@ package struct Run: Sendable {
     package func onClose(_ step: ClosingStep, _ close: @escaping @Sendable (RunReport.Outcome) async -> Void) {
         closings.registered.withLock { $0.append((step, close)) }
     }
+}
+
+/// How the time of a run was given: not at all, by `--date` or by `--now`.
+package enum RunTime: Sendable {
+    case present, day, instant
 }
 
 /// The closings after the work of a run, in their order.

@@ -49,6 +49,8 @@ package protocol ScheduledJob: Sendable {
     static var isExclusive: Bool { get }
     /// The permissions without which the job cannot do its work.
     static var access: [JobAccess] { get }
+    /// The schedules with which the job can do its work, if not any schedule will do.
+    static func scheduleNeed(_ settings: Settings) -> ScheduleNeed?
 
     init(options: Options, settings: Settings)
 
@@ -61,6 +63,8 @@ package protocol ScheduledJob: Sendable {
 }
 
 extension ScheduledJob {
+    package static func scheduleNeed(_ settings: Settings) -> ScheduleNeed? { nil }
+
     /// Runs the job as a process and never returns.
     package static func main() async {
         let surroundings = ProcessSurroundings.current
@@ -85,6 +89,29 @@ package struct JobAccess: Sendable, Hashable {
     package init(on resource: String, permissions: [String]) {
         self.resource = resource
         self.permissions = permissions
+    }
+}
+
+/// What the schedule of a job must be like. With any other one the job could never do its work, or not all of it.
+///
+/// `generate-jobs` refuses a job of `jobs.yaml` whose schedule, in its time zone, does not meet the need.
+package struct ScheduleNeed: Sendable, Hashable {
+    package enum Rule: Sendable, Hashable {
+        /// A run begins in the first twelve hours of every UTC day.
+        case everyDay
+        /// A run begins on the first of every month, in UTC.
+        case firstOfEveryMonth
+        /// No more than so much time passes between two runs.
+        case pause(atMost: Duration)
+    }
+
+    package let rule: Rule
+    /// Continues the sentence "... because".
+    package let reason: String
+
+    package init(_ rule: Rule, because reason: String) {
+        self.rule = rule
+        self.reason = reason
     }
 }
 

@@ -4,27 +4,76 @@ import WarehouseKit
 
 /// The tables that the quota jobs work on.
 enum QuotaTables {
-    static let quotas = AgingTable.usageQuotas.table
+    static let quotas = QuotaColumns.table
     static let runs = TableReference(DatasetID.organizations, "org_meta_pipeline_runs")!
     static let subscriptions = TableReference(DatasetID.organizations, "org_subscriptions")!
     static let profiles = OrganizationDirectory.profiles
 }
 
-/// The values of `org_meta_pipeline_runs.status`, as SQL lists. A run with any other status only counts as started.
+/// The values of `org_meta_pipeline_runs.status`, as SQL lists.
 ///
-/// PENDING, RUNNING and FAILED are the table's own words. The others are an assumption about the services that write the log.
-/// Case counts: the table is clustered by status, and a word in another case counts among the unknown ones.
+/// PENDING, RUNNING, CANCELLING, COMPLETED, FAILED, CANCELLED and TIMEOUT are written by the services around the jobs, SUCCESS is
+/// read by one of them, and SUCCEEDED and ERROR are synonyms. CANCELLING is a run that goes on to the end of its step.
+///
+/// Case counts: the table is clustered by status. A run with any other word, or with one of these in other capitals, is neither
+/// open nor ended: it is not marked as failed and does not count as running, successful or failed. Every job that reads such
+/// a run reports its word.
 enum RunStatuses {
-    static let open = "('PENDING', 'RUNNING')"
+    static let open = "('PENDING', 'RUNNING', 'CANCELLING')"
     static let succeeded = "('COMPLETED', 'SUCCEEDED', 'SUCCESS')"
     static let failed = "('FAILED', 'ERROR', 'TIMEOUT')"
-    /// All statuses above, and those of a canceled run.
+    /// All statuses above, and those of a canceled run, which counts as neither successful nor failed.
     static let known = """
-        ('PENDING', 'RUNNING', 'COMPLETED', 'SUCCEEDED', 'SUCCESS', 'FAILED', 'ERROR', 'TIMEOUT', 'CANCELLED', 'CANCELED')
+        ('PENDING', 'RUNNING', 'CANCELLING', 'COMPLETED', 'SUCCEEDED', 'SUCCESS', 'FAILED', 'ERROR', 'TIMEOUT', 'CANCELLED', \
+        'CANCELED')
         """
+
+    static let isUnknown = "(status IS NULL OR status NOT IN \(known))"
 
     /// Counts the runs that meet the condition. COUNTIF would be many times slower on SQLite, which has COUNT and IF built in.
     static func count(_ condition: String) -> String { "COUNT(IF(\(condition), 1, NULL))" }
+
+    /// Warns of unknown words, one line for all of them.
+    static func warn(of words: [(word: String?, runs: Int64)], period: String, in report: RunReport) {
+        guard !words.isEmpty else { return }
+        let list = words.prefix(5).map { word, runs in
+            let isInOtherCapitals = word.map { known.contains("'\($0.uppercased())'") } ?? false
+            return "\(word.map { quoted($0) } ?? "NULL") (\(spoken(Int(runs), "runs"))"
+                + (isInOtherCapitals ? ", in other capitals)" : ")")
+        }
+        let more = words.count > 5 ? [" and \(words.count - 5) more"] : []
+        let total = words.reduce(0) { $0 + $1.runs }
+        report.add(Int(total), to: "runs_with_unknown_status")
+        report.warn(
+            "runs of \(period)",
+            "\(total) have a status that this job does not know: \((list + more).joined(separator: ", ")); "
+                + "they count as started and no more, and are never ended")
+    }
+}
+
+/// Which runs the daily and the monthly counter count.
+package enum QuotaCounts: String, Sendable, CaseIterable {
+    /// Successful runs, as the API service counts them.
+    case succeeded
+    /// All runs that started, whatever became of them.
+    case started
+
+    package init(reading environment: inout EnvironmentReader) {
+        let word = environment.choice(
+            "QUOTA_COUNTS", of: Self.allCases.map(\.rawValue), default: Self.succeeded.rawValue,
+            help:
+                "The runs in the daily and the monthly counter: the successful ones, as the API service counts them, or all."
+        )
+        self = QuotaCounts(rawValue: word) ?? .succeeded
+    }
+
+    /// A condition on a run that started in the counter's period.
+    var condition: String {
+        switch self {
+        case .succeeded: "status IN \(RunStatuses.succeeded)"
+        case .started: "TRUE"
+        }
+    }
 }
 
 /// A UTC day with the bounds that the counters need.
@@ -39,57 +88,8 @@ struct QuotaDay: Hashable, Sendable {
     /// Exclusive.
     var end: Timestamp { Timestamp(startOf: date.adding(days: 1)) }
     var monthStart: Timestamp { Timestamp(startOf: date.firstOfMonth) }
-    /// Exclusive.
-    var monthEnd: Timestamp { Timestamp(startOf: date.firstOfMonth.adding(days: 32).firstOfMonth) }
     /// `20260131`
     var compact: String { String(date.description.filter { $0 != "-" }) }
-}
-
-/// The names of the two counters in `org_usage_quotas` that differ between deployments.
-package struct QuotaColumns: Hashable, Sendable {
-    /// Both are checked column names, so they may stand in SQL within backticks.
-    package let daily: String
-    package let monthly: String
-
-    package static let standard = QuotaColumns(daily: "current_daily_pipelines", monthly: "current_monthly_pipelines")
-
-    private init(daily: String, monthly: String) {
-        self.daily = daily
-        self.monthly = monthly
-    }
-
-    package init(reading environment: inout EnvironmentReader) {
-        daily = Self.column(
-            "QUOTA_DAILY_COLUMN", Self.standard.daily, "The daily counter's column in org_usage_quotas.", &environment)
-        monthly = Self.column(
-            "QUOTA_MONTHLY_COLUMN", Self.standard.monthly, "The monthly counter's column in org_usage_quotas.",
-            &environment)
-        if daily.lowercased() == monthly.lowercased() {
-            environment.note(
-                problem: "QUOTA_DAILY_COLUMN and QUOTA_MONTHLY_COLUMN are both \(quoted(daily)): name two columns",
-                with: ["QUOTA_DAILY_COLUMN", "QUOTA_MONTHLY_COLUMN"])
-        }
-    }
-
-    private static func column(
-        _ variable: String, _ fallback: String, _ help: String, _ environment: inout EnvironmentReader
-    ) -> String {
-        environment.string(
-            variable, default: fallback,
-            expected: "the name of its column: a letter or _, then letters, digits and _, at most 300", help: help
-        ) { name in
-            if !ColumnName.isPlain(name) { return "is no column name" }
-            return others.contains(name.lowercased()) ? "is another column of org_usage_quotas" : nil
-        }
-    }
-
-    /// The table's other columns. A counter written there would destroy their values.
-    private static let others: Set<String> = [
-        "usage_id", "org_slug", "usage_date", "pipelines_succeeded_today", "pipelines_failed_today",
-        "concurrent_pipelines_running", "daily_limit", "monthly_limit", "concurrent_limit", "seat_limit",
-        "providers_limit", "max_concurrent_reached", "last_pipeline_completed_at", "last_updated", "created_at",
-        "updated_at",
-    ]
 }
 
 /// The time after which a run that has not ended counts as crashed.
@@ -105,33 +105,27 @@ package struct StaleAge: Sendable {
     package init(reading environment: inout EnvironmentReader) {
         minutes = environment.integer(
             "STALE_AFTER_MINUTES", default: 60, in: 1...44_640,
-            help: "A run that is PENDING or RUNNING for longer than that many minutes counts as crashed.")
+            help:
+                "A run that is open (PENDING, RUNNING, CANCELLING) for longer than that many minutes counts as crashed."
+        )
     }
 }
 
 /// How many days the rows of `org_usage_quotas` are kept.
 package struct QuotaDaysToKeep: Sendable {
-    /// With fewer days than the longest month has, the monthly counters of its first days would be deleted within it.
-    static let fewestWithoutForce = 31
-
     package let days: Int
 
     package init(reading environment: inout EnvironmentReader) {
         days = environment.integer(
             "DAYS_TO_KEEP", default: 90, in: 1...36_500,
-            help: "The job deletes quota rows that are older than that many days. Fewer than 31 need --force.")
+            help: "The job deletes quota rows that are older than that many days.")
     }
 
-    /// The reason why the run needs `--force`: it would delete days that the counters of the current month need. A day of the
-    /// run that lies in the future has the same effect.
+    /// The reason why the run needs `--force`: on a day to come it would delete rows that are not old enough yet.
     /// - Parameter wallClock: The present time, which `--date` does not change.
     package func objection(at now: Timestamp, wallClock: Timestamp) -> String? {
-        let fewest = Self.fewestWithoutForce
-        if days < fewest {
-            return "DAYS_TO_KEEP=\(days) would delete days of the current month, which its counters need: "
-                + "set it to \(fewest) or more, or add --force"
-        }
-        guard now.date.adding(days: -days) > wallClock.date.adding(days: -fewest) else { return nil }
-        return "as of \(now.date), DAYS_TO_KEEP=\(days) would delete days of the last \(fewest): add --force"
+        guard now.date > wallClock.date else { return nil }
+        return "\(now.date) is to come: the rows from before \(now.date.adding(days: -days)) would be deleted, "
+            + "which are not \(days) days old today, \(wallClock.date)"
     }
 }

@@ -17,18 +17,21 @@ package struct Bootstrap: Sendable {
     package var environment: DeploymentEnvironment?
     package var report: RunReport
     package var isDryRun: Bool
+    package var columns: QuotaColumns
     /// Kinds of differences that do not fail the run.
     package var tolerated: Set<SchemaDifference.Kind> = []
 
+    /// - Parameter columns: The names of the counters in `org_usage_quotas`, as the environment gives them.
     package init(
         warehouse: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
-        isDryRun: Bool = false
+        isDryRun: Bool = false, columns: QuotaColumns = .standard
     ) {
         self.warehouse = warehouse
         self.catalog = catalog
         self.environment = environment
         self.report = report
         self.isDryRun = isDryRun
+        self.columns = columns
     }
 
     /// Creates missing datasets and tables. Reports missing columns.
@@ -54,13 +57,19 @@ package struct Bootstrap: Sendable {
         let sync = SchemaSync(
             warehouse: warehouse, policy: policy, differences: differences, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
-        let outcomes = try await withThrowingTaskGroup(of: Compared.self) { group in
+        // Only bootstrap-sync reads the table in any case, because only it could add a second pair of counters.
+        let isFollowed = policy == .addColumns || columns.isChosen
+        let catalog = try await isFollowed ? followed() : catalog
+        var outcomes = try await withThrowingTaskGroup(of: Compared.self) { group in
             for (id, tables, description) in Self.groups {
                 group.addTask {
                     try await compare(dataset(id, description), with: catalog.tables(tables), differences)
                 }
             }
             return try await group.reduce(into: []) { $0.append($1) }
+        }
+        for place in outcomes.indices where !isFollowed && outcomes[place].concernsCounters {
+            outcomes[place].tables = try await followed().tables(.organizations)
         }
         // The location of a dataset cannot be changed, so nothing is created before both were found or are known to be missing.
         let misplaced = outcomes.compactMap(\.misplacement)
@@ -82,7 +91,14 @@ package struct Bootstrap: Sendable {
         var finding: DatasetFinding?
         /// Why the dataset cannot be used; `nil` if it lies in the location of the run, or does not exist.
         var misplacement: (DatasetID, String)?
+
+        var concernsCounters: Bool {
+            dataset.id == DatasetID.organizations && finding?.differing.contains(QuotaColumns.table.table) == true
+        }
     }
+
+    /// The catalog with the names of the counters that the warehouse has.
+    private func followed() async throws -> Catalog { try await catalog.following(columns, of: warehouse, report) }
 
     private func compare(
         _ dataset: Dataset, with tables: [NamedTable], _ differences: DifferenceLog

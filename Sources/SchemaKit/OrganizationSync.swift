@@ -97,7 +97,12 @@ package struct OrganizationSync: Sendable {
             report.warn(slug, "several active profiles do not agree on the dataset; \(quoted(dataset)) counts")
         }
         for (slug, reason) in census.problems where isMine(slug) { report.fail(slug, reason) }
-        if census.organizations == 0 { report.line("no active organization") }
+        if census.organizations == 0 {
+            report.line("no active organization")
+            let counts = try await directory.counts(in: sql)
+            report.add(Int(counts.bytesBilled), to: "bytes_billed")
+            if let reason = counts.reasonForNoneActive, task.index == 0 { report.warn("organizations", reason) }
+        }
         for slug in slugs where !census.found.contains(slug) && task.index == 0 {
             report.fail(slug, "no active organization has this slug")
         }

@@ -19,13 +19,18 @@ package import Warehouse
 /// - A lease is never renewed, because its expiry is longer than a task can last. A holder that was killed keeps others out
 ///   until the expiry, except for the next attempt of its own task.
 /// - A lease can still be lost. So each statement of the work must be safe to run twice, one run after the other.
+/// - A row that no acquisition can have left behind is a failure of the run, not a reason to skip it. Otherwise every run would
+///   be skipped, with exit code 0. So a job is skipped only while a lease of it may last (see ``HeldLease/fault(at:for:validity:)``).
 ///
 /// ## Proof that two executions never hold one lease
 ///
 /// BigQuery enforces no keys, and concurrent INSERTs never conflict. So two executions that meet before the job has a row may
 /// insert one row each. This is harmless:
 ///
-/// 1. An execution sends the UPDATE that takes the lease after it saw or inserted a row of the job. Rows are never deleted.
+/// 1. An execution sends the UPDATE that takes the lease after it saw or inserted a row of the job. A row is deleted only while it
+///    is free and has not been touched for long (``AgingTable/freeLeases``). Such a DELETE and an UPDATE of the row conflict, so
+///    one of them runs again on a snapshot with the other: the row was taken and stays, or it is gone, and the UPDATE finds
+///    the rows that were inserted since, or none and takes nothing.
 /// 2. The UPDATE takes *all* rows of the job, or none if any of them is held.
 /// 3. Two UPDATEs have two snapshots. The later snapshot contains the row that the other execution had seen or inserted, because
 ///    that row existed before the earlier snapshot. If the row is held there, the later UPDATE takes nothing. Otherwise both
@@ -55,6 +60,8 @@ package struct JobLease: Sendable {
     static let pause = Duration.seconds(10)
     /// Five minutes of pauses: longer than the grace, and well within the ten minutes of a task.
     static let mostTries = 30
+    /// The greatest value of `LEASE_SECONDS`.
+    static let longestValidity = Duration.seconds(604_800)
 
     private let warehouse: MeteredWarehouse
     private let watched: WatchedWarehouse
@@ -110,21 +117,34 @@ package struct JobLease: Sendable {
         }
     }
 
-    /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lease that cannot be freed expires
-    /// and is a warning. A lost lease is a failure.
+    /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lost lease is a failure, and so is
+    /// one that the warehouse refuses to free twice. A lease of which nobody knows whether it was freed expires and is a warning.
     ///
     /// - Parameter limit: The longest time for this; `nil` leaves that to the warehouse's retries.
     package func release(within limit: Duration? = nil) async {
         let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let subject = "lease of \(statements.jobs[0])"
         do {
-            let result = try await shielded(within: limit) { try await warehouse.query(statement) }
-            guard result.affectedRows == 0 else { return }
+            guard try await freed(by: statement, within: limit) == 0 else { return }
             report.fail(
                 subject,
                 "lost before the work was done; part of it may be missing: raise LEASE_SECONDS and run the job again")
+        } catch let error as WarehouseError where error.certainty == .notDone && limit == nil {
+            report.fail(
+                subject,
+                "the work is done, but the warehouse refuses to release the lease; the next executions are skipped for "
+                    + "\(validity.components.seconds) s at most: \(error)")
         } catch {
             report.warn(subject, "not released; it expires within \(validity.components.seconds) s: \(error)")
+        }
+    }
+
+    /// Tries once more after a refusal, unless the run has to end.
+    private func freed(by statement: Statement, within limit: Duration?) async throws -> Int64? {
+        do {
+            return try await shielded(within: limit) { try await warehouse.query(statement) }.affectedRows
+        } catch let error as WarehouseError where error.certainty == .notDone && limit == nil {
+            return try await shielded(within: nil) { try await warehouse.query(statement) }.affectedRows
         }
     }
 
@@ -144,6 +164,10 @@ package struct JobLease: Sendable {
             let isWorking = { (held: HeldLease) in
                 held.isWorking && held.isOfSameJob(as: statements.holder)
                     && !held.isOfSameTask(as: statements.holder)
+            }
+            for other in held where !other.isOfSameTask(as: statements.holder) {
+                guard let fault = other.fault(at: now(), for: statements.holder, validity: validity) else { continue }
+                throw RunFailure(operation: "lease of \(statements.jobs[0])", reason: fault)
             }
             if let other = held.first(where: isWorking) { throw RunSkipped("the lease of \(other.description)") }
             // If no row is held now, the lease was freed after the UPDATE.
@@ -179,16 +203,52 @@ struct HeldLease: Sendable {
     let isWorking: Bool
     let expiry: Timestamp
 
+    private let acquired: Timestamp?
+
     /// `nil` for a row that is free.
     init?(_ row: Row, at now: Timestamp) throws {
-        guard let holder = try row.optionalString("holder"), let token = try row.optionalString("token"),
-            try row.timestamp("expires_at") > now
-        else { return nil }
+        guard let holder = try row.optionalString("holder"), try row.timestamp("expires_at") > now else { return nil }
         self.holder = holder
-        self.token = token
+        token = try row.optionalString("token") ?? ""
         job = try row.string("job")
-        isWorking = try row.optionalTimestamp("acquired_at") != nil
+        acquired = try row.optionalTimestamp("acquired_at")
+        isWorking = acquired != nil
         expiry = try row.timestamp("expires_at")
+    }
+
+    /// What is wrong with a row that no acquisition can have left behind, and the command that frees it; `nil` if nothing is.
+    ///
+    /// A lease is never renewed, so no holder has had one of this job for longer than a lease of this job lasts. The times
+    /// allow for clocks that differ by the grace.
+    func fault(at now: Timestamp, for other: String, validity: Duration) -> String? {
+        let ahead = now.adding(JobLease.grace)
+        let fault: String? =
+            if token.isEmpty {
+                "has no token"
+            } else if !hasHolder {
+                "is held by \(quoted(holder)), which is not JOB EXECUTION/TASK/ATTEMPT"
+            } else if let acquired, acquired > ahead {
+                "was acquired at \(acquired), which is to come"
+            } else if expiry > (acquired ?? now).adding(JobLease.longestValidity).adding(JobLease.grace) {
+                "lasts until \(expiry), which is longer than any lease"
+            } else if !isWorking, expiry > ahead.adding(JobLease.grace) {
+                "is kept until \(expiry), although its holder has ended"
+            } else if let acquired, isOfSameJob(as: other), acquired.adding(validity).adding(JobLease.grace) < now {
+                "has been held by \(holder) since \(acquired), which is longer than the \(validity.components.seconds) s of "
+                    + "LEASE_SECONDS"
+            } else {
+                nil
+            }
+        return fault.map {
+            "the lease of \(job) \($0). If no execution of \(job) is running, free it: bq query --use_legacy_sql=false "
+                + "\"UPDATE scheduler_jobs.job_leases SET holder = NULL, token = NULL, acquired_at = NULL, "
+                + "expires_at = CURRENT_TIMESTAMP(), updated_at = CURRENT_TIMESTAMP() WHERE job = '\(job)'\""
+        }
+    }
+
+    private var hasHolder: Bool {
+        let parts = holder.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty }
     }
 
     /// Whether an execution of the same job holds the row.

@@ -57,6 +57,24 @@ package struct OrganizationDirectory: Sendable {
         package var bytesBilled: Int64 = 0
     }
 
+    /// Counts all profiles, whatever their status. One more request, for a run that found no active organization.
+    ///
+    /// ```swift
+    /// if census.organizations == 0, let reason = try await directory.counts(in: warehouse).reasonForNoneActive {
+    ///     report.warn("organizations", reason)
+    /// }
+    /// ```
+    package func counts(in warehouse: any SQLWarehouse) async throws -> ProfileCounts {
+        let result = try await warehouse.query(Statement("count the profiles", ProfileCounts.sql))
+        guard let row = result.rows.first else {
+            throw WarehouseError(
+                .unexpectedResult, operation: "count the profiles", message: "the answer has no row", certainty: .done)
+        }
+        return ProfileCounts(
+            profiles: try row.int64("profiles"), active: try row.int64("active"),
+            inOtherCapitals: try row.int64("in_other_capitals"), bytesBilled: result.bytesBilled)
+    }
+
     /// - Parameters:
     ///   - slugs: The slugs in question; the census says which of them have an active profile.
     ///   - location: The location of the datasets. The error about missing profiles names it.
@@ -164,6 +182,41 @@ package struct OrganizationDirectory: Sendable {
               slug, named, is_ambiguous, is_valid, is_misnamed, is_reserved, dataset,
               FIRST_VALUE(slug) OVER (PARTITION BY dataset ORDER BY slug) AS owner
             FROM placed)
+        """
+}
+
+/// How many profiles there are, and how many of them are active. Profiles of which none is active are hardly meant so.
+package struct ProfileCounts: Sendable {
+    package var profiles: Int64 = 0
+    /// Organizations with `status = 'ACTIVE'`.
+    package var active: Int64 = 0
+    /// Profiles with that status in other capitals or with spaces around it, which no job counts as active.
+    package var inOtherCapitals: Int64 = 0
+    package var bytesBilled: Int64 = 0
+
+    package init(profiles: Int64 = 0, active: Int64 = 0, inOtherCapitals: Int64 = 0, bytesBilled: Int64 = 0) {
+        self.profiles = profiles
+        self.active = active
+        self.inOtherCapitals = inOtherCapitals
+        self.bytesBilled = bytesBilled
+    }
+
+    /// A warning if there are profiles and none is active; `nil` otherwise.
+    package var reasonForNoneActive: String? {
+        guard profiles > 0, active == 0 else { return nil }
+        let written = inOtherCapitals == 0 ? "" : "; \(inOtherCapitals) have that status in other capitals"
+        return "none of \(profiles) in org_profiles has the status ACTIVE\(written)"
+    }
+
+    /// The counts as columns of a SELECT from `org_profiles`, in the order of the properties.
+    package static let columns = [
+        "COUNT(*)", "COUNT(DISTINCT IF(status = 'ACTIVE', org_slug, NULL))",
+        "COUNT(IF(UPPER(TRIM(status)) = 'ACTIVE' AND status <> 'ACTIVE', 1, NULL))",
+    ]
+
+    static let sql = """
+        SELECT \(columns[0]) AS profiles, \(columns[1]) AS active, \(columns[2]) AS in_other_capitals
+        FROM \(OrganizationDirectory.profiles.sql)
         """
 }
 

@@ -6,15 +6,15 @@ package import Warehouse
 /// A second run deletes nothing. A dry run counts the rows and deletes none. The count `rows_deleted` is the sum of all tables
 /// of a run.
 ///
-/// quota-cleanup uses it for the usage counters and for the run history. The run history has no job of its own, because it grows
-/// by a few hundred small rows a day, and quota-cleanup runs daily under a lease and may write in both datasets.
+/// quota-cleanup uses it for the usage counters and for the service's own state. That state has no job of its own, because it
+/// grows by a few hundred small rows a day, and quota-cleanup runs daily under a lease and may write in both datasets.
 ///
 /// ```swift
 /// let retention = RowRetention(of: .runHistory, warehouse: warehouse, report: report)
 /// try await retention.deleteRows(before: run.now.date.adding(days: -400))
 /// ```
 ///
-/// The condition names only the partition column and begins at midnight UTC. BigQuery's documentation says that such a DELETE
+/// For a partitioned table the condition names only the partition column and begins at midnight UTC. BigQuery's documentation says that such a DELETE
 /// drops whole partitions without reading them. This was not measured on a clustered table.
 /// https://cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables#deleting_data_from_partitioned_tables
 package struct RowRetention: Sendable {
@@ -57,9 +57,7 @@ package struct RowRetention: Sendable {
     }
 }
 
-/// A table whose old rows may be deleted, and the column with the age of a row.
-///
-/// The list does not contain `job_leases`, because a lease is safe only if its row is never deleted (see ``JobLease``).
+/// A table whose old rows may be deleted, the column with the age of a row, and which of the old rows may go.
 package struct AgingTable: Sendable {
     package enum Column: Sendable {
         case date(String)
@@ -68,6 +66,8 @@ package struct AgingTable: Sendable {
 
     package let table: TableReference
     package let column: Column
+    /// A condition on the rows that may be deleted; `nil` if all may. A table with one has no partitions.
+    private let condition: String?
 
     /// The usage counters, one row for each organization and day.
     package static let usageQuotas = AgingTable(
@@ -75,15 +75,28 @@ package struct AgingTable: Sendable {
     /// The run history, one row for each finished run of a job.
     package static let runHistory = AgingTable(RunHistory.table, by: .timestamp("started_at"))
 
-    /// All tables that a job cleans up, for the tests of their statements.
-    package static let all = [usageQuotas, runHistory]
+    /// The items of the billing queue that are done. Every other item is still to be done: a failed one waits for
+    /// `--requeue`.
+    package static let billingQueue = AgingTable(
+        TableReference(DatasetID.schedulerJobs, "billing_sync_queue")!, by: .timestamp("updated_at"),
+        where: "status = 'completed'")
+    /// Free leases that nobody has taken for long, such as those of jobs that are gone. ``JobLease`` proves that it is safe to
+    /// delete such a row.
+    package static let freeLeases = AgingTable(
+        LeaseStatements.table, by: .timestamp("updated_at"), where: "holder IS NULL")
 
-    /// - Parameter column: The table's partition column, so that whole partitions are deleted.
-    package init(_ table: TableReference, by column: Column) {
+    /// All tables that a job cleans up, for the tests of their statements.
+    package static let all = [usageQuotas, runHistory, billingQueue, freeLeases]
+
+    /// - Parameter column: The table's partition column if it has one, so that whole partitions are deleted.
+    package init(_ table: TableReference, by column: Column, where condition: String? = nil) {
         self.table = table
         self.column = column
+        self.condition = condition
         precondition(ColumnName.isPlain(name), "not the name of a column")
     }
+
+    package var isPartitioned: Bool { condition == nil }
 
     private var name: String {
         switch column {
@@ -106,7 +119,8 @@ package struct AgingTable: Sendable {
             case .timestamp: .timestamp(Timestamp(startOf: firstKept))
             }
         return Statement(
-            "\(verb) the old rows of \(table)", "\(sql) \(table.sql) WHERE `\(name)` < @first_kept",
+            "\(verb) the old rows of \(table)",
+            "\(sql) \(table.sql) WHERE `\(name)` < @first_kept" + (condition.map { " AND \($0)" } ?? ""),
             parameters: ["first_kept": bound])
     }
 }

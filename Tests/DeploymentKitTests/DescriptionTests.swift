@@ -38,6 +38,12 @@ import Testing
         Mistake(
             "    confirm: false\n", "    confirm: false\n    environment: {WEBHOOK_ADDRESS: x}\n",
             "11: environments test: WEBHOOK_ADDRESS is a secret; put it into secrets, not into environment"),
+        Mistake(
+            "[--region, ", "[--date=2026-01-31, --dry-run, --region, ",
+            "36: job sweep: with the argument --date=2026-01-31 in every run the job could never do its work; it is for a run by "
+                + "hand: scripts/run-job.sh",
+            "36: job sweep: with the argument --dry-run in every run the job could never do its work; it is for a run by hand: "
+                + "scripts/run-job.sh"),
         Mistake("  tasks: 1", "  tasks: 2", "27: job sweep: an exclusive job has one task, not 2"),
         Mistake(
             "purpose: Sweeps.", "purpose: Cleans.", "29: job sweep: purpose must be what SweepJob says: Sweeps."),

@@ -98,21 +98,42 @@ import WarehouseKit
         #expect(forced.counts["rows_created"] == 2)
     }
 
-    /// Under 31 days in all, or because the day of the run lies in the future.
-    @Test(arguments: [["30", "2026-01-31"], ["90", "2999-01-01"]])
-    func deletingDaysOfTheLastMonthNeedsForce(_ arguments: [String]) async throws {
+    /// The harm that each job would do at that time, and the option that does it nevertheless.
+    @Test(arguments: [
+        (cleanup, "--date", "2999-01-01", "not 90 days old"), (daily, "--date", "9999-12-31", "is to come"),
+        (daily, "--date", "0001-01-01", "more than five years ago"), (monthly, "--date", "2062-01-01", "is to come"),
+        (stale, "--date", "2999-01-01", "marked as failed"),
+        (stale, "--now", "2999-01-01T00:00:00Z", "marked as failed"),
+    ])
+    func aTimeAtWhichAJobDoesHarmNeedsForce(
+        _ job: JobExecutable, _ option: String, _ time: String, _ harm: String
+    ) async throws {
         let stage = try await stage()
         let before = try await contents(of: stage)
-        let days = ["DAYS_TO_KEEP": arguments[0]]
 
-        let refused = try await stage.run(Self.cleanup, "--date", arguments[1], with: days)
+        let refused = try await stage.run(job, option, time)
+        let dry = try await stage.run(job, option, time, "--dry-run").succeeded()
         let untouched = try await contents(of: stage)
-        let forced = try await stage.run(Self.cleanup, "--date", arguments[1], "--force", with: days).succeeded()
+        let forced = try await stage.run(job, option, time, "--force").succeeded()
 
         #expect(refused.ending == .exited(78))
+        #expect(refused.error.contains(harm))
         #expect(refused.error.contains("add --force"))
+        #expect(dry.dryRun)
         #expect(untouched == before)
-        #expect(forced.counts["rows_deleted"] ?? 0 > 0)
+        // A pass far from the rows and runs of this test has nothing to do.
+        let changes = ["rows_created", "rows_deleted"].compactMap { forced.counts[$0] }.reduce(0, +)
+        #expect(changes > 0 || job.name == Self.stale.name)
+    }
+
+    @Test func fewDaysMayBeKept() async throws {
+        let stage = try await stage()
+
+        let summary = try await stage.run(
+            Self.cleanup, "--now", "2026-01-31T01:00:00Z", with: ["DAYS_TO_KEEP": "1"]
+        ).succeeded()
+
+        #expect(summary.counts["rows_deleted"] == 1)
     }
 
     /// Both sides of the day 400 days before 2026-01-31.

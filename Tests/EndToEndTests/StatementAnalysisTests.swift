@@ -69,6 +69,7 @@ import Testing
         let problems = try await analyzer().problems(in: [
             analyzed(directory.targets()), analyzed(directory.targets(only: ["acme"])),
             analyzed(directory.census(of: ["acme"])),
+            analyzed(Statement("counts", ProfileCounts.sql)),
             analyzed(history.statement(ReportFixture().report.outcome(isStopped: false), finishedAt: instant)),
         ])
 

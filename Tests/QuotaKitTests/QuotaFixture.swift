@@ -20,6 +20,12 @@ struct QuotaFixture: Sendable {
         try await warehouse.bootstrapped(catalog)
     }
 
+    /// A warehouse that has its tables already.
+    init(of warehouse: any Warehouse, catalog: Catalog) {
+        self.warehouse = warehouse
+        self.catalog = catalog
+    }
+
     /// Organizations with a subscription each.
     func add(active slugs: [String], limit: Int64 = 6) async throws {
         try await add(profiles: slugs.map { ($0, "ACTIVE") })
@@ -114,12 +120,14 @@ struct QuotaFixture: Sendable {
     @discardableResult
     func perform(
         _ job: Job, at now: Timestamp, on other: (any SQLWarehouse)? = nil, columns: QuotaColumns = .standard,
-        staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil, isDryRun: Bool = false,
+        counts: QuotaCounts = .succeeded, staleAfterMinutes: Int = 60, lookbackDays: Int = 7, fence: LeaseFence? = nil,
+        isDryRun: Bool = false,
         logger: Logger? = nil, report fixture: ReportFixture = ReportFixture(), clock: Timestamp? = nil
     ) async throws -> ReportFixture {
         let target: any SQLWarehouse = other ?? warehouse
         let reset = QuotaReset(
-            warehouse: target, columns: columns, staleAfter: .seconds(60 * staleAfterMinutes), fence: fence,
+            warehouse: target, columns: columns, counts: counts, staleAfter: .seconds(60 * staleAfterMinutes),
+            fence: fence,
             report: fixture.report, isDryRun: isDryRun, clock: { clock ?? now })
         switch job {
         case .daily: try await reset.openDay(at: now)
@@ -129,7 +137,7 @@ struct QuotaFixture: Sendable {
                 warehouse: target, staleAfter: StaleAge(minutes: staleAfterMinutes), lookbackDays: lookbackDays,
                 report: fixture.report, logger: logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 isDryRun: isDryRun
-            ).clean(at: now)
+            ).clean(now.date, at: clock ?? now)
         case .retention(let days):
             try await RowRetention(
                 of: .usageQuotas, warehouse: target, report: fixture.report, isDryRun: isDryRun
@@ -228,7 +236,7 @@ struct LoggedRun: Hashable, Sendable {
         self.start = start
     }
 
-    var isOpen: Bool { status == "PENDING" || status == "RUNNING" }
+    var isOpen: Bool { ["PENDING", "RUNNING", "CANCELLING"].contains(status) }
 }
 
 /// The five limits of a subscription; all follow from one number.

@@ -81,7 +81,7 @@ struct QuotaWorld {
         case 9, 10: try await perform(.stale)
         case 11: try await perform(.retention(days: Int.random(in: 1...3, using: &random)))
         case 12: try await perform(.monthly)
-        case 13: try await performForTheDayBefore()
+        case 13: try await performForTheDayBefore([.daily, .stale].randomElement(using: &random)!)
         default: try await perform(.daily)
         }
         return "event \(event) at \(now)"
@@ -101,10 +101,10 @@ struct QuotaWorld {
         model.perform(job, at: now)
     }
 
-    private mutating func performForTheDayBefore() async throws {
+    private mutating func performForTheDayBefore(_ job: QuotaFixture.Job) async throws {
         let midnight = Timestamp(startOf: now.date.adding(days: -1))
-        try await fixture.perform(.daily, at: midnight, clock: now)
-        model.perform(.daily, at: midnight, clock: now)
+        try await fixture.perform(job, at: midnight, clock: now)
+        model.perform(job, at: midnight, clock: now)
     }
 
     private mutating func newRuns() -> [LoggedRun] {
@@ -113,7 +113,8 @@ struct QuotaWorld {
             let age = Duration.microseconds(Int64.random(in: 0...10_800_000_000, using: &random))
             return LoggedRun(
                 "run_\(10_000 + number)", slugs.randomElement(using: &random)!,
-                ["RUNNING", "RUNNING", "PENDING", "COMPLETED", "FAILED", "CANCELLED"].randomElement(using: &random)!,
+                ["RUNNING", "RUNNING", "PENDING", "CANCELLING", "COMPLETED", "FAILED", "CANCELLED"]
+                    .randomElement(using: &random)!,
                 now.adding(.zero - age))
         }
     }
@@ -228,7 +229,7 @@ struct QuotaModel: Equatable {
         switch job {
         case .daily: reset(now.date, clock: clock ?? now, monthOnly: false)
         case .monthly: reset(now.date, clock: clock ?? now, monthOnly: true)
-        case .stale: clean(at: now)
+        case .stale: clean(now.date, at: clock ?? now)
         case .retention(let days): rows.removeAll { $0.date < now.date.adding(days: -days) }
         }
     }
@@ -242,7 +243,7 @@ struct QuotaModel: Equatable {
             let places = rows.indices.filter { rows[$0].slug == slug && rows[$0].date == date }
             for place in places {
                 var row = rows[place]
-                count(&row, newest.limits, at: clock, monthOnly: monthOnly)
+                count(&row, date < clock.date ? nil : newest.limits, at: clock, monthOnly: monthOnly)
                 guard row != rows[place] else { continue }
                 row.lastUpdated = clock
                 row.updated = clock
@@ -257,30 +258,37 @@ struct QuotaModel: Equatable {
         }
     }
 
-    private func count(_ row: inout QuotaRow, _ limits: Limits, at now: Timestamp, monthOnly: Bool) {
-        let own = runs.filter { $0.slug == row.slug }
-        let ofDay = own.filter { $0.start.date == row.date }
-        row.monthly = Int64(own.count { $0.start.date.firstOfMonth == row.date.firstOfMonth })
+    /// - Parameter limits: `nil` for a row that keeps its own.
+    private func count(_ row: inout QuotaRow, _ limits: Limits?, at now: Timestamp, monthOnly: Bool) {
+        let succeeded = runs.filter { $0.slug == row.slug && $0.status == "COMPLETED" }
+        row.monthly = Int64(succeeded.count { $0.start.date >= row.date.firstOfMonth && $0.start.date <= row.date })
         guard !monthOnly else { return }
-        row.daily = Int64(ofDay.count)
-        row.succeeded = Int64(ofDay.count { $0.status == "COMPLETED" })
-        row.failed = Int64(ofDay.count { $0.status == "FAILED" })
-        row.running = row.date == now.date ? running(row.slug, at: now) : 0
+        row.daily = Int64(succeeded.count { $0.start.date == row.date })
+        row.succeeded = row.daily
+        raiseFailed(&row)
+        row.running = running(row, at: now)
         row.raiseHighest()
-        row.take(limits)
+        if let limits { row.take(limits) }
     }
 
-    private func running(_ slug: String, at now: Timestamp) -> Int64 {
+    private func raiseFailed(_ row: inout QuotaRow) {
+        let failed = runs.count { $0.slug == row.slug && $0.status == "FAILED" && $0.start.date == row.date }
+        row.failed = max(row.failed, Int64(failed))
+    }
+
+    private func running(_ row: QuotaRow, at now: Timestamp) -> Int64 {
         Int64(
             runs.count {
-                $0.slug == slug && $0.isOpen && $0.start >= staleBefore(now) && $0.start <= now
+                $0.slug == row.slug && $0.isOpen && $0.start.date == row.date && $0.start >= staleBefore(now)
             })
     }
 
-    private mutating func clean(at now: Timestamp) {
-        let firstDay = now.date.adding(days: -lookbackDays)
+    private mutating func clean(_ day: CivilDate, at now: Timestamp) {
+        let firstDay = day.adding(days: -lookbackDays)
         for place in runs.indices
-        where runs[place].isOpen && runs[place].start < staleBefore(now) && runs[place].start.date >= firstDay {
+        where runs[place].isOpen && runs[place].start < staleBefore(now)
+            && (firstDay...day).contains(runs[place].start.date)
+        {
             let run = runs[place]
             runs[place].error =
                 "\(run.status) for more than \(staleAfterMinutes) minutes: marked as failed by stale-cleanup"
@@ -288,14 +296,11 @@ struct QuotaModel: Equatable {
             runs[place].end = now
             runs[place].durationMilliseconds = (now.microseconds - run.start.microseconds) / 1000
         }
-        for place in rows.indices where rows[place].date <= now.date && rows[place].date >= now.date.adding(days: -2) {
+        for place in rows.indices where (day.adding(days: -2)...day).contains(rows[place].date) {
             var row = rows[place]
-            row.running = row.date == now.date ? running(row.slug, at: now) : 0
+            row.running = running(row, at: now)
             row.raiseHighest()
-            if row.date >= firstDay {
-                row.failed = Int64(
-                    runs.count { $0.slug == row.slug && $0.status == "FAILED" && $0.start.date == row.date })
-            }
+            if row.date >= firstDay { raiseFailed(&row) }
             guard row != rows[place] else { continue }
             row.lastUpdated = now
             row.updated = now

@@ -210,19 +210,19 @@ import WarehouseKit
 
         let row = try #require(try await fixture.row("acme"))
         #expect(row.date == date)
-        #expect(row.daily == 3)
+        #expect(row.daily == 1)
         #expect(row.succeeded == 1)
         #expect(row.failed == 1)
         let eveIsOfTheMonth = date.day > 1
-        let nextIsOfTheMonth = date.adding(days: 1).day > 1
-        #expect(row.monthly == 3 + (eveIsOfTheMonth ? 1 : 0) + (nextIsOfTheMonth ? 1 : 0))
+        #expect(row.monthly == 1 + (eveIsOfTheMonth ? 1 : 0))
     }
 
     @Test(arguments: Backend.allCases)
     func countsRunsInProgressUpToTheStaleThreshold(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("reset-stale"))
         try await fixture.add(active: ["acme"])
-        // Half past midnight on the first: what began before 23:30 of the last month is stale.
+        // Half past midnight on the first: runs that began before 23:30 of the last month are stale, and those that began
+        // after it count in the row of their own day.
         let now = instant("2026-03-01T00:30:00Z")
         try await fixture.add(runs: [
             LoggedRun("fresh", "acme", "RUNNING", instant("2026-02-28T23:30:00Z")),
@@ -234,13 +234,15 @@ import WarehouseKit
         try await fixture.perform(.daily, at: now)
 
         let row = try #require(try await fixture.row("acme"))
-        #expect(row.running == 2)
-        #expect(row.highest == 2)
-        #expect(row.daily == 2)
-        #expect(row.monthly == 2)
+        #expect(row.running == 1)
+        #expect(row.highest == 1)
+        #expect(row.daily == 1)
+        #expect(row.monthly == 1)
+        try await fixture.perform(.daily, at: instant("2026-02-28T00:00:00Z"), clock: now)
+        #expect(try await fixture.row("acme", "2026-02-28")?.running == 1)
     }
 
-    /// `--date` for a day gone by, and for today while the day is on: what runs is what runs now, and stamps are of now.
+    /// `--date` for a day gone by, and for today while the day is on: runs are open as of now, and stamps are of now.
     @Test(arguments: Backend.allCases)
     func anotherDayIsRecountedAsOfNow(_ backend: Backend) async throws {
         let fixture = try await QuotaFixture(backend.warehouse("reset-late"))
@@ -257,9 +259,9 @@ import WarehouseKit
         try await fixture.perform(.daily, at: instant("2026-02-01T00:00:00Z"), clock: clock)
 
         let rows = try await fixture.rows()
-        #expect(rows.map(\.daily) == [2, 2])
-        #expect(rows.map(\.running) == [0, 2])
-        #expect(rows.map(\.highest) == [0, 2])
+        #expect(rows.map(\.daily) == [1, 0])
+        #expect(rows.map(\.running) == [1, 2])
+        #expect(rows.map(\.highest) == [1, 2])
         #expect(rows.map(\.created) == [clock, clock])
         #expect(rows.map(\.lastUpdated) == [clock, clock])
     }

@@ -32,7 +32,8 @@ struct JobProcess<Job: ScheduledJob> {
         let run = Run(
             job: Job.name, isExclusive: Job.isExclusive, isDryRun: command.common.isDryRun, now: setting.now,
             report: setting.report, logger: setting.logger, task: runtime.task, deadline: runtime.deadline,
-            leaseValidity: runtime.leaseValidity, certificateAuthorityFile: runtime.certificateAuthorityFile)
+            leaseValidity: runtime.leaseValidity, certificateAuthorityFile: runtime.certificateAuthorityFile,
+            timeSource: command.common.timeSource)
         let job = Job(options: command.options, settings: settings)
         return await RunLifecycle(setting, run).run { try await job.run(run) }
     }

@@ -26,10 +26,12 @@ struct BootstrapJob: ScheduledJob {
     struct Settings: JobSettings {
         let warehouse: WarehouseSettings
         let catalog: Catalog
+        let columns: QuotaColumns
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
+            columns = QuotaColumns(reading: &environment)
         }
     }
 
@@ -40,7 +42,7 @@ struct BootstrapJob: ScheduledJob {
         let warehouse = try await run.openWarehouse(settings.warehouse)
         let bootstrap = Bootstrap(
             warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
-            report: run.report, isDryRun: run.isDryRun)
+            report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
         try await bootstrap.create()
     }
 }

@@ -17,6 +17,9 @@ struct BootstrapSyncJob: ScheduledJob {
         in one update. It never drops, recreates or reorders anything. A column with another type or mode is a conflict: the \
         job lists it, does not change it, and exits with code 1. A column that is REQUIRED in the catalog is added as NULLABLE.
 
+        The daily and the monthly counter of org_usage_quotas keep the names that the table has (current_daily_pipelines and \
+        current_monthly_pipelines, or pipelines_run_today and pipelines_run_month). A table with both pairs is a failure.
+
         It is safe to run the job again. A second run changes nothing.
 
         EXAMPLE:
@@ -26,10 +29,12 @@ struct BootstrapSyncJob: ScheduledJob {
     struct Settings: JobSettings {
         let warehouse: WarehouseSettings
         let catalog: Catalog
+        let columns: QuotaColumns
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
+            columns = QuotaColumns(reading: &environment)
         }
     }
 
@@ -40,7 +45,7 @@ struct BootstrapSyncJob: ScheduledJob {
         let warehouse = try await run.openWarehouse(settings.warehouse)
         let bootstrap = Bootstrap(
             warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
-            report: run.report, isDryRun: run.isDryRun)
+            report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
         try await bootstrap.addColumns()
     }
 }

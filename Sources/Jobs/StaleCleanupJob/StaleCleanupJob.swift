@@ -1,3 +1,4 @@
+import ArgumentParser
 import JobRuntime
 import QuotaKit
 import Warehouse
@@ -11,10 +12,14 @@ struct StaleCleanupJob: ScheduledJob {
     static let isExclusive = true
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        Runs that have been PENDING or RUNNING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a duration and \
-        the reason. Then the job recounts concurrent_pipelines_running in the rows of the last three days (days before today: \
-        0), raises max_concurrent_reached to it, and recounts pipelines_failed_today. It reads the run log of the last \
-        STALE_LOOKBACK_DAYS days. It logs every counter that changes, with its old and its new value.
+        Runs that have been PENDING, RUNNING or CANCELLING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a \
+        duration and the reason. Then the job recounts the rows of the last three days: concurrent_pipelines_running counts the \
+        open runs that started on the row's day; max_concurrent_reached and pipelines_failed_today are raised and never \
+        lowered. It reads the run log of the last STALE_LOOKBACK_DAYS days, and reports open runs that are older. It logs every \
+        counter that changes, with its old and its new value.
+
+        With --date the rows of a day gone by and of the two before are recounted as of now. --now runs as if it were that \
+        instant.
 
         It is safe to run the job again. With nothing to repair it only reads. If two executions overlap, the second one is \
         skipped.
@@ -22,6 +27,11 @@ struct StaleCleanupJob: ScheduledJob {
         EXAMPLE:
           GCP_PROJECT_ID=cloudact-testing-1 StaleCleanupJob --dry-run
         """
+
+    struct Options: ParsableArguments, Sendable {
+        @Flag(help: "Also run for a time in the future, which ends runs that are alive.")
+        var force = false
+    }
 
     struct Settings: JobSettings {
         let warehouse: WarehouseSettings
@@ -43,14 +53,23 @@ struct StaleCleanupJob: ScheduledJob {
         }
     }
 
-    let options: NoOptions
+    let options: Options
     let settings: Settings
 
+    static func scheduleNeed(_ settings: Settings) -> ScheduleNeed? {
+        let longest = max(3600, 86_400 * settings.lookbackDays - 60 * settings.staleAfter.minutes)
+        return ScheduleNeed(
+            .pause(atMost: .seconds(longest)),
+            because: "a run that hangs must be found before it is older than STALE_LOOKBACK_DAYS")
+    }
+
     func run(_ run: Run) async throws {
+        let objection = StaleRunCleaner.objection(to: run.now, wallClock: Timestamp.wallClock())
+        try run.requireForce(options.force, because: objection)
         let warehouse = try await run.openWarehouse(settings.warehouse)
         let cleaner = StaleRunCleaner(
             warehouse: warehouse.sql, staleAfter: settings.staleAfter, lookbackDays: settings.lookbackDays,
             report: run.report, logger: run.logger, isDryRun: run.isDryRun)
-        try await cleaner.clean(at: run.now)
+        try await cleaner.clean(run.now.date, at: run.clock)
     }
 }

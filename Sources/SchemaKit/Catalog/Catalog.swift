@@ -20,7 +20,7 @@ package struct Catalog: Sendable {
         case operations
     }
 
-    private var groups: [Group: [NamedTable]]
+    var groups: [Group: [NamedTable]]
 
     /// Sorted by name.
     package func tables(_ group: Group) -> [NamedTable] { groups[group] ?? [] }
