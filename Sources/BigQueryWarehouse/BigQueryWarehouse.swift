@@ -82,6 +82,18 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
+    /// A few datasets are read one by one, and many by listing all of the project's. A dataset that the account may not see is
+    /// left out, too; its creation tells whether it exists.
+    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+        if datasets.count > Self.mostReadOneByOne { return try await locationsOfDatasets() }
+        return try await withThrowingTaskGroup(of: Dataset?.self) { group in
+            for id in datasets { group.addTask { try await visibleDataset(id) } }
+            return try await group.compactMap(\.self).reduce(into: [:]) { $0[$1.id] = $1.location }
+        }
+    }
+
+    private static let mostReadOneByOne = 20
+
     /// Every dataset of the project with its location. One request for each thousand.
     func locationsOfDatasets() async throws -> [DatasetID: String] {
         var locations: [DatasetID: String] = [:]
@@ -200,7 +212,13 @@ extension BigQueryWarehouse {
             operation: "create table \(reference)",
             scope: .dataset)
         let isCreated = try await isCreated {
-            _ = try await whileNotVisible(reference.dataset) { try await api.send(call) }
+            do {
+                _ = try await whileNotVisible(reference.dataset) { try await api.send(call) }
+            } catch let error as WarehouseError
+                where error.code == .accessDenied && table.schema.fields.contains(where: \.isGuarded)
+            {
+                throw error.withAdvice(Self.policyTagAdvice)
+            }
         } isAsMade: {
             guard let actual = try await self.table(reference) else { return false }
             return SchemaDiff(expected: table, actual: actual).isConforming
@@ -209,6 +227,8 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
+    /// `tables.patch` has to send all columns, and sending those with policy tags needs permissions that adding a column does not:
+    /// https://github.com/googleapis/python-bigquery/issues/557. Where they are missing, a statement adds the columns, if one can.
     package func updateSchema(
         of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
     ) async throws {
@@ -216,11 +236,54 @@ extension BigQueryWarehouse {
             method: .tablesPatch, verb: .patch, path: path(of: reference), headers: ["If-Match": etag],
             body: try JSONEncoder().encode(["schema": Table.Schema(fields: fields)]),
             operation: "add columns to table \(reference)", scope: .dataset)
-        _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
+        do {
+            _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
+        } catch let error as WarehouseError where error.code == .accessDenied && fields.contains(where: \.isGuarded) {
+            guard try await addColumns(to: reference, resulting: fields, ifMatch: etag) else {
+                throw error.withAdvice(Self.policyTagAdvice)
+            }
+        }
     }
+
+    /// Adds the columns by a statement, which sends no other column. The statement skips columns that exist, so the table is read
+    /// afterward to see that it has them as they should be.
+    /// - Returns: `false` if no statement can express the change.
+    private func addColumns(
+        to reference: TableReference, resulting fields: [FieldSchema], ifMatch etag: String
+    ) async throws -> Bool {
+        let operation = "add columns to table \(reference)"
+        guard let before = try await table(reference), before.etag == etag else {
+            throw WarehouseError(
+                .preconditionFailed, operation: operation, message: "the table has changed since it was read")
+        }
+        guard let sql = TableDDL.additions(to: reference, from: before.schema.fields, to: fields) else { return false }
+        _ = try await whileNotVisible(reference.dataset, reference) {
+            try await run(Statement(operation, sql), scope: .dataset)
+        }
+        let after = try await table(reference)
+        guard let after, SchemaDiff(expected: after.with(fields: fields), actual: after).isConforming else {
+            throw WarehouseError(
+                .preconditionFailed, operation: operation,
+                message: "another client has added one of the columns in another form")
+        }
+        return true
+    }
+
+    /// https://cloud.google.com/bigquery/docs/column-level-security#permissions
+    private static let policyTagAdvice =
+        "the table has policy tags or data policies, which have to be sent too: grant bigquery.tables.setCategory on the "
+        + "dataset and datacatalog.taxonomies.get on the project of the taxonomy"
 
     private func path(of reference: TableReference) -> String {
         "/datasets/\(reference.dataset)/tables/\(reference.table)"
+    }
+}
+
+extension Table {
+    fileprivate func with(fields: [FieldSchema]) -> Table {
+        var table = self
+        table.schema.fields = fields
+        return table
     }
 }
 

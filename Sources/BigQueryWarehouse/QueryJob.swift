@@ -12,17 +12,22 @@ extension BigQueryWarehouse {
     package func query(
         _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
-        let job = QueryJob(warehouse: self, statement: statement, scope: .project, countsRows: false)
+        let job = QueryJob(
+            warehouse: self, statement: statement, location: location, scope: .project, countsRows: false)
         return try await whileNotVisible(nil, confirms: statement.confirmsMissingDataset) {
             try await job.run(eachPage: handle)
         }
     }
 
-    /// - Parameter countingRows: Whether the result must say what was inserted, updated and deleted.
+    /// - Parameters:
+    ///   - location: Where the statement's datasets are; `nil` for the location of the run.
+    ///   - countingRows: Whether the result must say what was inserted, updated and deleted.
     func run(
-        _ statement: Statement, scope: BigQueryErrors.Scope, countingRows: Bool = false
+        _ statement: Statement, location: String? = nil, scope: BigQueryErrors.Scope, countingRows: Bool = false
     ) async throws -> QueryResult {
-        let job = QueryJob(warehouse: self, statement: statement, scope: scope, countsRows: countingRows)
+        let job = QueryJob(
+            warehouse: self, statement: statement, location: location ?? self.location, scope: scope,
+            countsRows: countingRows)
         return try await whileNotVisible(nil, confirms: scope == .project && statement.confirmsMissingDataset) {
             var rows: [Row] = []
             var result = try await job.run { rows += $0 }
@@ -53,6 +58,8 @@ struct QueryJob {
 
     let warehouse: BigQueryWarehouse
     let statement: Statement
+    /// Where the job runs if it is new.
+    let location: String
     let scope: BigQueryErrors.Scope
     let countsRows: Bool
 
@@ -90,7 +97,7 @@ struct QueryJob {
 
     private func start() throws -> BigQueryAPI.Call {
         var body: [String: JSONValue] = [
-            "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(warehouse.location),
+            "query": .string(statement.sql), "useLegacySql": .bool(false), "location": .string(location),
             "timeoutMs": .integer(Self.firstWait.wholeMilliseconds),
             "requestId": .string(UUID().uuidString.lowercased()),
             "formatOptions": .object(["useInt64Timestamp": .bool(true)]),
@@ -259,7 +266,7 @@ struct QueryJob {
         of job: QueryResponse.JobReference, token: String?, known: Certainty
     ) async throws -> QueryResponse {
         var query = [
-            (name: "location", value: job.location ?? warehouse.location),
+            (name: "location", value: job.location ?? location),
             (name: "timeoutMs", value: String(Self.wait.wholeMilliseconds)),
             (name: "formatOptions.useInt64Timestamp", value: "true"),
         ]
@@ -290,7 +297,7 @@ struct QueryJob {
     ) -> BigQueryAPI.Call {
         BigQueryAPI.Call(
             method: .jobsGet, path: "/jobs/\(percentEncoded(job.jobId))",
-            query: [("location", job.location ?? warehouse.location), ("fields", fields)],
+            query: [("location", job.location ?? location), ("fields", fields)],
             operation: statement.purpose, scope: scope, known: known)
     }
 
@@ -299,7 +306,7 @@ struct QueryJob {
         let limit = StopBudget.limit(of: .cancelStatements)
         let call = BigQueryAPI.Call(
             method: .jobsCancel, verb: .post, path: "/jobs/\(percentEncoded(job.jobId))/cancel",
-            query: [("location", job.location ?? warehouse.location)], timeout: limit,
+            query: [("location", job.location ?? location)], timeout: limit,
             operation: "cancel the job that was to \(statement.purpose)", scope: .dataset)
         let api = api
         do {

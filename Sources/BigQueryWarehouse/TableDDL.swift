@@ -1,6 +1,6 @@
 import Warehouse
 
-/// Creates the `CREATE TABLE IF NOT EXISTS` statement for a table of the catalog.
+/// Creates the `CREATE TABLE IF NOT EXISTS` statement for a table of the catalog, and the `ALTER TABLE` statement that adds columns.
 ///
 /// With such statements, one script creates many tables of a dataset, while `tables.insert` is limited to ten calls per second.
 enum TableDDL {
@@ -10,7 +10,7 @@ enum TableDDL {
         sql += "\n)"
         if let partitioning = partitioning(of: table) { sql += "\nPARTITION BY \(partitioning)" }
         if let fields = table.clustering?.fields, !fields.isEmpty {
-            sql += "\nCLUSTER BY \(fields.map { "`\($0)`" }.joined(separator: ", "))"
+            sql += "\nCLUSTER BY \(fields.map(ColumnName.quoted).joined(separator: ", "))"
         }
         let options = options(of: table)
         if !options.isEmpty { sql += "\nOPTIONS (\(options.joined(separator: ", ")))" }
@@ -18,17 +18,54 @@ enum TableDDL {
     }
 
     /// Whether a statement can express everything in the file. If not, `tables.insert` creates the table.
+    ///
+    /// A statement could express an expiration, but it would need `bigquery.tables.delete`, which `tables.insert` does not:
+    /// https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#create_table_statement
     static func canExpress(_ table: Table) -> Bool {
-        table.rangePartitioning == nil && table.schema.fields.allSatisfy(canExpress)
+        table.attributes.isEmpty && table.rangePartitioning == nil && table.timePartitioning?.expirationMs == nil
+            && table.schema.fields.allSatisfy { canExpress($0, of: typeAttributes) }
     }
 
-    private static func canExpress(_ field: FieldSchema) -> Bool {
-        field.attributes.keys.allSatisfy { ["maxLength", "precision", "scale"].contains($0) }
-            && field.fields.allSatisfy(canExpress)
+    /// The statement that adds the columns that `fields` has and the table has not; `nil` if a statement cannot express the
+    /// change: it adds a field to a RECORD, or a column with an attribute that only the API can set.
+    ///
+    /// Unlike `tables.patch` it does not send the other columns, so it needs no permission for their policy tags. It may run
+    /// twice, and does nothing about a column that another client has added.
+    static func additions(to reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema]) -> String? {
+        let known = Dictionary(old.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
+        var columns: [String] = []
+        for field in fields {
+            if let existing = known[field.name.lowercased()] {
+                guard existing == field else { return nil }
+                continue
+            }
+            guard field.mode != .required, field.fields.allSatisfy(isNullable),
+                canExpress(field, of: typeAttributes.union(columnAttributes))
+            else { return nil }
+            columns.append("ADD COLUMN IF NOT EXISTS " + column(field))
+        }
+        return columns.isEmpty ? nil : "ALTER TABLE \(reference.sql)\n  " + columns.joined(separator: ",\n  ") + ";"
+    }
+
+    private static let typeAttributes: Set<String> = ["maxLength", "precision", "scale", "rangeElementType"]
+    private static let columnAttributes: Set<String> = ["collation", "roundingMode"]
+
+    private static func canExpress(_ field: FieldSchema, of attributes: Set<String>) -> Bool {
+        field.attributes.keys.allSatisfy(attributes.contains)
+            && field.fields.allSatisfy { canExpress($0, of: typeAttributes) }
+    }
+
+    private static func isNullable(_ field: FieldSchema) -> Bool {
+        field.mode != .required && field.fields.allSatisfy(isNullable)
     }
 
     private static func column(_ field: FieldSchema) -> String {
-        "`\(field.name)` \(type(of: field))" + constraintAndDescription(field)
+        var sql = ColumnName.quoted(field.name) + " " + type(of: field)
+        if field.mode == .required { sql += " NOT NULL" }
+        var options = field.roundingMode.map { ["rounding_mode = \(literal($0))"] } ?? []
+        if let description = field.description { options.append("description = \(literal(description))") }
+        if !options.isEmpty { sql += " OPTIONS (\(options.joined(separator: ", ")))" }
+        return sql
     }
 
     private static func type(of field: FieldSchema) -> String {
@@ -36,12 +73,8 @@ enum TableDDL {
         if field.canonicalType == "STRUCT" {
             type = "STRUCT<\(field.fields.map(column).joined(separator: ", "))>"
         }
+        if let collation = field.collation { type += " COLLATE \(literal(collation))" }
         return field.mode == .repeated ? "ARRAY<\(type)>" : type
-    }
-
-    private static func constraintAndDescription(_ field: FieldSchema) -> String {
-        let constraint = field.mode == .required ? " NOT NULL" : ""
-        return constraint + (field.description.map { " OPTIONS (description = \(literal($0)))" } ?? "")
     }
 
     private static func partitioning(of table: Table) -> String? {
@@ -51,11 +84,12 @@ enum TableDDL {
                 ? "_PARTITIONDATE" : "TIMESTAMP_TRUNC(_PARTITIONTIME, \(partitioning.type))"
         }
         let column = table.schema.fields.first { $0.name.lowercased() == field.lowercased() }
+        let name = ColumnName.quoted(field)
         switch (column?.canonicalType, partitioning.type) {
-        case ("DATE", "DAY"): return "`\(field)`"
-        case ("DATE", _): return "DATE_TRUNC(`\(field)`, \(partitioning.type))"
-        case ("DATETIME", _): return "DATETIME_TRUNC(`\(field)`, \(partitioning.type))"
-        default: return "TIMESTAMP_TRUNC(`\(field)`, \(partitioning.type))"
+        case ("DATE", "DAY"): return name
+        case ("DATE", _): return "DATE_TRUNC(\(name), \(partitioning.type))"
+        case ("DATETIME", _): return "DATETIME_TRUNC(\(name), \(partitioning.type))"
+        default: return "TIMESTAMP_TRUNC(\(name), \(partitioning.type))"
         }
     }
 
@@ -65,9 +99,6 @@ enum TableDDL {
         if let labels = table.labels, !labels.isEmpty {
             let pairs = labels.sorted { $0.key < $1.key }.map { "(\(literal($0.key)), \(literal($0.value)))" }
             options.append("labels = [\(pairs.joined(separator: ", "))]")
-        }
-        if let milliseconds = table.timePartitioning?.expirationMs.flatMap({ Double($0) }) {
-            options.append("partition_expiration_days = \(milliseconds / 86_400_000)")
         }
         if table.requirePartitionFilter == true { options.append("require_partition_filter = TRUE") }
         return options

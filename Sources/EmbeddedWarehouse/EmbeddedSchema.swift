@@ -1,6 +1,5 @@
 import FoundationEssentials
 import GRDB
-import JobRuntime
 import Warehouse
 
 import struct Warehouse.Statement
@@ -61,9 +60,9 @@ struct EmbeddedSchema {
     private static func validate(_ fields: [FieldSchema]) throws {
         var names: Set<String> = []
         for field in fields {
-            guard (1...300).contains(field.name.utf8.count), field.name.utf8.allSatisfy(\.isWordCharacter),
-                field.name.utf8.first?.isDigit == false
-            else { throw problem(.invalid, "Invalid field name \"\(field.name)\"") }
+            if let reason = ColumnName.problem(with: field.name) {
+                throw problem(.invalid, "Invalid field name \"\(field.name)\": \(reason)")
+            }
             guard names.insert(field.name.lowercased()).inserted else {
                 throw problem(.invalid, "Field \(field.name) already exists in schema")
             }

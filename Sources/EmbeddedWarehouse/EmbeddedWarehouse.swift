@@ -1,4 +1,5 @@
 import GRDB
+import JobRuntime
 package import Warehouse
 
 package import struct Warehouse.Statement
@@ -50,7 +51,7 @@ package struct EmbeddedWarehouse: Warehouse {
         try await write("create table \(reference)") { try EmbeddedSchema($0).create(reference, table) }
     }
 
-    package func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws {
+    package func createTables(_ tables: [NamedTable], in dataset: DatasetID, at location: String) async throws {
         try await write("create \(tables.count) tables in \(dataset)") { database in
             for table in tables {
                 guard let reference = TableReference(dataset, table.name) else {
@@ -89,14 +90,38 @@ package struct EmbeddedWarehouse: Warehouse {
         try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }
     }
 
-    package func survey(
-        _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
-    ) async throws -> SchemaSurvey {
-        try await read("compare \(datasets.count) datasets with the catalog") { database in
-            var survey = EmbeddedSurvey(EmbeddedMetadata(database), for: tables)
-            var findings: [DatasetID: SchemaSurvey.Finding] = [:]
-            for dataset in datasets { findings[dataset] = try survey.finding(dataset) }
-            return SchemaSurvey(findings: findings)
+    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+        try await read("find \(datasets.count) datasets") { database in
+            let metadata = EmbeddedMetadata(database)
+            return try datasets.reduce(into: [:]) { $0[$1] = try metadata.dataset($1)?.location }
+        }
+    }
+
+    package func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey {
+        let targets = try await targets(of: scope)
+        return try await read("compare \(targets.count) datasets with the catalog") { database in
+            var survey = EmbeddedSurvey(EmbeddedMetadata(database), for: tables, in: scope.location)
+            for target in targets { try survey.add(target) }
+            return SchemaSurvey(groups: survey.groups)
+        }
+    }
+
+    /// A survey names all members already.
+    package func members(
+        of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
+    ) async throws -> [String: [SurveyTarget]] {
+        groups.reduce(into: [:]) { $0[$1.key] = $1.members }
+    }
+
+    private func targets(of scope: SurveyScope) async throws -> [SurveyTarget] {
+        switch scope.targets {
+        case .datasets(let targets): return targets
+        case .rows(let statement):
+            return try await query(statement).rows.compactMap { row in
+                let subject = try row.string("subject")
+                guard scope.task.isMine(subject), let dataset = DatasetID(try row.string("dataset")) else { return nil }
+                return SurveyTarget(subject: subject, dataset: dataset)
+            }.sorted()
         }
     }
 
@@ -128,48 +153,54 @@ package struct EmbeddedWarehouse: Warehouse {
     }
 }
 
-/// Compares many datasets with the tables they should have, within one transaction.
+/// Groups datasets by the state of their tables, within one transaction.
 ///
-/// Datasets that were created together store the same text for a table, so each distinct text is read and compared once.
+/// Datasets that were created together store the same text for a table, so each distinct text is read once.
 struct EmbeddedSurvey {
-    private struct Stored: Hashable {
-        var name: String
-        var resource: String
+    private enum Key: Hashable {
+        case noDataset, dataset
+        case noTable(String)
+        case table(String, resource: String)
     }
 
     private let metadata: EmbeddedMetadata
     private let wanted: [NamedTable]
-    private var conforming: [Stored: Bool] = [:]
+    private let location: String
+    private var indices: [Key: Int] = [:]
+    private(set) var groups: [SchemaSurvey.Group] = []
 
-    init(_ metadata: EmbeddedMetadata, for tables: [NamedTable]) {
+    init(_ metadata: EmbeddedMetadata, for tables: [NamedTable], in location: String) {
         self.metadata = metadata
+        self.location = location
         wanted = tables
     }
 
-    /// `nil` if the dataset has all tables and columns.
-    mutating func finding(_ dataset: DatasetID) throws -> SchemaSurvey.Finding? {
-        guard try metadata.dataset(dataset) != nil else {
-            return SchemaSurvey.Finding(datasetExists: false, absent: Set(wanted.map(\.name)), differing: [])
+    mutating func add(_ target: SurveyTarget) throws {
+        guard try metadata.dataset(target.dataset)?.location.lowercased() == location.lowercased() else {
+            add(target, .noDataset) { .noDataset }
+            return
         }
-        let resources = try metadata.resources(in: dataset)
-        var finding = SchemaSurvey.Finding(datasetExists: true, absent: [], differing: [])
+        add(target, .dataset) { .dataset(DatasetDefaults()) }
+        let resources = try metadata.resources(in: target.dataset)
         for table in wanted {
-            guard let resource = resources[table.name] else {
-                finding.absent.insert(table.name)
-                continue
-            }
-            if try !isConforming(table, Stored(name: table.name, resource: resource)) {
-                finding.differing.insert(table.name)
+            if let resource = resources[table.name] {
+                try add(target, .table(table.name, resource: resource)) {
+                    .table(table.name, try EmbeddedMetadata.table(resource))
+                }
+            } else {
+                add(target, .noTable(table.name)) { .noTable(table.name) }
             }
         }
-        return finding.absent.isEmpty && finding.differing.isEmpty ? nil : finding
     }
 
-    private mutating func isConforming(_ table: NamedTable, _ stored: Stored) throws -> Bool {
-        if let known = conforming[stored] { return known }
-        let actual = try EmbeddedMetadata.table(stored.resource)
-        let result = SchemaDiff(expected: table.table, actual: actual).isConforming
-        conforming[stored] = result
-        return result
+    private mutating func add(_ target: SurveyTarget, _ key: Key, state: () throws -> SchemaSurvey.State) rethrows {
+        if let index = indices[key] {
+            groups[index].members.append(target)
+            groups[index].count += 1
+        } else {
+            indices[key] = groups.count
+            groups.append(
+                SchemaSurvey.Group(state: try state(), count: 1, members: [target], key: "\(groups.count)"))
+        }
     }
 }

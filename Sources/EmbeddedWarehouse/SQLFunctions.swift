@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Foundation
 import GRDB
 import JobRuntime
 
@@ -13,6 +13,8 @@ enum SQLFunctions {
         database.add(
             function: DatabaseFunction("UNIX_MICROS", argumentCount: 1, pure: true) { try microseconds(of: $0[0]) })
         database.add(function: DatabaseFunction("PARSE_JSON", argumentCount: 1, pure: true) { try json($0[0]) })
+        database.add(
+            function: DatabaseFunction("REGEXP_CONTAINS", argumentCount: 2, pure: true) { try contains($0[0], $0[1]) })
         database.add(function: DatabaseFunction("DIV", argumentCount: 2, pure: true) { try quotient($0[0], $0[1]) })
     }
 
@@ -31,6 +33,12 @@ enum SQLFunctions {
             throw DatabaseError(message: "PARSE_JSON of a text that is not JSON")
         }
         return text
+    }
+
+    private static func contains(_ value: DatabaseValue, _ pattern: DatabaseValue) throws -> Bool? {
+        guard let text = String.fromDatabaseValue(value), let pattern = String.fromDatabaseValue(pattern) else { return nil }
+        let expression = try NSRegularExpression(pattern: pattern)
+        return expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
     }
 
     /// Divides integers and rounds toward zero.

@@ -175,7 +175,8 @@ struct SQLiteColumn {
 
     /// The column in CREATE TABLE and ALTER TABLE ADD COLUMN.
     var definition: String {
-        let name = "`\(field.name)`"
+        // SQLite knows no escapes within backticks, and the checked name has neither a backtick nor a backslash.
+        let name = ColumnName.quoted(field.name)
         let logical = field.mode == .repeated ? "ARRAY" : field.canonicalType
         let storage = SQLType(scalarName: logical).map(Self.storage) ?? .text
         var sql = "\(name) \(logical)_\(storage.rawValue)"

@@ -17,9 +17,11 @@ package struct Bootstrap: Sendable {
     package var environment: DeploymentEnvironment?
     package var report: RunReport
     package var isDryRun: Bool
+    /// Kinds of differences that do not fail the run.
+    package var tolerated: Set<SchemaDifference.Kind> = []
+    /// The names of the counters in `org_usage_quotas`, as the environment gives them.
     package var columns: QuotaColumns
 
-    /// - Parameter columns: The names of the counters in `org_usage_quotas`, as the environment gives them.
     package init(
         warehouse: any SchemaWarehouse, catalog: Catalog, environment: DeploymentEnvironment?, report: RunReport,
         isDryRun: Bool = false, columns: QuotaColumns = .standard
@@ -50,70 +52,77 @@ package struct Bootstrap: Sendable {
         report.declare(counts: "tables", "in_sync")
         SchemaSync.declareCounts(in: report)
         report.begin("datasets", total: Self.groups.count)
-        let sync = SchemaSync(warehouse: warehouse, policy: policy, isDryRun: isDryRun, report: report)
+        let differences = DifferenceLog(tolerated: tolerated)
+        defer { differences.flush(to: report) }
+        let sync = SchemaSync(
+            warehouse: warehouse, policy: policy, differences: differences, isDryRun: isDryRun, report: report)
         defer { sync.printTable() }
         // Only bootstrap-sync reads the table in any case, because only it could add a second pair of counters.
         let isFollowed = policy == .addColumns || columns.isChosen
         let catalog = try await isFollowed ? followed() : catalog
-        var work = try await withThrowingTaskGroup(of: Work?.self) { group in
+        var outcomes = try await withThrowingTaskGroup(of: Compared.self) { group in
             for (id, tables, description) in Self.groups {
-                group.addTask { try await survey(dataset(id, description), for: catalog.tables(tables)) }
+                group.addTask {
+                    try await compare(dataset(id, description), with: catalog.tables(tables), differences)
+                }
             }
-            return try await group.compactMap(\.self).reduce(into: []) { $0.append($1) }
+            return try await group.reduce(into: []) { $0.append($1) }
         }
-        for place in work.indices where !isFollowed && work[place].concernsCounters {
-            work[place].tables = try await followed().tables(.organizations)
+        for place in outcomes.indices where !isFollowed && outcomes[place].concernsCounters {
+            outcomes[place].tables = try await followed().tables(.organizations)
         }
-        // The location of a dataset cannot be changed, so both are read before either is created.
-        if !work.isEmpty, try await !areInPlace() { return }
-        try await eachConcurrently(work, atOnce: work.count) { item in
-            try await sync.sync(
-                dataset: item.dataset, with: item.tables, finding: item.finding, subject: item.dataset.id.name)
+        // The location of a dataset cannot be changed, so nothing is created before both were found or are known to be missing.
+        let misplaced = outcomes.compactMap(\.misplacement)
+        for (id, error) in misplaced { report.fail(id.name, error) }
+        guard misplaced.isEmpty else { return }
+        try await eachConcurrently(outcomes, atOnce: outcomes.count) { item in
+            if let finding = item.finding {
+                try await sync.sync(
+                    dataset: item.dataset, with: item.tables, finding: finding, subject: item.dataset.id.name)
+            }
             report.advance(item.dataset.id.name)
         }
     }
 
-    /// A dataset that may differ from the catalog.
-    private struct Work: Sendable {
+    private struct Compared: Sendable {
         var dataset: Dataset
         var tables: [NamedTable]
-        var finding: SchemaSurvey.Finding
+        /// `nil` if nothing is to do.
+        var finding: DatasetFinding?
+        /// Why the dataset cannot be used; `nil` if it lies in the location of the run, or does not exist.
+        var misplacement: (DatasetID, String)?
 
         var concernsCounters: Bool {
-            dataset.id == DatasetID.organizations && finding.differing.contains(QuotaColumns.table.table)
+            dataset.id == DatasetID.organizations && finding?.differing.contains(QuotaColumns.table.table) == true
         }
     }
 
     /// The catalog with the names of the counters that the warehouse has.
     private func followed() async throws -> Catalog { try await catalog.following(columns, of: warehouse, report) }
 
-    /// - Returns: `nil` if the dataset agrees with the catalog.
-    private func survey(_ dataset: Dataset, for tables: [NamedTable]) async throws -> Work? {
+    private func compare(
+        _ dataset: Dataset, with tables: [NamedTable], _ differences: DifferenceLog
+    ) async throws -> Compared {
         report.add(tables.count, to: "tables")
-        let survey = try await warehouse.survey([dataset.id], for: tables, known: nil)
-        report.add(Int(survey.bytesBilled), to: "bytes_billed")
-        guard let finding = survey.findings[dataset.id] else {
-            report.add(tables.count, to: "in_sync")
-            report.advance(dataset.id.name)
-            return nil
-        }
-        let affected = finding.datasetExists ? finding.absent.union(finding.differing).count : tables.count
-        report.add(tables.count - affected, to: "in_sync")
-        return Work(dataset: dataset, tables: tables, finding: finding)
-    }
-
-    /// Whether no dataset lies in another location than the run works in. Reports each dataset that does.
-    private func areInPlace() async throws -> Bool {
-        var areInPlace = true
-        for (id, _, description) in Self.groups {
-            guard let existing = try await warehouse.visibleDataset(id),
-                let misplaced = existing.misplacement(wanted: dataset(id, description))
-            else { continue }
+        let target = SurveyTarget(subject: dataset.id.name, dataset: dataset.id)
+        let outcome = try await SchemaComparison(
+            warehouse: warehouse, tables: tables, differences: differences, report: report, followsDatasets: false
+        ).outcome(of: SurveyScope(.datasets([target]), location: warehouse.location, known: .nothing))
+        var compared = Compared(dataset: dataset, tables: tables, finding: outcome.work.first?.finding)
+        if let location = outcome.elsewhere[target] {
+            var existing = dataset
+            existing.location = location
             let advice = "set BIGQUERY_LOCATION to where it is; nothing was created or changed"
-            report.fail(id.name, String(describing: misplaced.withAdvice(advice)))
-            areInPlace = false
+            compared.misplacement = existing.misplacement(wanted: dataset).map {
+                (dataset.id, "\($0.withAdvice(advice))")
+            }
+            return compared
         }
-        return areInPlace
+        let affected = compared.finding.map {
+            $0.datasetExists ? $0.absent.union($0.differing).count : tables.count
+        }
+        report.add(tables.count - (affected ?? 0) - outcome.conflictingTables, to: "in_sync")
+        return compared
     }
 
     private func dataset(_ id: DatasetID, _ description: String) -> Dataset {

@@ -9,8 +9,8 @@ package import WarehouseKit
 /// - An organization that agrees with the catalog costs no request of its own.
 /// - An organization that fails is reported, and the others still get their turn.
 /// - If a run is stopped or killed anywhere, the next run does the rest and ends in the same state as one clean run.
-/// - Exit code 0 means that every active organization has every table and column, each with the type, mode, partitioning column
-///   and clustering of the catalog. The unit of partitions (DAY, HOUR ...) is compared only in tables that are read anyway.
+/// - Exit code 0 means that every active organization has every table and column, each with the type, partitioning and clustering
+///   of the catalog, unless the difference is tolerated. Differences of other kinds are warnings in every run.
 ///
 /// ```swift
 /// let sync = OrganizationSync(
@@ -25,6 +25,8 @@ package struct OrganizationSync: Sendable {
     package var report: RunReport
     package var task: CloudRunTask
     package var isDryRun: Bool
+    /// Kinds of differences that do not fail the run.
+    package var tolerated: Set<SchemaDifference.Kind> = []
 
     /// How many datasets are worked on at the same time. The requests have budgets of their own.
     private static let atOnce = 64
@@ -52,87 +54,72 @@ package struct OrganizationSync: Sendable {
     package func run(only slugs: [String] = []) async throws {
         report.declare(counts: "organizations", "in_sync")
         SchemaSync.declareCounts(in: report)
-        let targets = try await targets(slugs)
-        report.add(targets.count, to: "organizations")
+        let directory = OrganizationDirectory(environment: environment)
+        try await checkProfiles(of: directory, slugs)
+        let differences = DifferenceLog(tolerated: tolerated)
+        defer { differences.flush(to: report) }
         let tables = catalog.tables(.organization)
-        let survey = try await schema.survey(
-            targets.map(\.dataset.id), for: tables, known: OrganizationDirectory.profiles)
-        let work = targets.compactMap { target in
-            survey.findings[target.dataset.id].map { (target: target, finding: $0) }
+        let outcome = try await SchemaComparison(
+            warehouse: schema, tables: tables, differences: differences, report: report, followsDatasets: true
+        ).outcome(
+            of: SurveyScope(
+                .rows(of: directory.targets(only: slugs)), location: schema.location,
+                known: .table(OrganizationDirectory.profiles), task: task))
+        report.add(outcome.datasets, to: "organizations")
+        report.add(outcome.inSync, to: "in_sync")
+        let creations = outcome.work.reduce(0) {
+            $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count)
         }
-        report.add(Int(survey.bytesBilled), to: "bytes_billed")
-        report.add(targets.count - work.count, to: "in_sync")
-        let creations = work.reduce(0) { $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count) }
         let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: schema, policy: .everything(byScript: byScript),
-            isDryRun: isDryRun, report: report)
+            warehouse: schema, policy: .everything(byScript: byScript), differences: differences, isDryRun: isDryRun,
+            report: report)
         defer { sync.printTable(title: "organization") }
-        if !work.isEmpty { report.begin("organizations", total: work.count) }
-        try await eachConcurrently(work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { item in
-            try await sync.sync(
-                dataset: item.target.dataset, with: tables, finding: item.finding, subject: item.target.slug)
-            report.advance(item.target.slug)
+        if !outcome.work.isEmpty { report.begin("organizations", total: outcome.work.count) }
+        try await eachConcurrently(outcome.work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { work in
+            let slug = work.target.subject
+            var dataset = dataset(work.target.dataset, of: slug)
+            dataset.location = work.location
+            try await sync.sync(dataset: dataset, with: tables, finding: work.finding, subject: slug)
+            report.advance(slug)
         }
     }
 
-    private struct Target: Sendable {
-        var slug: String
-        var dataset: Dataset
-    }
-
-    /// Whether this task works on the organization: it was named, or none was, and it is in the task's share.
-    private func isMine(_ slug: String, _ slugs: [String]) -> Bool {
-        task.isMine(slug) && (slugs.isEmpty || slugs.contains(slug))
-    }
-
-    /// The owner of a dataset is chosen among all organizations, so that every task and every `--org` comes to the same answer.
-    private func targets(_ slugs: [String]) async throws -> [Target] {
-        let listing = try await listing()
-        for slug in listing.invalidSlugs where isMine(slug, slugs) {
+    /// Reports what is irregular in the profiles. Each problem is reported by one task.
+    private func checkProfiles(of directory: OrganizationDirectory, _ slugs: [String]) async throws {
+        func isMine(_ slug: String) -> Bool { task.isMine(slug) && (slugs.isEmpty || slugs.contains(slug)) }
+        let census = try await census(of: directory, slugs)
+        report.add(Int(census.bytesBilled), to: "bytes_billed")
+        for slug in census.invalidSlugs where isMine(slug) {
             report.fail(quoted(slug), "not a valid slug: \(Organization.slugRule); nothing was done for it")
         }
-        report.add(Int(listing.bytesBilled), to: "bytes_billed")
-        for organization in listing.organizations
-        where listing.ambiguousSlugs.contains(organization.slug) && isMine(organization.slug, slugs) {
-            report.warn(
-                organization.slug,
-                "several active profiles do not agree on the dataset; \(quoted(organization.datasetName)) counts")
+        for (slug, dataset) in census.ambiguous where isMine(slug) {
+            report.warn(slug, "several active profiles do not agree on the dataset; \(quoted(dataset)) counts")
         }
-        if listing.organizations.isEmpty && listing.invalidSlugs.isEmpty { report.line("no active organization") }
-        let found = Set(listing.organizations.map(\.slug))
-        for slug in slugs where !found.contains(slug) && task.index == 0 {
+        for (slug, reason) in census.problems where isMine(slug) { report.fail(slug, reason) }
+        if census.organizations == 0 {
+            report.line("no active organization")
+            let counts = try await ProfileCounts.read(from: sql)
+            report.add(Int(counts.bytesBilled), to: "bytes_billed")
+            if let reason = counts.reasonForNoneActive { report.warn("organizations", reason) }
+        }
+        for slug in slugs where !census.found.contains(slug) && task.index == 0 {
             report.fail(slug, "no active organization has this slug")
         }
-        var owners: [DatasetID: String] = [:]
-        return listing.organizations.compactMap { target(for: $0, isMine: isMine($0.slug, slugs), &owners) }
     }
 
     /// A dataset that is there is sometimes not found for a moment, so it is read before anybody is told to run bootstrap.
-    private func listing() async throws -> OrganizationDirectory.Listing {
+    private func census(
+        of directory: OrganizationDirectory, _ slugs: [String]
+    ) async throws -> OrganizationDirectory.Census {
         do {
-            return try await OrganizationDirectory(warehouse: sql, location: schema.location).active()
+            return try await directory.census(of: slugs, in: sql, location: schema.location)
         } catch let error as WarehouseError where error.detail == .missingDataset {
             guard let dataset = try? await schema.dataset(DatasetID.organizations),
                 dataset.location.lowercased() == schema.location.lowercased()
             else { throw error }
             throw error.withAdvice("the dataset is there: run the job again, and bootstrap only if it fails again")
         }
-    }
-
-    private func target(
-        for organization: Organization, isMine: Bool, _ owners: inout [DatasetID: String]
-    ) -> Target? {
-        let slug = organization.slug
-        let (id, problem) = organization.dataset(in: environment)
-        if let problem, isMine { report.fail(slug, problem) }
-        guard let id else { return nil }
-        if let owner = owners[id] {
-            if isMine { report.fail(slug, "dataset \(id) is already that of \(owner)") }
-            return nil
-        }
-        owners[id] = slug
-        return isMine ? Target(slug: slug, dataset: dataset(id, of: slug)) : nil
     }
 
     private func dataset(_ id: DatasetID, of slug: String) -> Dataset {

@@ -29,7 +29,7 @@ package struct SchemaApplier: Sendable {
         package let error: WarehouseError
     }
 
-    /// Stops between two steps when the task is cancelled. The caller reports the plan's own conflicts.
+    /// Stops between two steps when the task is cancelled. The caller reports the plan's own differences.
     ///
     /// - Returns: The tables that were refused. An error that concerns more than one table is thrown: the dataset cannot be
     ///   created, the server is in trouble, or the run has to end.
@@ -39,8 +39,9 @@ package struct SchemaApplier: Sendable {
         var refusals: [Refusal] = []
         var newTables = plan.newTables
         if policy.createsByScript && newTables.count > 1 {
-            // A dataset that exists may have some of the tables after all, and a script would not add columns to them.
-            let present = isNew ? [] : Set(try await warehouse.tables(in: plan.dataset.id))
+            // A dataset that somebody else created meanwhile may have some of the tables, and a script adds no columns to them.
+            let mayHaveTables = plan.createsDataset && !isNew
+            let present = mayHaveTables ? Set(try await warehouse.tables(in: plan.dataset.id)) : []
             refusals += try await createByScript(newTables.filter { !present.contains($0.name) }, in: plan.dataset)
             newTables.removeAll { !present.contains($0.name) }
         }
@@ -49,7 +50,7 @@ package struct SchemaApplier: Sendable {
             try Task.checkCancellation()
             let refusal = try await attempt(addition.table) {
                 guard try await !update(addition, in: plan.dataset) else { return }
-                try await addMissingColumns(to: addition.table, in: plan.dataset, reported: plan.conflicts)
+                try await addMissingColumns(to: addition.table, in: plan.dataset, reported: plan.differences)
             }
             if let refusal { refusals.append(refusal) }
         }
@@ -101,7 +102,7 @@ package struct SchemaApplier: Sendable {
         while !rest.isEmpty {
             try Task.checkCancellation()
             do {
-                try await warehouse.createTables(rest, in: dataset.id)
+                try await warehouse.createTables(rest, in: dataset.id, at: dataset.location)
                 record(SchemaChanges(tablesCreated: rest.count))
                 return refusals
             } catch let error as WarehouseError where !error.isRetryable && !error.endsRun {
@@ -127,7 +128,7 @@ package struct SchemaApplier: Sendable {
 
     private func createAlone(_ table: NamedTable, in dataset: Dataset) async throws -> Refusal? {
         try await attempt(table) {
-            try await warehouse.createTables([table], in: dataset.id)
+            try await warehouse.createTables([table], in: dataset.id, at: dataset.location)
             record(SchemaChanges(tablesCreated: 1))
         }
     }
@@ -154,14 +155,14 @@ package struct SchemaApplier: Sendable {
         } else {
             var plan = SchemaPlan(dataset: dataset)
             try await SchemaPlanner(warehouse: warehouse, tables: [table]).add(table, to: &plan)
-            record(SchemaChanges(conflicts: plan.conflicts, leftOut: plan.additions))
+            record(SchemaChanges(differences: plan.differences, leftOut: plan.additions))
         }
     }
 
     /// Reads, compares and updates the table until an update succeeds or nothing is missing.
-    /// - Parameter reported: Conflicts that were reported before.
+    /// - Parameter reported: Differences that were reported before.
     private func addMissingColumns(
-        to table: NamedTable, in dataset: Dataset, reported: [TableConflict]
+        to table: NamedTable, in dataset: Dataset, reported: [TableDifference]
     ) async throws {
         let planner = SchemaPlanner(warehouse: warehouse, tables: [table])
         var reported = reported
@@ -170,8 +171,8 @@ package struct SchemaApplier: Sendable {
             var plan = SchemaPlan(dataset: dataset)
             try await planner.add(table, to: &plan)
             guard plan.newTables.isEmpty else { break }
-            record(SchemaChanges(conflicts: plan.conflicts.filter { !reported.contains($0) }))
-            reported += plan.conflicts
+            record(SchemaChanges(differences: plan.differences.filter { !reported.contains($0) }))
+            reported += plan.differences
             guard let addition = plan.additions.first else { return }
             if try await update(addition, in: dataset) { return }
         }

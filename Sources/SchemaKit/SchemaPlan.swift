@@ -13,7 +13,7 @@ package struct SchemaPlan: Hashable, Sendable {
     package var createsDataset = false
     package var newTables: [NamedTable] = []
     package var additions: [TableAddition] = []
-    package var conflicts: [TableConflict] = []
+    package var differences: [TableDifference] = []
 
     package init(dataset: Dataset) {
         self.dataset = dataset
@@ -39,7 +39,7 @@ package struct SchemaPlan: Hashable, Sendable {
             lines.append(
                 "+ \(dataset.id).\(addition.table.name): would add \(addition.diff.additions.joined(separator: ", "))")
         }
-        lines += conflicts.map { "! \(dataset.id).\($0.table): \($0.conflict)" }
+        lines += differences.filter(\.difference.isConflict).map { "! \(dataset.id).\($0.table): \($0.difference)" }
         return lines
     }
 }
@@ -57,12 +57,17 @@ package struct TableAddition: Hashable, Sendable {
     }
 }
 
-/// A difference between a table and the catalog that no job may close.
-package struct TableConflict: Hashable, Sendable, CustomStringConvertible {
+/// A difference between a table and the catalog that no addition closes.
+package struct TableDifference: Hashable, Sendable, CustomStringConvertible {
     package var table: String
-    package var conflict: SchemaConflict
+    package var difference: SchemaDifference
 
-    package var description: String { "\(table): \(conflict)" }
+    package init(table: String, difference: SchemaDifference) {
+        self.table = table
+        self.difference = difference
+    }
+
+    package var description: String { "\(table): \(difference)" }
 }
 
 /// Turns the hints of a survey into a plan. It reads each table that seems to differ.
@@ -75,24 +80,20 @@ package struct SchemaPlanner: Sendable {
         self.tables = tables
     }
 
-    /// - Parameter isDryRun: A plan that nobody applies says "would create" only of a dataset that was read and does not exist.
-    ///   Otherwise the creation itself finds a dataset that the survey does not show, without a request more.
-    package func plan(
-        for dataset: Dataset, finding: SchemaSurvey.Finding, isDryRun: Bool = false
-    ) async throws -> SchemaPlan {
+    /// Says "create" only of a table that the dataset's own list does not have.
+    package func plan(for dataset: Dataset, finding: DatasetFinding) async throws -> SchemaPlan {
         var plan = SchemaPlan(dataset: dataset)
-        var differing = finding.differing
-        if !finding.datasetExists {
-            // The survey may not show a dataset: one that lies elsewhere, or that was created a moment ago.
-            guard isDryRun, let existing = try await warehouse.visibleDataset(dataset.id) else {
-                plan.createsDataset = true
-                plan.newTables = tables
-                return plan
-            }
-            if let misplaced = existing.misplacement(wanted: dataset) { throw misplaced }
-            differing = Set(tables.map(\.name))
+        guard finding.datasetExists else {
+            plan.createsDataset = true
+            plan.newTables = tables
+            return plan
         }
-        plan.newTables = tables.filter { finding.datasetExists && finding.absent.contains($0.name) }
+        var differing = finding.differing
+        if !finding.absent.isEmpty {
+            let present = Set(try await warehouse.tables(in: dataset.id))
+            plan.newTables = tables.filter { finding.absent.contains($0.name) && !present.contains($0.name) }
+            differing.formUnion(finding.absent.intersection(present))
+        }
         for table in tables where differing.contains(table.name) {
             try Task.checkCancellation()
             try await add(table, to: &plan)
@@ -100,7 +101,7 @@ package struct SchemaPlanner: Sendable {
         return plan
     }
 
-    /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its conflicts.
+    /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its differences.
     func add(_ table: NamedTable, to plan: inout SchemaPlan) async throws {
         guard let reference = TableReference(plan.dataset.id, table.name),
             let actual = try await warehouse.table(reference)
@@ -109,7 +110,7 @@ package struct SchemaPlanner: Sendable {
             return
         }
         let diff = SchemaDiff(expected: table.table, actual: actual)
-        plan.conflicts += diff.conflicts.map { TableConflict(table: table.name, conflict: $0) }
+        plan.differences += diff.differences.map { TableDifference(table: table.name, difference: $0) }
         guard !diff.additions.isEmpty else { return }
         guard let etag = actual.etag else {
             throw WarehouseError(
@@ -141,8 +142,8 @@ package struct SchemaChanges: Hashable, Sendable {
     package var columnsAdded = 0
     /// Columns that the catalog calls REQUIRED and that were added as NULLABLE: `dataset.table.column`.
     package var relaxed: [String] = []
-    /// Conflicts between tables and the catalog.
-    package var conflicts: [TableConflict] = []
+    /// Differences that stay.
+    package var differences: [TableDifference] = []
     /// Missing columns that the job's policy does not add.
     package var leftOut: [TableAddition] = []
 
@@ -152,7 +153,7 @@ package struct SchemaChanges: Hashable, Sendable {
         tablesUpdated += other.tablesUpdated
         columnsAdded += other.columnsAdded
         relaxed += other.relaxed
-        conflicts += other.conflicts
+        differences += other.differences
         leftOut += other.leftOut
     }
 
@@ -171,6 +172,7 @@ package struct SchemaChanges: Hashable, Sendable {
         }
         let missing = leftOut.reduce(0) { $0 + $1.diff.additions.count }
         if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
+        let conflicts = differences.filter(\.difference.isConflict)
         if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
@@ -187,16 +189,5 @@ extension Dataset {
         ).withAdvice(
             "copy its tables into a dataset in \(wanted.location), and name that dataset in org_profiles.org_dataset_id"
         )
-    }
-}
-
-extension SchemaWarehouse {
-    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
-    func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
-        do {
-            return try await dataset(id)
-        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
-            return nil
-        }
     }
 }

@@ -17,11 +17,16 @@ final class SchemaSync: Sendable {
     private let policy: SchemaPolicy
     private let isDryRun: Bool
     private let report: RunReport
+    private let differences: DifferenceLog
     private let outcomes = Mutex<[Outcome]>([])
     private let planned = Mutex<[DatasetID: [String]]>([:])
 
-    init(warehouse: any SchemaWarehouse, policy: SchemaPolicy, isDryRun: Bool, report: RunReport) {
+    init(
+        warehouse: any SchemaWarehouse, policy: SchemaPolicy, differences: DifferenceLog, isDryRun: Bool,
+        report: RunReport
+    ) {
         self.warehouse = warehouse
+        self.differences = differences
         self.policy = policy
         self.isDryRun = isDryRun
         self.report = report
@@ -30,7 +35,8 @@ final class SchemaSync: Sendable {
     /// Names the counts that ``sync(dataset:with:finding:subject:)`` adds to. In a dry run they count what would be done.
     static func declareCounts(in report: RunReport) {
         report.declare(
-            counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts", "bytes_billed"
+            counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts", "notices",
+            "tolerated", "bytes_billed"
         )
     }
 
@@ -40,7 +46,7 @@ final class SchemaSync: Sendable {
     ///   - finding: The survey's hint about the dataset.
     ///   - subject: The name under which a failure is reported.
     func sync(
-        dataset: Dataset, with tables: [NamedTable], finding: SchemaSurvey.Finding, subject: String
+        dataset: Dataset, with tables: [NamedTable], finding: DatasetFinding, subject: String
     ) async throws {
         let done = Mutex(SchemaChanges())
         let record: @Sendable (SchemaChanges) -> Void = { [self] step in
@@ -49,10 +55,9 @@ final class SchemaSync: Sendable {
         }
         var hasFailed = false
         do {
-            let finding = policy == .addColumns ? try await confirmed(finding, of: dataset, with: tables) : finding
             var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
-                for: dataset, finding: finding, isDryRun: isDryRun)
-            record(SchemaChanges(conflicts: plan.conflicts))
+                for: dataset, finding: finding)
+            record(SchemaChanges(differences: plan.differences))
             hasFailed = restrict(&plan, record: record)
             if isDryRun {
                 plan.lines.forEach(report.line)
@@ -99,7 +104,6 @@ final class SchemaSync: Sendable {
         report.add(step.tablesCreated, to: "tables_created")
         report.add(step.tablesUpdated, to: "tables_updated")
         report.add(step.columnsAdded, to: "columns_added")
-        report.add(step.conflicts.count, to: "conflicts")
         for column in step.relaxed {
             report.warn(
                 column,
@@ -110,21 +114,9 @@ final class SchemaSync: Sendable {
             let columns = addition.diff.additions.joined(separator: ", ")
             report.warn("\(dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
         }
-        for conflict in step.conflicts {
-            report.fail("\(dataset.id).\(conflict.table)", "\(conflict.conflict); it was left as it is")
+        for found in step.differences {
+            differences.add(found.difference, of: found.table, in: [dataset.id], count: 1)
         }
-    }
-
-    /// A survey is a hint, so a resource is read before it is reported as missing.
-    private func confirmed(
-        _ finding: SchemaSurvey.Finding, of dataset: Dataset, with tables: [NamedTable]
-    ) async throws -> SchemaSurvey.Finding {
-        var differing = finding.absent.union(finding.differing)
-        if !finding.datasetExists {
-            guard try await warehouse.dataset(dataset.id) != nil else { return finding }
-            differing = Set(tables.map(\.name))
-        }
-        return SchemaSurvey.Finding(datasetExists: true, absent: [], differing: differing)
     }
 
     /// Removes from the plan what the policy does not allow, and reports which job does it.

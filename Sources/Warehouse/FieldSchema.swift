@@ -46,74 +46,121 @@ package struct FieldSchema: Hashable, Sendable {
         "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC",
     ]
 
-    /// Whether the text is a column name that needs no quoting: a letter or `_`, then letters, digits and `_`, at most 300.
-    package static func isValidName(_ name: String) -> Bool {
-        (1...300).contains(name.utf8.count) && name.utf8.allSatisfy(\.isWordCharacter) && !name.utf8.first!.isDigit
-    }
-
     package static let knownTypes: Set<String> = [
         "STRING", "BYTES", "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL", "TIMESTAMP", "DATE", "DATETIME", "TIME",
-        "JSON",
-        "GEOGRAPHY", "INTERVAL", "STRUCT",
+        "JSON", "GEOGRAPHY", "INTERVAL", "RANGE", "STRUCT",
     ]
 }
 
 extension FieldSchema: Codable {
-    private struct Key: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.init(stringValue) }
-        init?(intValue: Int) { nil }
-    }
-
-    private static let ownKeys: Set<String> = ["name", "type", "mode", "description", "fields"]
+    private static let ownMembers: Set<String> = ["name", "type", "mode", "description", "fields"]
+    private static let numbers: Set<String> = ["maxLength", "precision", "scale", "timestampPrecision"]
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        let modeText = try container.decodeIfPresent(String.self, forKey: Key("mode")) ?? Mode.nullable.rawValue
+        let container = try decoder.container(keyedBy: MemberName.self)
+        let modeText = try container.decodeIfPresent(String.self, forKey: MemberName("mode")) ?? Mode.nullable.rawValue
         guard let mode = Mode(rawValue: modeText.isEmpty ? Mode.nullable.rawValue : modeText.uppercased()) else {
             throw DecodingError.dataCorruptedError(
-                forKey: Key("mode"), in: container, debugDescription: "mode must be NULLABLE, REQUIRED or REPEATED")
+                forKey: MemberName("mode"), in: container,
+                debugDescription: "mode must be NULLABLE, REQUIRED or REPEATED")
         }
         self.init(
-            try container.decode(String.self, forKey: Key("name")),
-            try container.decode(String.self, forKey: Key("type")),
-            mode: mode, description: try container.decodeIfPresent(String.self, forKey: Key("description")),
-            fields: try container.decodeIfPresent([FieldSchema].self, forKey: Key("fields")) ?? [])
-        for key in container.allKeys where !Self.ownKeys.contains(key.stringValue) {
-            attributes[key.stringValue] = try container.decode(JSONValue.self, forKey: key)
+            try container.decode(String.self, forKey: MemberName("name")),
+            try container.decode(String.self, forKey: MemberName("type")),
+            mode: mode, description: try container.decodeIfPresent(String.self, forKey: MemberName("description")),
+            fields: try container.decodeIfPresent([FieldSchema].self, forKey: MemberName("fields")) ?? [])
+        for key in container.allKeys where !Self.ownMembers.contains(key.stringValue) {
+            let value = try container.decode(JSONValue.self, forKey: key)
+            if Self.numbers.contains(key.stringValue), let number = value.wholeNumber {
+                attributes[key.stringValue] = .string(String(number))
+            } else {
+                attributes[key.stringValue] = value
+            }
         }
     }
 
     package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(name, forKey: Key("name"))
-        try container.encode(type, forKey: Key("type"))
-        try container.encode(mode.rawValue, forKey: Key("mode"))
-        try container.encodeIfPresent(description, forKey: Key("description"))
-        if !fields.isEmpty { try container.encode(fields, forKey: Key("fields")) }
-        for (name, value) in attributes { try container.encode(value, forKey: Key(name)) }
+        var container = encoder.container(keyedBy: MemberName.self)
+        try container.encode(name, forKey: MemberName("name"))
+        try container.encode(type, forKey: MemberName("type"))
+        try container.encode(mode.rawValue, forKey: MemberName("mode"))
+        try container.encodeIfPresent(description, forKey: MemberName("description"))
+        if !fields.isEmpty { try container.encode(fields, forKey: MemberName("fields")) }
+        for (name, value) in attributes { try container.encode(value, forKey: MemberName(name)) }
     }
 }
 
 extension FieldSchema {
-    /// The type in GoogleSQL, as `INFORMATION_SCHEMA.COLUMNS.data_type` shows it: `STRING(20)`, `ARRAY<STRUCT<a INT64, b STRING>>`.
+    /// The resource names of the policy tags.
+    package var policyTags: [String] {
+        attributes["policyTags"]?.object?["names"]?.array?.compactMap(\.text) ?? []
+    }
+
+    /// Whether this field or one within it has policy tags, data policies or data governance tags.
+    package var isGuarded: Bool {
+        !policyTags.isEmpty || Self.accessMembers.contains { !(attributes[$0]?.isEmpty ?? true) }
+            || fields.contains(where: \.isGuarded)
+    }
+
+    private static let accessMembers = ["dataPolicies", "dataPolicyList", "dataGovernanceTagsInfo"]
+
+    /// `nil` where the field does not say it, and for the empty text.
+    package var collation: String? { nonEmpty("collation") }
+
+    /// `nil` where the field does not say it.
+    package var roundingMode: String? {
+        nonEmpty("roundingMode").flatMap { $0 == "ROUNDING_MODE_UNSPECIFIED" ? nil : $0 }
+    }
+
+    package var defaultValueExpression: String? { nonEmpty("defaultValueExpression") }
+
+    private func nonEmpty(_ name: String) -> String? {
+        attributes[name]?.text.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
+
+extension FieldSchema {
+    /// The type in GoogleSQL, normalized, as `INFORMATION_SCHEMA.COLUMNS.data_type` shows it: `STRING(20)`,
+    /// `ARRAY<STRUCT<a INT64, b STRING>>`. Two spellings of one type have the same text.
     package var sqlType: String {
         mode == .repeated ? "ARRAY<\(elementType)>" : elementType
     }
 
     /// The type of the field, or of one element if the field is repeated.
     package var elementType: String {
-        if canonicalType == "STRUCT" {
-            return "STRUCT<\(fields.map { "\($0.name) \($0.sqlType)" }.joined(separator: ", "))>"
+        switch canonicalType {
+        case "STRUCT":
+            "STRUCT<\(fields.map { "\(ColumnName.inType($0.name)) \($0.sqlType)" }.joined(separator: ", "))>"
+        case "RANGE":
+            "RANGE<\(Self.canonicalType(attributes["rangeElementType"]?.object?["type"]?.text ?? ""))>"
+        default: canonicalType + typeParameters
         }
-        return canonicalType + typeParameters
     }
 
-    /// `(20)` of STRING(20), `(10, 2)` of NUMERIC(10, 2), or an empty text.
+    /// `(20)` of STRING(20), `(10, 2)` of NUMERIC(10, 2), or an empty text. A missing scale is 0, and 6 is the precision of a
+    /// TIMESTAMP that does not say it.
     private var typeParameters: String {
-        let parameters = ["maxLength", "precision", "scale"].compactMap { attributes[$0]?.string }
+        let names: [String]
+        switch canonicalType {
+        case "STRING", "BYTES": names = ["maxLength"]
+        case "NUMERIC", "BIGNUMERIC":
+            names = attributes["scale"]?.wholeNumber == 0 ? ["precision"] : ["precision", "scale"]
+        case "TIMESTAMP": names = attributes["timestampPrecision"]?.wholeNumber == 6 ? [] : ["timestampPrecision"]
+        default: names = []
+        }
+        let parameters = names.compactMap { attributes[$0]?.string }
         return parameters.isEmpty ? "" : "(\(parameters.joined(separator: ", ")))"
+    }
+}
+
+extension JSONValue {
+    /// Whether it is `null`, or an object or list in which all is empty.
+    fileprivate var isEmpty: Bool {
+        switch self {
+        case .null: true
+        case .array(let elements): elements.allSatisfy(\.isEmpty)
+        case .object(let object): object.members.allSatisfy(\.value.isEmpty)
+        default: false
+        }
     }
 }

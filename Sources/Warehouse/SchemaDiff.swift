@@ -1,3 +1,5 @@
+import JobRuntime
+
 /// The differences between a table of the catalog and the actual table, and the schema that adds what is missing.
 ///
 /// ```swift
@@ -11,29 +13,33 @@
 /// - `merged` has every field of the actual table, unchanged and in the same order. New fields follow them at each level, so
 ///   applying `merged` loses nothing.
 /// - After `merged` was applied, a new comparison has no additions.
-/// - Fields match by name without case. Fields that only the table has do not count as a difference.
+/// - Fields match by name without case. Fields that only the table has do not count as a difference. The same holds for labels,
+///   and for a description, a friendly name, a key and table-wide defaults that the catalog does not state.
+/// - Every other difference is in `differences`, of whichever kind.
 package struct SchemaDiff: Hashable, Sendable {
     /// Paths of the missing fields, such as `address.city` for a nested one.
     package private(set) var additions: [String] = []
     /// The additions that are REQUIRED or have a default value in the catalog. BigQuery refuses both on an existing table, so
     /// they are added as NULLABLE and without the default: https://cloud.google.com/bigquery/docs/managing-table-schemas
     package private(set) var relaxed: [String] = []
-    package private(set) var conflicts: [SchemaConflict] = []
+    package private(set) var differences: [SchemaDifference] = []
     package private(set) var merged: [FieldSchema] = []
 
     package init(expected: Table, actual: Table) {
         if let type = actual.type, type != "TABLE" {
-            conflicts.append(SchemaConflict(subject: "table", expected: "TABLE", actual: type))
+            differences.append(SchemaDifference(.table, expected: "TABLE", actual: type))
             merged = actual.schema.fields
             return
         }
         merged = merge(expected.schema.fields, into: actual.schema.fields, path: "")
-        compare("partitioning", expected.partitioningText, actual.partitioningText)
-        compare("clustering", expected.clusteringText, actual.clusteringText)
+        compareLayout(expected, actual)
+        compareOptions(expected, actual)
     }
 
+    package var conflicts: [SchemaDifference] { differences.filter(\.isConflict) }
+
     /// Whether nothing is missing and nothing conflicts.
-    package var isConforming: Bool { additions.isEmpty && conflicts.isEmpty }
+    package var isConforming: Bool { additions.isEmpty && !differences.contains(where: \.isConflict) }
 
     private mutating func merge(_ expected: [FieldSchema], into actual: [FieldSchema], path: String) -> [FieldSchema] {
         var result = actual
@@ -55,12 +61,16 @@ package struct SchemaDiff: Hashable, Sendable {
             expected.canonicalType == "STRUCT" || expected.elementType == actual.elementType,
             (expected.mode == .repeated) == (actual.mode == .repeated)
         else {
-            conflicts.append(SchemaConflict(subject: name, expected: expected.shortType, actual: actual.shortType))
+            differ(.type, name, expected.shortType, actual.shortType)
             return actual
         }
-        // REQUIRED in the catalog and NULLABLE in the table agree: BigQuery adds a REQUIRED column only as NULLABLE.
-        if expected.mode == .nullable && actual.mode == .required {
-            conflicts.append(SchemaConflict(subject: name, expected: "NULLABLE", actual: "REQUIRED"))
+        if expected.mode != actual.mode { differ(.mode, name, expected.mode.rawValue, actual.mode.rawValue) }
+        differ(.defaultValue, name, expected.defaultValueExpression ?? "none", actual.defaultValueExpression ?? "none")
+        differ(.policyTags, name, expected.policyTagsText, actual.policyTagsText)
+        differ(.collation, name, expected.collation ?? "none", actual.collation ?? "none")
+        differ(.roundingMode, name, expected.roundingMode ?? "none", actual.roundingMode ?? "none")
+        if let description = expected.description, description != actual.description ?? "" {
+            differ(.description, name, description, actual.description ?? "none")
         }
         var result = actual
         result.fields = merge(expected.fields, into: actual.fields, path: name + ".")
@@ -76,21 +86,123 @@ package struct SchemaDiff: Hashable, Sendable {
         return field
     }
 
-    private mutating func compare(_ subject: String, _ expected: String, _ actual: String) {
-        if expected.lowercased() != actual.lowercased() {
-            conflicts.append(SchemaConflict(subject: subject, expected: expected, actual: actual))
+    private mutating func compareLayout(_ expected: Table, _ actual: Table) {
+        differ(.partitioning, "", expected.partitioningText, actual.partitioningText)
+        differ(.clustering, "", expected.clusteringText, actual.clusteringText)
+        // The options of partitions mean nothing where one of the tables has none.
+        guard expected.timePartitioning != nil, actual.timePartitioning != nil else { return }
+        differ(.expiration, "", expected.partitionExpirationText, actual.partitionExpirationText)
+    }
+
+    private mutating func compareOptions(_ expected: Table, _ actual: Table) {
+        let isPartitioned = expected.partitioningText != "none" && actual.partitioningText != "none"
+        if isPartitioned {
+            differ(
+                .partitionFilter, "", expected.requirePartitionFilter == true ? "required" : "not required",
+                actual.requirePartitionFilter == true ? "required" : "not required")
         }
+        // When the table expires is not compared: the instant is another one for each table.
+        let isExpiring = [expected, actual].map { $0.attributes["expirationTime"] != nil ? "set" : "none" }
+        differ(.tableExpiration, "", isExpiring[0], isExpiring[1])
+        for (name, kind) in Self.statedOptions {
+            guard let stated = expected.attributes[name], stated != actual.attributes[name] else { continue }
+            differ(kind, "", stated.words, actual.attributes[name]?.words ?? "none")
+        }
+        if let description = expected.description, description != actual.description ?? "" {
+            differ(.description, "", description, actual.description ?? "none")
+        }
+        for (key, value) in (expected.labels ?? [:]).sorted(by: { $0.key < $1.key }) {
+            differ(.labels, key, quoted(value), actual.labels?[key].map { quoted($0) } ?? "none")
+        }
+    }
+
+    /// Options of a table that count only if the catalog states them.
+    private static let statedOptions: [(member: String, kind: SchemaDifference.Kind)] = [
+        ("friendlyName", .friendlyName), ("encryptionConfiguration", .encryption), ("defaultCollation", .collation),
+        ("defaultRoundingMode", .roundingMode),
+    ]
+
+    private mutating func differ(_ kind: SchemaDifference.Kind, _ path: String, _ expected: String, _ actual: String) {
+        let isSame = kind == .partitioning || kind == .clustering
+            ? expected.lowercased() == actual.lowercased() : expected == actual
+        if !isSame { differences.append(SchemaDifference(kind, path, expected: expected, actual: actual)) }
     }
 }
 
 /// A difference that no addition can fix. It is reported, and the table does not change.
-package struct SchemaConflict: Hashable, Sendable, CustomStringConvertible {
-    /// A field path, `partitioning`, `clustering`, or `table` if the object is not a table.
-    package var subject: String
+package struct SchemaDifference: Hashable, Sendable, CustomStringConvertible {
+    /// The raw value is the kind's name for operators.
+    package enum Kind: String, Sendable, CaseIterable {
+        /// The object is a view or the like, and not a table.
+        case table
+        case type, mode, partitioning, clustering
+        /// How long a partition lives.
+        case expiration
+        case partitionFilter = "partition_filter"
+        case tableExpiration = "table_expiration"
+        case defaultValue = "defaults"
+        case policyTags = "policy_tags"
+        case collation
+        case roundingMode = "rounding_mode"
+        case encryption
+        case friendlyName = "friendly_name"
+        case description = "descriptions"
+        case labels
+        /// BigQuery deletes the dataset's new tables or partitions after some days. The path is `tables` or `partitions`.
+        case datasetExpiration = "dataset_expiration"
+    }
+
+    package var kind: Kind
+    /// The path of the field, the key of the label, or empty for the table itself.
+    package var path: String
     package var expected: String
     package var actual: String
 
-    package var description: String { "\(subject) is \(actual), the catalog says \(expected)" }
+    package init(_ kind: Kind, _ path: String = "", expected: String, actual: String) {
+        self.kind = kind
+        self.path = path
+        self.expected = expected
+        self.actual = actual
+    }
+
+    /// Whether statements that rely on the catalog may fail or cost more on this table. Every other difference is a notice.
+    package var isConflict: Bool {
+        switch kind {
+        case .table, .type, .partitioning, .clustering: true
+        // A REQUIRED column in place of a NULLABLE one refuses rows. The other way round nothing fails, and BigQuery adds a
+        // REQUIRED column only as NULLABLE.
+        case .mode: actual == FieldSchema.Mode.required.rawValue
+        default: false
+        }
+    }
+
+    package var description: String {
+        switch kind {
+        case .table: "it is \(actual), not a table"
+        case .type, .mode: "\(path) is \(actual), the catalog says \(expected)"
+        case .description: "the description\(ofPath) differs from the catalog's"
+        case .datasetExpiration: "BigQuery deletes its \(path) \(actual) days after their creation, by default"
+        case .labels: "the label \(path) is \(actual), the catalog says \(expected)"
+        default: "\(path.isEmpty ? noun : "the \(noun)\(ofPath)") is \(actual), the catalog says \(expected)"
+        }
+    }
+
+    private var ofPath: String { path.isEmpty ? "" : " of \(path)" }
+
+    private var noun: String {
+        switch kind {
+        case .table, .type, .mode, .partitioning, .clustering, .collation, .encryption, .labels: kind.rawValue
+        case .expiration: "the expiration of partitions"
+        case .partitionFilter: "the partition filter"
+        case .tableExpiration: "the table's expiration"
+        case .defaultValue: "default"
+        case .policyTags: "policy tag"
+        case .roundingMode: "rounding mode"
+        case .friendlyName: "the friendly name"
+        case .description: "description"
+        case .datasetExpiration: "expiration"
+        }
+    }
 }
 
 extension FieldSchema {
@@ -99,11 +211,21 @@ extension FieldSchema {
         let element = canonicalType == "STRUCT" ? "STRUCT" : elementType
         return mode == .repeated ? "ARRAY<\(element)>" : element
     }
+
+    fileprivate var policyTagsText: String {
+        policyTags.isEmpty ? "none" : policyTags.sorted().joined(separator: ", ")
+    }
+}
+
+extension JSONValue {
+    fileprivate var words: String { text ?? description }
 }
 
 extension Table {
     package var partitioningText: String {
-        if rangePartitioning != nil { return "by a range of integers" }
+        if let range = rangePartitioning {
+            return "ranges of \(range.field) from \(range.start) to \(range.end) by \(range.interval)"
+        }
         guard let timePartitioning else { return "none" }
         return "\(timePartitioning.type) of \(timePartitioning.field ?? "ingestion time")"
     }
@@ -111,5 +233,13 @@ extension Table {
     package var clusteringText: String {
         guard let fields = clustering?.fields, !fields.isEmpty else { return "none" }
         return fields.joined(separator: ", ")
+    }
+
+    fileprivate var partitionExpirationText: String {
+        guard let text = timePartitioning?.expirationMs, let milliseconds = Int64(text), milliseconds > 0 else {
+            return "none"
+        }
+        let days = Double(milliseconds) / 86_400_000
+        return days == days.rounded() ? "\(Int64(days)) days" : "\(days) days"
     }
 }

@@ -21,13 +21,62 @@ package struct Table: Hashable, Sendable, Codable {
     package struct TimePartitioning: Hashable, Sendable, Codable {
         package var type: String
         package var field: String?
-        /// The lifetime of a partition in milliseconds, as text. It is set when the table is created, and never compared.
+        /// The lifetime of a partition in milliseconds, as text.
         package var expirationMs: String?
 
         package init(type: String, field: String?, expirationMs: String? = nil) {
             self.type = type
             self.field = field
             self.expirationMs = expirationMs
+        }
+
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            type = try container.decode(String.self, forKey: .type)
+            field = try container.decodeIfPresent(String.self, forKey: .field)
+            expirationMs = try container.decodeIfPresent(WholeNumber.self, forKey: .expirationMs).map { "\($0.value)" }
+        }
+    }
+
+    /// Partitions of the integers from `start` up to and without `end`, each `interval` wide.
+    package struct RangePartitioning: Hashable, Sendable, Codable {
+        package var field: String
+        package var start: Int64
+        package var end: Int64
+        package var interval: Int64
+
+        package init(field: String, start: Int64, end: Int64, interval: Int64) {
+            self.field = field
+            self.start = start
+            self.end = end
+            self.interval = interval
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case field, range
+        }
+
+        private enum RangeKeys: String, CodingKey {
+            case start, end, interval
+        }
+
+        /// A number that is missing is 0.
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            field = try container.decode(String.self, forKey: .field)
+            let range = try container.decodeIfPresent([String: WholeNumber].self, forKey: .range) ?? [:]
+            start = range["start"]?.value ?? 0
+            end = range["end"]?.value ?? 0
+            interval = range["interval"]?.value ?? 0
+        }
+
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(field, forKey: .field)
+            var range = container.nestedContainer(keyedBy: RangeKeys.self, forKey: .range)
+            try range.encode(String(start), forKey: .start)
+            try range.encode(String(end), forKey: .end)
+            try range.encode(String(interval), forKey: .interval)
         }
     }
 
@@ -37,20 +86,34 @@ package struct Table: Hashable, Sendable, Codable {
         package init(fields: [String]) {
             self.fields = fields
         }
+
+        package init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            fields = try container.decodeIfPresent([String].self, forKey: .fields) ?? []
+        }
     }
 
     package var description: String?
     package var schema: Schema
     package var timePartitioning: TimePartitioning?
-    package var rangePartitioning: JSONValue?
-    /// This is set when the table is created, and never compared.
+    package var rangePartitioning: RangePartitioning?
+    /// Whether queries must name partitions. A table that has it in its old place, within `timePartitioning`, has it here.
     package var requirePartitionFilter: Bool?
     package var clustering: Clustering?
     package var labels: [String: String]?
+    /// The members of ``attributeNames`` that the table has. This program sends them and does not interpret them.
+    package var attributes: [String: JSONValue] = [:]
     /// The version of the table's metadata, for `If-Match`. Only a table that was read has it.
     package var etag: String?
     /// TABLE, VIEW, EXTERNAL and so on. Only a table that was read has it.
     package var type: String?
+
+    /// The members of BigQuery's `Table` that can be set when a table is created, and have no property of their own here.
+    /// https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#Table
+    package static let attributeNames: Set<String> = [
+        "friendlyName", "expirationTime", "encryptionConfiguration", "defaultCollation", "defaultRoundingMode",
+        "maxStaleness", "tableConstraints", "resourceTags", "managedTableType",
+    ]
 
     package init(
         description: String? = nil, fields: [FieldSchema], timePartitioning: TimePartitioning? = nil,
@@ -62,18 +125,76 @@ package struct Table: Hashable, Sendable, Codable {
         self.clustering = clustering
         self.labels = labels
     }
+}
+
+extension Table {
+    private enum CodingKeys: String, CodingKey {
+        case description, schema, timePartitioning, rangePartitioning, requirePartitionFilter, clustering, labels, etag,
+            type
+    }
+
+    private struct OldPartitionFilter: Decodable {
+        var requirePartitionFilter: Bool?
+    }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         description = try container.decodeIfPresent(String.self, forKey: .description)
         schema = try container.decodeIfPresent(Schema.self, forKey: .schema) ?? Schema(fields: [])
         timePartitioning = try container.decodeIfPresent(TimePartitioning.self, forKey: .timePartitioning)
+        rangePartitioning = try container.decodeIfPresent(RangePartitioning.self, forKey: .rangePartitioning)
+        requirePartitionFilter =
+            try container.decodeIfPresent(Bool.self, forKey: .requirePartitionFilter)
+            ?? container.decodeIfPresent(OldPartitionFilter.self, forKey: .timePartitioning)?.requirePartitionFilter
         clustering = try container.decodeIfPresent(Clustering.self, forKey: .clustering)
         labels = try container.decodeIfPresent([String: String].self, forKey: .labels)
         etag = try container.decodeIfPresent(String.self, forKey: .etag)
         type = try container.decodeIfPresent(String.self, forKey: .type)
-        rangePartitioning = try container.decodeIfPresent(JSONValue.self, forKey: .rangePartitioning)
-        requirePartitionFilter = try container.decodeIfPresent(Bool.self, forKey: .requirePartitionFilter)
+        let members = try decoder.container(keyedBy: MemberName.self)
+        for key in members.allKeys where Self.attributeNames.contains(key.stringValue) {
+            attributes[key.stringValue] = try members.decode(JSONValue.self, forKey: key)
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(description, forKey: .description)
+        try container.encode(schema, forKey: .schema)
+        try container.encodeIfPresent(timePartitioning, forKey: .timePartitioning)
+        try container.encodeIfPresent(rangePartitioning, forKey: .rangePartitioning)
+        try container.encodeIfPresent(requirePartitionFilter, forKey: .requirePartitionFilter)
+        try container.encodeIfPresent(clustering, forKey: .clustering)
+        try container.encodeIfPresent(labels, forKey: .labels)
+        try container.encodeIfPresent(etag, forKey: .etag)
+        try container.encodeIfPresent(type, forKey: .type)
+        var members = encoder.container(keyedBy: MemberName.self)
+        for (name, value) in attributes { try members.encode(value, forKey: MemberName(name)) }
+    }
+}
+
+/// The name of a member that is known only at run time.
+struct MemberName: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ name: String) { stringValue = name }
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { nil }
+}
+
+/// A whole number, which BigQuery writes as text and reads as text or as a number.
+private struct WholeNumber: Decodable {
+    var value: Int64
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let text = try? container.decode(String.self), let value = Int64(text) {
+            self.value = value
+        } else if let value = try? container.decode(Int64.self) {
+            self.value = value
+        } else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a whole number")
+        }
     }
 }
 

@@ -70,19 +70,27 @@ package protocol SchemaWarehouse: Sendable {
 
     /// Creates the missing tables in one request. Existing tables do not change, and the caller does not learn which tables
     /// existed. If this throws, some of the tables may have been created.
-    func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws
+    /// - Parameter location: Where the dataset is.
+    func createTables(_ tables: [NamedTable], in dataset: DatasetID, at location: String) async throws
+
+    /// - Returns: The location of each dataset that exists. Others are left out.
+    func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String]
 
     /// Replaces the schema with one that has all of its fields and more.
     ///
     /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the change is not additive.
     func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws
 
-    /// Compares many datasets with the tables they should have, in bulk, and returns the datasets that may differ.
+    /// Reads in bulk what the catalog's tables look like in many datasets.
     ///
-    /// A finding is a hint, because its source (a view) may lag. Read the table before you act on it.
-    /// - Parameter known: A table that certainly exists. If the view does not show this table, the datasets are compared in
-    ///   another way. Without it, each dataset is compared on its own.
-    func survey(_ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?) async throws -> SchemaSurvey
+    /// A group may name its first members only; ``members(of:in:for:)`` names all of them.
+    func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey
+
+    /// - Parameter groups: Groups of a survey of the same scope and tables.
+    /// - Returns: The members of the groups, by the group's key. Members may have left or joined since the survey.
+    func members(
+        of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
+    ) async throws -> [String: [SurveyTarget]]
 }
 
 /// A table and the name it has, or should have, in a dataset.
@@ -96,27 +104,13 @@ package struct NamedTable: Hashable, Sendable {
     }
 }
 
-/// The findings of a bulk comparison. It does not contain datasets without a difference.
-package struct SchemaSurvey: Sendable {
-    package struct Finding: Hashable, Sendable {
-        package var datasetExists: Bool
-        /// Tables that seem to be missing.
-        package var absent: Set<String>
-        /// Tables that exist and may differ in a column, its type or mode, in partitioning or clustering.
-        package var differing: Set<String>
-
-        package init(datasetExists: Bool, absent: Set<String>, differing: Set<String>) {
-            self.datasetExists = datasetExists
-            self.absent = absent
-            self.differing = differing
+extension SchemaWarehouse {
+    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
+    package func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
+        do {
+            return try await dataset(id)
+        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
+            return nil
         }
-    }
-
-    package var findings: [DatasetID: Finding]
-    package var bytesBilled: Int64
-
-    package init(findings: [DatasetID: Finding], bytesBilled: Int64 = 0) {
-        self.findings = findings
-        self.bytesBilled = bytesBilled
     }
 }

@@ -1,121 +1,169 @@
+import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
-/// A customer organization, as `organizations.org_profiles` has it.
-package struct Organization: Hashable, Sendable {
-    /// Checked: 1 to 128 ASCII letters, digits and underscores, so that it may be part of a dataset's name.
-    package let slug: String
-    /// The dataset name of the profile. It may be empty or invalid.
-    package let datasetName: String
-
-    package init?(slug: String, datasetName: String) {
-        guard Self.isValid(slug: slug) else { return nil }
-        self.slug = slug
-        self.datasetName = datasetName
-    }
-
+/// What may be the slug of a customer organization.
+package enum Organization {
+    /// Whether the slug may be part of a dataset's name.
     package static func isValid(slug: String) -> Bool {
         (1...128).contains(slug.utf8.count) && slug.utf8.allSatisfy(\.isWordCharacter)
     }
 
     package static let slugRule = "1 to 128 ASCII letters, digits and underscores"
-
-    /// The organization's dataset: the one that the profile names, otherwise `{slug}_{environment}`.
-    package func dataset(in environment: DeploymentEnvironment) -> (id: DatasetID?, problem: String?) {
-        let standard = DatasetID("\(slug)_\(environment.rawValue)")
-        var trimmed = datasetName.drop { $0.isWhitespace }
-        while trimmed.last?.isWhitespace == true { trimmed.removeLast() }
-        let name = String(trimmed)
-        guard !name.isEmpty else { return (standard, nil) }
-        guard let id = DatasetID(name) else {
-            return (
-                standard,
-                "org_dataset_id \(quoted(datasetName)) is not a dataset name; the job uses \(standard?.name ?? "")"
-            )
-        }
-        guard id.name.lowercased() != DatasetID.organizations.name,
-            id.name.lowercased() != DatasetID.schedulerJobs.name
-        else { return (nil, "org_dataset_id \(id) is one of the service's own datasets") }
-        return (id, nil)
-    }
 }
 
-/// Reads the list of organizations.
+/// The active organizations and their datasets, as `organizations.org_profiles` has them.
+///
+/// The rules are one SQL text, so that the names of 100,000 organizations need not leave BigQuery:
+/// - An organization is a slug with an active profile. A slug with several profiles counts once.
+/// - Its dataset is the one that a profile names, otherwise `{slug}_{environment}`. If profiles disagree, the first name counts.
+/// - A name that is not a dataset name is reported, and the standard name counts.
+/// - A dataset belongs to the first organization by slug that has it. None has a dataset of the service.
 package struct OrganizationDirectory: Sendable {
-    package struct Listing: Sendable {
-        package var organizations: [Organization] = []
+    package static let profiles = TableReference(DatasetID.organizations, "org_profiles")!
+
+    private let environment: DeploymentEnvironment
+
+    package init(environment: DeploymentEnvironment) {
+        self.environment = environment
+    }
+
+    /// The datasets of the organizations, as the columns `subject` (the slug) and `dataset`.
+    /// - Parameter slugs: Only these organizations; all of them if empty.
+    package func targets(only slugs: [String] = []) -> Statement {
+        var statement = Statement(
+            "list the datasets of the active organizations",
+            """
+            \(Self.organizations)
+            SELECT slug AS subject, dataset
+            FROM organizations
+            WHERE dataset IS NOT NULL AND owner = slug\(slugs.isEmpty ? "" : " AND slug IN UNNEST(@slugs)")
+            """, parameters: ["environment": .string(environment.rawValue), "space": .string(Self.space)])
+        if !slugs.isEmpty { statement.parameters.append(SQLValue.Field("slugs", .strings(slugs))) }
+        return statement
+    }
+
+    /// What is irregular in the profiles.
+    package struct Census: Sendable {
         /// Slugs that cannot be part of a dataset's name, as the table has them.
         package var invalidSlugs: [String] = []
-        /// Slugs with several profiles that name different datasets.
-        package var ambiguousSlugs: Set<String> = []
+        /// Problems of organizations that get no dataset, or not the dataset that they name: slug and reason.
+        package var problems: [(slug: String, reason: String)] = []
+        /// Organizations whose profiles do not agree on the dataset: slug and the name that counts.
+        package var ambiguous: [(slug: String, dataset: String)] = []
+        /// Which of the slugs in question have an active profile.
+        package var found: Set<String> = []
+        package var organizations = 0
         package var bytesBilled: Int64 = 0
     }
 
-    package static let profiles = TableReference(DatasetID.organizations, "org_profiles")!
-
-    private let warehouse: any SQLWarehouse
-    private let location: String
-
-    /// - Parameter location: The location of the datasets. The error about missing profiles names it.
-    package init(warehouse: any SQLWarehouse, location: String) {
-        self.warehouse = warehouse
-        self.location = location
-    }
-
-    /// The organizations with `status = 'ACTIVE'`, by slug. A slug that occurs twice counts once, with the dataset that one of its
-    /// profiles names.
-    package func active() async throws -> Listing {
-        var seen: [String: String] = [:]
-        let result = try await profiles()
-        var listing = Listing(bytesBilled: result.bytesBilled)
-        for row in result.rows {
-            let slug = try row.optionalString("org_slug") ?? ""
-            let dataset = try row.optionalString("org_dataset_id") ?? ""
-            if let first = seen[slug] {
-                if dataset != first { listing.ambiguousSlugs.insert(slug) }
-                continue
-            }
-            seen[slug] = dataset
-            if let organization = Organization(slug: slug, datasetName: dataset) {
-                listing.organizations.append(organization)
-            } else {
-                listing.invalidSlugs.append(slug)
-            }
-        }
-        return listing
-    }
-
-    /// Counts all profiles, whatever their status. One more request, for a run that found no active organization.
-    ///
-    /// ```swift
-    /// if listing.organizations.isEmpty, let reason = try await directory.counts().reasonForNoneActive {
-    ///     report.warn("organizations", reason)
-    /// }
-    /// ```
-    package func counts() async throws -> ProfileCounts {
-        let result = try await warehouse.query(Statement("count the profiles", ProfileCounts.sql))
-        guard let row = result.rows.first else {
-            throw WarehouseError(
-                .unexpectedResult, operation: "count the profiles", message: "the answer has no row")
-        }
-        return ProfileCounts(
-            profiles: try row.int64("profiles"), active: try row.int64("active"),
-            inOtherCapitals: try row.int64("in_other_capitals"), bytesBilled: result.bytesBilled)
-    }
-
-    private func profiles() async throws -> QueryResult {
-        var statement = Statement("list the active organizations", Self.allActive)
-        statement.confirmsMissingDataset = false
+    /// - Parameters:
+    ///   - slugs: The slugs in question; the census says which of them have an active profile.
+    ///   - location: The location of the datasets. The error about missing profiles names it.
+    package func census(
+        of slugs: [String], in warehouse: any SQLWarehouse, location: String
+    ) async throws -> Census {
         do {
-            return try await warehouse.query(statement)
+            return try Self.census(try await warehouse.query(census(of: slugs)))
         } catch let error as WarehouseError where error.code == .notFound {
             throw error.withAdvice("run bootstrap first, or set BIGQUERY_LOCATION (now \(location)) to where it is")
         }
     }
 
-    static let allActive = """
-        SELECT org_slug, org_dataset_id FROM \(profiles.sql) WHERE status = 'ACTIVE'
-        ORDER BY org_slug, IFNULL(org_dataset_id, '') = '', org_dataset_id
+    /// One row with the number of organizations, and one for each that is irregular or in question.
+    package func census(of slugs: [String]) -> Statement {
+        var statement = Statement(
+            "list the active organizations",
+            """
+            \(Self.organizations)
+            SELECT
+              CAST(NULL AS STRING) AS slug, CAST(NULL AS STRING) AS named, CAST(NULL AS STRING) AS dataset,
+              CAST(NULL AS STRING) AS owner, TRUE AS is_valid, FALSE AS is_reserved, FALSE AS is_misnamed,
+              FALSE AS is_ambiguous, COUNT(*) AS organizations
+            FROM organizations
+            UNION ALL
+            SELECT slug, named, dataset, owner, is_valid, is_reserved, is_misnamed, is_ambiguous, 1
+            FROM organizations
+            WHERE NOT is_valid OR is_reserved OR is_misnamed OR is_ambiguous OR owner != slug OR slug IN UNNEST(@slugs)
+            ORDER BY slug
+            """,
+            parameters: [
+                "environment": .string(environment.rawValue), "space": .string(Self.space), "slugs": .strings(slugs),
+            ])
+        statement.confirmsMissingDataset = false
+        return statement
+    }
+
+    private static func census(_ result: QueryResult) throws -> Census {
+        var census = Census(bytesBilled: result.bytesBilled)
+        var isCounted = false
+        for row in result.rows {
+            guard let slug = try row.optionalString("slug") else {
+                census.organizations = Int(try row.int64("organizations"))
+                isCounted = true
+                continue
+            }
+            let named = try row.optionalString("named") ?? ""
+            let dataset = try row.optionalString("dataset") ?? ""
+            guard try row.bool("is_valid") else {
+                census.invalidSlugs.append(slug)
+                continue
+            }
+            census.found.insert(slug)
+            if try row.bool("is_ambiguous") { census.ambiguous.append((slug, named.isEmpty ? dataset : named)) }
+            if try row.bool("is_reserved") {
+                census.problems.append((slug, "org_dataset_id \(named) is one of the service's own datasets"))
+                continue
+            }
+            if try row.bool("is_misnamed") {
+                census.problems.append(
+                    (slug, "org_dataset_id \(quoted(named)) is not a dataset name; the job uses \(dataset)"))
+            }
+            if let owner = try row.optionalString("owner"), owner != slug {
+                census.problems.append((slug, "dataset \(dataset) is already that of \(owner)"))
+            }
+        }
+        guard isCounted else {
+            throw WarehouseError(
+                .unexpectedResult, operation: "list the active organizations",
+                message: "the answer has no number of organizations, which every answer has", certainty: .done)
+        }
+        return census
+    }
+
+    private static let space = " \t\n\r"
+
+    private static let organizations = """
+        WITH
+          profiles AS (
+            SELECT IFNULL(org_slug, '') AS slug, TRIM(IFNULL(org_dataset_id, ''), @space) AS named
+            FROM \(profiles.sql)
+            WHERE status = 'ACTIVE'),
+          chosen AS (
+            SELECT slug, IFNULL(MIN(NULLIF(named, '')), '') AS named, COUNT(DISTINCT named) > 1 AS is_ambiguous
+            FROM profiles
+            GROUP BY slug),
+          checked AS (
+            SELECT
+              slug, named, is_ambiguous,
+              LENGTH(slug) BETWEEN 1 AND 128 AND NOT REGEXP_CONTAINS(slug, '[^A-Za-z0-9_]') AS is_valid,
+              LENGTH(named) > 1024 OR REGEXP_CONTAINS(named, '[^A-Za-z0-9_]') AS is_misnamed,
+              LOWER(named) IN ('\(DatasetID.organizations)', '\(DatasetID.schedulerJobs)') AS is_reserved
+            FROM chosen),
+          placed AS (
+            SELECT
+              slug, named, is_ambiguous, is_valid, is_misnamed, is_reserved,
+              CASE
+                WHEN NOT is_valid OR is_reserved THEN NULL
+                WHEN named = '' OR is_misnamed THEN slug || '_' || @environment
+                ELSE named
+              END AS dataset
+            FROM checked),
+          organizations AS (
+            SELECT
+              slug, named, is_ambiguous, is_valid, is_misnamed, is_reserved, dataset,
+              FIRST_VALUE(slug) OVER (PARTITION BY dataset ORDER BY slug) AS owner
+            FROM placed)
         """
 }
 
@@ -147,6 +195,24 @@ package struct ProfileCounts: Sendable {
         "COUNT(*)", "COUNT(DISTINCT IF(status = 'ACTIVE', org_slug, NULL))",
         "COUNT(IF(UPPER(TRIM(status)) = 'ACTIVE' AND status <> 'ACTIVE', 1, NULL))",
     ]
+
+    /// Counts all profiles, whatever their status. One more request, for a run that found no active organization.
+    ///
+    /// ```swift
+    /// if census.organizations == 0, let reason = try await ProfileCounts.read(from: warehouse).reasonForNoneActive {
+    ///     report.warn("organizations", reason)
+    /// }
+    /// ```
+    package static func read(from warehouse: any SQLWarehouse) async throws -> ProfileCounts {
+        let result = try await warehouse.query(Statement("count the profiles", sql))
+        guard let row = result.rows.first else {
+            throw WarehouseError(
+                .unexpectedResult, operation: "count the profiles", message: "the answer has no row", certainty: .done)
+        }
+        return ProfileCounts(
+            profiles: try row.int64("profiles"), active: try row.int64("active"),
+            inOtherCapitals: try row.int64("in_other_capitals"), bytesBilled: result.bytesBilled)
+    }
 
     static let sql = """
         SELECT \(columns[0]) AS profiles, \(columns[1]) AS active, \(columns[2]) AS in_other_capitals

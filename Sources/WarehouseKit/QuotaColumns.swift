@@ -73,7 +73,7 @@ package struct QuotaColumns: Hashable, Sendable {
             variable, default: fallback,
             expected: "the name of its column: a letter or _, then letters, digits and _, at most 300", help: help
         ) { name in
-            if !FieldSchema.isValidName(name) { return "is no column name" }
+            if !ColumnName.isPlain(name) { return "is no column name" }
             return others.contains(name.lowercased()) ? "is another column of org_usage_quotas" : nil
         }
     }

@@ -93,7 +93,7 @@ package struct AgingTable: Sendable {
         self.table = table
         self.column = column
         self.condition = condition
-        precondition(FieldSchema.isValidName(name), "not the name of a column")
+        precondition(ColumnName.isPlain(name), "not the name of a column")
     }
 
     package var isPartitioned: Bool { condition == nil }

@@ -37,9 +37,11 @@ package struct WarehouseSettings: JobSettings {
     /// - Parameters:
     ///   - mostTables: The number of tables and views in the job's largest statement. A lower limit on the bytes billed would
     ///     fail every run.
+    ///   - defaultBytes: The default of the limit. One run of the job must fit into it with room to spare.
     ///   - requiresEnvironment: Whether the job cannot work without knowing its environment.
     package init(
-        reading environment: inout EnvironmentReader, mostTables: Int, requiresEnvironment: Bool = false
+        reading environment: inout EnvironmentReader, mostTables: Int, defaultBytes: Int = 10_737_418_240,
+        requiresEnvironment: Bool = false
     ) {
         choice = Self.choice(&environment)
         location = environment.string(
@@ -54,7 +56,7 @@ package struct WarehouseSettings: JobSettings {
         ) { Self.baseURL($0) == nil ? "is not a base URL" : nil }.flatMap(Self.baseURL)
         maximumBytesBilled = Int64(
             environment.integer(
-                "MAX_BYTES_BILLED", default: 10_737_418_240, in: mostTables * Self.leastBytesOfTable...Int.max,
+                "MAX_BYTES_BILLED", default: defaultBytes, in: mostTables * Self.leastBytesOfTable...Int.max,
                 help: "A query that would bill more bytes fails. Each table in it bills 10485760 or more."))
         self.environment = DeploymentEnvironment(reading: &environment, isRequired: requiresEnvironment)
         credentialVariables = environment.variables

@@ -20,7 +20,11 @@ VIEWS = {
     "COLUMN_FIELD_PATHS": "table_catalog STRING, table_schema STRING, table_name STRING, column_name STRING, "
                           "field_path STRING, data_type STRING, description STRING, collation_name STRING, "
                           "rounding_mode STRING, policy_tags ARRAY<STRING>",
+    "SCHEMATA_OPTIONS": "catalog_name STRING, schema_name STRING, option_name STRING, option_type STRING, option_value STRING",
+    "TABLE_OPTIONS": "table_catalog STRING, table_schema STRING, table_name STRING, option_name STRING, option_type STRING, "
+                     "option_value STRING",
 }
+OF_REGIONS = ("SCHEMATA", "SCHEMATA_OPTIONS")
 
 
 def sql_type(field):
@@ -54,11 +58,11 @@ class Catalog:
         return self._tables.get((parts[-2], parts[-1]))
 
     def _view(self, parts):
-        """[project.]region-x or [project.]dataset before INFORMATION_SCHEMA; SCHEMATA exists for a region only."""
+        """[project.]region-x or [project.]dataset before INFORMATION_SCHEMA; SCHEMATA and its options exist for a region only."""
         if len(parts) not in (3, 4) or parts[-2] != "INFORMATION_SCHEMA" or parts[-1] not in VIEWS:
             return None
         place = parts[-3]
         region = re.fullmatch(r"region-[a-z0-9-]+", place)
-        if not region and (place not in self._datasets or parts[-1] == "SCHEMATA"):
+        if not region and (place not in self._datasets or parts[-1] in OF_REGIONS):
             return None
         return [tuple(column.split(" ", 1)) for column in VIEWS[parts[-1]].split(", ")]

@@ -41,6 +41,7 @@ class Checker:
         self._language = engine.call("GetLanguageOptions", service.LanguageOptionsRequest(maximum_features=True),
                                      LanguageOptionsProto)
         self._language.product_mode = public.PRODUCT_EXTERNAL
+        self._language.enabled_language_features.extend([public.FEATURE_ANNOTATION_FRAMEWORK, public.FEATURE_COLLATION_SUPPORT])
         self._language.reserved_keywords.append("QUALIFY")
         self._language.supported_statement_kinds.extend(
             kinds.ResolvedNodeKind.Value(f"RESOLVED_{name}_STMT") for name in STATEMENTS)

@@ -80,6 +80,37 @@ def script(job):
     return reply(job)
 
 
+UNIT, RECORD, GROUP = "\x1f", "\x1e", "\x1d"
+SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
+
+def shape(table):
+    """The text by which the comparison describes a table of the catalog, none of which has RECORDs."""
+    fields = table["schema"]["fields"]
+    partitioning = table.get("timePartitioning", {})
+    clustering = table.get("clustering", {}).get("fields", [])
+    columns, paths = [], []
+    for field in fields:
+        kind, name, mode = SQL_TYPES.get(field["type"], field["type"]), field["name"], field.get("mode", "NULLABLE")
+        columns.append(UNIT.join([
+            name, f"ARRAY<{kind}>" if mode == "REPEATED" else kind, "YES" if mode == "NULLABLE" else "NO",
+            "YES" if name == partitioning.get("field") else "NO", str(clustering.index(name) + 1) if name in clustering else "",
+            field.get("defaultValueExpression", "")]))
+        paths.append(UNIT.join([name, field.get("description", ""), "", "", ""]))
+    options = [f"description{UNIT}{json.dumps(table['description'])}"] if "description" in table else []
+    clause = ""
+    if partitioning:
+        name = partitioning["field"]
+        is_date = any(field["name"] == name and field["type"] == "DATE" for field in fields)
+        clause = "\nPARTITION BY " + (name if is_date else f"DATE({name})")
+        assert partitioning["type"] == "DAY"
+    return GROUP.join(["BASE TABLE", RECORD.join(columns), RECORD.join(paths), RECORD.join(options), clause, "", ""])
+
+
+CENSUS_COLUMNS = [column(name) for name in ("slug", "named", "dataset", "owner")] + [
+    column(name, "BOOLEAN") for name in ("is_valid", "is_reserved", "is_misnamed", "is_ambiguous")] + [
+    column("organizations", "INTEGER")]
+SURVEY_COLUMNS = [column("table_name"), column("shape"), column("shape_key"), column("datasets", "INTEGER"), column("members")]
 LIMITS = ("daily_limit", "monthly_limit", "concurrent_limit", "seat_limit", "providers_limit")
 BILLING_COLUMNS = [
     column("org_slug"), column("subscription_id"), column("stripe_read_at", "TIMESTAMP"), column("row_count", "INTEGER"),
@@ -136,6 +167,7 @@ class World:
         self.world = case.get("world", {})
         self.rules = copy.deepcopy(case.get("rules", []))
         self.requests, self.tables, self.lock = [], {}, threading.Lock()
+        self.missing = {found[0] for found in self.world.get("survey", []) if found[1] == "false"}
         self.server = Server(self.handle)
 
     def handle(self, handler, body):
@@ -149,6 +181,10 @@ class World:
         time.sleep(rule.get("delay", 0))
         if "raw" in rule:
             status, data = 200, rule["raw"]
+        elif "answer" in rule:
+            with self.lock:
+                status, answer = getattr(self, rule["answer"])("job_dup_1", kind="bigquery#getQueryResultsResponse")
+            data = json.dumps(answer)
         elif "json" in rule:
             status, data = 200, json.dumps(rule["json"])
         else:
@@ -197,16 +233,23 @@ class World:
             case "POST", ["jobs", _, "cancel"]:
                 return 200, {"kind": "bigquery#jobCancelResponse", "job": {"kind": "bigquery#job", "status": {"state": "RUNNING"}}}
             case "GET", ["datasets"]:
-                names = ["organizations", "scheduler_jobs"] + [dataset for _, dataset in self.organizations]
+                names = ["organizations", "scheduler_jobs"] + [
+                    dataset for _, dataset in self.organizations if dataset not in self.missing]
                 return 200, {"kind": "bigquery#datasetList", "etag": "l==", "datasets": [dataset_resource(name) for name in names]}
             case "POST", ["datasets"]:
                 sent = json.loads(body)
-                return 200, dataset_resource(sent["datasetReference"]["datasetId"], **sent, maxTimeTravelHours="168")
+                name = sent["datasetReference"]["datasetId"]
+                self.missing.discard(name)
+                return 200, dataset_resource(name, **sent, maxTimeTravelHours="168")
+            case "GET", ["datasets", dataset] if dataset in self.missing: return not_found(f"Dataset {PROJECT}:{dataset}")
             case "GET", ["datasets", dataset]: return 200, dataset_resource(dataset)
             case "GET", ["datasets", dataset, "tables"]:
-                tables = [{"kind": "bigquery#table", "id": f"{PROJECT}:{of}.{name}", "type": "TABLE",
-                           "tableReference": {"projectId": PROJECT, "datasetId": of, "tableId": name}}
-                          for of, name in self.tables if of == dataset]
+                is_there, absent, _ = self.found(dataset)
+                names = {name for name in GROUPS["organization"] if is_there and name not in absent}
+                names |= {name for of, name in self.tables if of == dataset}
+                tables = [{"kind": "bigquery#table", "id": f"{PROJECT}:{dataset}.{name}", "type": "TABLE",
+                           "tableReference": {"projectId": PROJECT, "datasetId": dataset, "tableId": name}}
+                          for name in sorted(names)]
                 return 200, {"kind": "bigquery#tableList", "etag": "x==", "tables": tables, "totalItems": len(tables)}
             case "POST", ["datasets", dataset, "tables"]:
                 sent = json.loads(body)
@@ -257,12 +300,12 @@ class World:
     def query(self, request, job):
         """The answer to a statement, which is recognized by words that only it has."""
         sql, world = request["query"], self.world
-        if "org_slug, org_dataset_id FROM" in sql:
-            return rows(job, [column("org_slug"), column("org_dataset_id")], self.organizations)
         if "INFORMATION_SCHEMA" in sql:
-            found = world.get("survey", [])
-            values = [["", "true", None, None]] + found if "`region-" in sql else world.get("survey_dataset", found)
-            return rows(job, [column("dataset"), column("is_there", "BOOLEAN"), column("absent"), column("differing")], values)
+            return self.survey(job, request)
+        if "is_ambiguous, COUNT(*)" in sql:
+            return self.census(job)
+        if "SELECT subject, dataset FROM" in sql:
+            return rows(job, [column("subject"), column("dataset")], self.organizations)
         if "AS profile_variants" in sql:
             return rows(job, BILLING_COLUMNS, [billing_row(state) for state in world.get("billing", [])])
         if "SELECT DISTINCT c.org_slug" in sql:
@@ -314,6 +357,39 @@ class World:
         if sql.startswith("UPDATE"):
             return dml(job, updated=2)
         return error(400, "invalidQuery", f"the scripted BigQuery has no answer to {sql[:80]}", "INVALID_ARGUMENT")
+
+    def census(self, job, **more):
+        """How many organizations there are. None of them is irregular."""
+        return rows(job, CENSUS_COLUMNS, [[None] * 4 + ["true"] + ["false"] * 3 + [str(len(self.organizations))]], **more)
+
+    def found(self, dataset, of="survey"):
+        """Whether the views show the dataset, which tables they do not show, and which they show incompletely."""
+        for name, is_there, absent, differing in self.world.get(of, self.world.get("survey", [])):
+            if name == dataset:
+                return is_there == "true", (absent or "").split(","), (differing or "").split(",")
+        return True, [], []
+
+    def survey(self, job, request=None, **more):
+        """The states of the datasets. Without a request, the survey is about all organizations."""
+        parameters = {p["name"]: p["parameterValue"] for p in (request or {}).get("queryParameters", [])}
+        named = [row["structValues"] for row in parameters.get("datasets", {}).get("arrayValues", [])]
+        targets = [(row["subject"]["value"], row["dataset"]["value"]) for row in named] or self.organizations
+        is_region = request is None or "`region-" in request["query"]
+        groups = {}
+        for subject, dataset in targets:
+            is_there, absent, differing = self.found(dataset, "survey" if is_region else "survey_dataset")
+            is_there = is_there or bool(named and is_region)  # Another region's datasets were found before they are asked for.
+            tables = {"organizations": "organizations", "scheduler_jobs": "operations"}.get(dataset, "organization")
+            states = {"": "" if is_there else None}
+            for name, table in GROUPS[tables].items() if is_there else ():
+                states[name] = None if name in absent else "not complete" if name in differing else shape(table)
+            for name, state in states.items():
+                groups.setdefault((name, state), []).append(f"{subject}={dataset}")
+        values = [[name, state, None if state is None else f"{len(state)}", str(len(members)), ",".join(members)]
+                  for (name, state), members in groups.items()]
+        if is_region and not named:
+            values.append(["org_profiles", "", "", "1", "=organizations"])
+        return rows(job, SURVEY_COLUMNS, values, **more)
 
     @staticmethod
     def numbers(job, **values):

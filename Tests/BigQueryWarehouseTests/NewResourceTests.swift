@@ -20,7 +20,7 @@ import Warehouse
     private typealias Work = @Sendable (BigQueryWarehouse) async throws -> Void
 
     private static let insert: Work = { _ = try await $0.createTable(reference, table.table) }
-    private static let script: Work = { try await $0.createTables([table], in: dataset.id) }
+    private static let script: Work = { try await $0.createTables([table], in: dataset.id, at: "US") }
     private static let patch: Work = {
         try await $0.updateSchema(of: reference, to: table.table.schema.fields, ifMatch: "e")
     }

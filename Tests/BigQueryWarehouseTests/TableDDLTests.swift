@@ -28,7 +28,7 @@ import Testing
                         FieldSchema("start", "TIMESTAMP", mode: .required, description: "From."),
                         FieldSchema("of", "RECORD", fields: [FieldSchema("n", "INTEGER")]),
                     ]),
-            ], timePartitioning: Table.TimePartitioning(type: "DAY", field: "day", expirationMs: "129600000"),
+            ], timePartitioning: Table.TimePartitioning(type: "DAY", field: "day"),
             clustering: Table.Clustering(fields: ["name", "price"]), labels: ["b": "2", "a": "1"])
         table.requirePartitionFilter = true
 
@@ -43,7 +43,7 @@ import Testing
                 )
                 PARTITION BY `day`
                 CLUSTER BY `name`, `price`
-                OPTIONS (description = "Plans, \"all\" of them.", labels = [("a", "1"), ("b", "2")], partition_expiration_days = 1.5, require_partition_filter = TRUE);
+                OPTIONS (description = "Plans, \"all\" of them.", labels = [("a", "1"), ("b", "2")], require_partition_filter = TRUE);
                 """#)
     }
 
@@ -72,14 +72,79 @@ import Testing
 
     @Test func leavesToTheAPIWhatAStatementCannotSay() throws {
         var ranged = Table(fields: [FieldSchema("c", "INT64")])
-        ranged.rangePartitioning = try .text(#"{"field": "c"}"#)
+        ranged.rangePartitioning = Table.RangePartitioning(field: "c", start: 0, end: 10, interval: 1)
         let tagged = FieldSchema("c", "STRING", attributes: ["policyTags": .object([:])])
         let sized = FieldSchema("c", "STRING", attributes: ["maxLength": .string("20")])
 
+        var named = Table(fields: [sized])
+        named.attributes["friendlyName"] = .string("Plans")
+        // A statement with an expiration needs a permission to delete tables.
+        let expiring = Table(
+            fields: [FieldSchema("c", "DATE")],
+            timePartitioning: Table.TimePartitioning(type: "DAY", field: "c", expirationMs: "129600000"))
+
         #expect(!TableDDL.canExpress(ranged))
+        #expect(!TableDDL.canExpress(named))
+        #expect(!TableDDL.canExpress(expiring))
         #expect(!TableDDL.canExpress(Table(fields: [tagged])))
         #expect(!TableDDL.canExpress(Table(fields: [FieldSchema("r", "RECORD", fields: [tagged])])))
         #expect(TableDDL.canExpress(Table(fields: [sized, FieldSchema("r", "RECORD", fields: [sized])])))
+    }
+
+    @Test func quotesFlexibleNames() {
+        let table = Table(
+            fields: [
+                FieldSchema("Größe", "DATE"), FieldSchema("2nd", "STRING"),
+                FieldSchema("order id", "RECORD", fields: [FieldSchema("a'b", "RANGE", attributes: Self.dates)]),
+            ], timePartitioning: Table.TimePartitioning(type: "MONTH", field: "Größe"),
+            clustering: Table.Clustering(fields: ["2nd"]))
+
+        #expect(TableDDL.canExpress(table))
+        #expect(
+            TableDDL.statement(reference, table) == """
+                CREATE TABLE IF NOT EXISTS `acme_test.plans` (
+                  `Größe` DATE,
+                  `2nd` STRING,
+                  `order id` STRUCT<`a'b` RANGE<DATE>>
+                )
+                PARTITION BY DATE_TRUNC(`Größe`, MONTH)
+                CLUSTER BY `2nd`;
+                """)
+    }
+
+    private static let dates: [String: JSONValue] = ["rangeElementType": .object(["type": .string("DATE")])]
+
+    @Test func addsColumns() {
+        let old = [FieldSchema("a", "STRING", attributes: ["policyTags": .object(["names": .array([.string("t")])])])]
+        let new = [
+            FieldSchema("b", "STRING", description: "New.", attributes: ["collation": .string("und:ci")]),
+            FieldSchema(
+                "c", "NUMERIC", mode: .repeated,
+                attributes: [
+                    "precision": .string("10"), "scale": .string("0"), "roundingMode": .string("ROUND_HALF_EVEN"),
+                ]),
+            FieldSchema("d e", "RECORD", fields: [FieldSchema("f", "RANGE", attributes: Self.dates)]),
+        ]
+
+        #expect(
+            TableDDL.additions(to: reference, from: old, to: old + new) == """
+                ALTER TABLE `acme_test.plans`
+                  ADD COLUMN IF NOT EXISTS `b` STRING COLLATE "und:ci" OPTIONS (description = "New."),
+                  ADD COLUMN IF NOT EXISTS `c` ARRAY<NUMERIC(10)> OPTIONS (rounding_mode = "ROUND_HALF_EVEN"),
+                  ADD COLUMN IF NOT EXISTS `d e` STRUCT<`f` RANGE<DATE>>;
+                """)
+    }
+
+    @Test func leavesToTheAPIWhatAStatementCannotAdd() {
+        let record = FieldSchema("r", "RECORD", fields: [FieldSchema("a", "STRING")])
+        var wider = record
+        wider.fields.append(FieldSchema("b", "STRING"))
+        let tagged = FieldSchema("t", "STRING", attributes: ["policyTags": .object(["names": .array([.string("t")])])])
+        let strict = FieldSchema("s", "RECORD", fields: [FieldSchema("a", "STRING", mode: .required)])
+
+        for fields in [[wider], [wider, FieldSchema("b", "DATE")], [record, tagged], [record, strict], [record]] {
+            #expect(TableDDL.additions(to: reference, from: [record], to: fields) == nil)
+        }
     }
 
     @Test func createsInOneScriptWhatItCanAndTheRestOneByOne() async throws {
@@ -88,7 +153,7 @@ import Testing
             "tagged", Table(fields: [FieldSchema("c", "STRING", attributes: ["policyTags": .object([:])])]))
         let fixture = try BigQueryFixture([.json("{}"), .json(#"{"jobComplete": true, "schema": {}}"#)])
 
-        try await fixture.warehouse.createTables([plain, tagged], in: reference.dataset)
+        try await fixture.warehouse.createTables([plain, tagged], in: reference.dataset, at: "US")
 
         let requests = fixture.server.requests
         #expect(

@@ -90,6 +90,9 @@ import Testing
             try catalog.write(#"{"schema": {"fields": [{"name": "a", "type": "TEXT"}]}}"#, to: "\(group)/bad_type.json")
             try catalog.write(
                 #"{"schema": {"fields": [{"name": "a;b", "type": "STRING"}]}}"#, to: "\(group)/bad_name.json")
+            try catalog.write(
+                #"[{"name": "a", "type": "RECORD", "fields": [{"name": "b", "type": "DATE", "descripton": "c"}]}]"#,
+                to: "\(group)/bad_member.json")
             try catalog.write(#"{"description": "no schema"}"#, to: "\(group)/no_schema.json")
         }
 
@@ -97,7 +100,8 @@ import Testing
             catalog.variables,
             words: [
                 "bad_json.json: not valid JSON", "bad_type.json: field a: unknown type TEXT",
-                "bad_name.json: field a;b: not a column name", "no_schema.json: ",
+                "bad_name.json: field a;b: a name cannot have the character ;", "no_schema.json: ",
+                "bad_member.json: [0].fields[0].descripton: no such member; did you mean description?",
             ], by: [.bootstrap, .bootstrapSync, .orgSyncAll])
     }
 

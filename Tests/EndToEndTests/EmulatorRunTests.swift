@@ -1,3 +1,4 @@
+import Foundation
 import QuotaKit
 import SchemaKit
 import TestSupport
@@ -82,6 +83,28 @@ import WarehouseKit
             summary.failures.contains { $0.subject == "acme_test.\(table)" && $0.reason.hasPrefix("mood is INT64") })
         #expect(summary.counts["datasets_created"] == 1)
         #expect(try await stage.tables(in: "zeta_test")?.count == 2)
+    }
+
+    @Test func filesThatBqShowPrintedAreCreatedOnceAndThenInSync() async throws {
+        let stage = try await EmulatorStage.shared
+        let catalog = try CatalogCopy(organizationTables: 0)
+        let files = [
+            "gcp_billing_bare", "ledger_table_with_expiration", "flexible_names", "customer_key", "schema_object",
+        ]
+        for file in files {
+            let path = Repository.path("Tests/SchemaKitTests/TableFiles/\(file).json")
+            try catalog.write(String(contentsOfFile: path, encoding: .utf8), to: "organization/\(file).json")
+        }
+        try await stage.prepare(["acme"], with: catalog.variables)
+
+        let first = try await stage.run(.orgSyncAll, with: catalog.variables).succeeded()
+        let state = try await stage.state()
+        let second = try await stage.run(.orgSyncAll, with: catalog.variables).succeeded()
+
+        #expect(first.counts["tables_created"] == files.count)
+        #expect(second.counts["in_sync"] == 1)
+        #expect(second.changes == 0)
+        #expect(try await stage.state() == state)
     }
 
     @Test func aDryRunOnlyReads() async throws {

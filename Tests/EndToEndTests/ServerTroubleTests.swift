@@ -15,10 +15,11 @@ import WarehouseKit
         .truncated(.init("{}      ".utf8), afterBytes: 1),
     ])
     func troubleThatPassesIsOutlived(_ trouble: ScriptedReply) async throws {
+        let inSync = try ScriptedWarehouse.survey(["acme"])
         let warehouse = try ScriptedWarehouse { request in
             if request.index < 2 { return trouble }
-            return ScriptedWarehouse.statement(of: request).contains("org_profiles")
-                ? ScriptedWarehouse.organizations(["acme"]) : ScriptedWarehouse.survey()
+            if ScriptedWarehouse.isCensus(request) { return ScriptedWarehouse.census(["acme"]) }
+            return inSync
         }
 
         let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
@@ -67,13 +68,14 @@ import WarehouseKit
 
     @Test func quotaThatIsUsedUpHalfWayEndsTheRun() async throws {
         let slugs = (1...100).map { "org_\($0)" }
+        let survey = try ScriptedWarehouse.survey(slugs) { _, tables in
+            tables["subscription_plans"]?.schema.fields.removeLast()
+        }
         let warehouse = try ScriptedWarehouse { request in
             if request.method == "GET" {
                 return ScriptedWarehouse.refusal(403, "quotaExceeded", "Quota exceeded for reads")
             }
-            return ScriptedWarehouse.statement(of: request).contains("WHERE status")
-                ? ScriptedWarehouse.organizations(slugs)
-                : ScriptedWarehouse.survey(slugs.map { ["\($0)_test", "true", nil, "subscription_plans"] })
+            return ScriptedWarehouse.isCensus(request) ? ScriptedWarehouse.census(slugs) : survey
         }
 
         let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
@@ -87,15 +89,16 @@ import WarehouseKit
         let table = try String(
             contentsOfFile: Repository.path("Sources/SchemaKit/Catalog/Tables/organization/subscription_plans.json"),
             encoding: .utf8)
+        let slugs = ["acme", "globex", "initech"]
+        let survey = try ScriptedWarehouse.survey(slugs) { _, tables in
+            tables["subscription_plans"]?.schema.fields.removeLast()
+        }
         let warehouse = try ScriptedWarehouse { request in
             if request.path.contains("/globex_test/") {
                 return ScriptedWarehouse.refusal(403, "accessDenied", "no bigquery.tables.get on globex_test")
             }
             if request.method == "GET" { return .json(table) }
-            return ScriptedWarehouse.statement(of: request).contains("WHERE status")
-                ? ScriptedWarehouse.organizations(["acme", "globex", "initech"])
-                : ScriptedWarehouse.survey(
-                    ["acme", "globex", "initech"].map { ["\($0)_test", "true", nil, "subscription_plans"] })
+            return ScriptedWarehouse.isCensus(request) ? ScriptedWarehouse.census(slugs) : survey
         }
 
         let outcome = try await JobExecutable.orgSyncAll.run(environment: warehouse.environment)
@@ -104,7 +107,7 @@ import WarehouseKit
         #expect(summary.failures.map(\.subject) == ["globex"])
         #expect(summary.failures.first?.reason.contains("no bigquery.tables.get on globex_test") == true)
         #expect(summary.counts["organizations"] == 3)
-        for slug in ["acme", "globex", "initech"] {
+        for slug in slugs {
             #expect(warehouse.requests.filter { $0.path.contains("/\(slug)_test/tables/") }.count == 1)
         }
     }
@@ -136,7 +139,16 @@ import WarehouseKit
     }
 
     @Test func anEmulatorIsSentNoCredentials() async throws {
-        let warehouse = try ScriptedWarehouse { _ in ScriptedWarehouse.survey() }
+        let catalog = try Catalog.embedded([.organizations, .operations])
+        let datasets = [("organizations", Catalog.Group.organizations), ("scheduler_jobs", .operations)]
+        let warehouse = try ScriptedWarehouse { request in
+            let sql = ScriptedWarehouse.statement(of: request)
+            let (name, group) = datasets.first { sql.contains("`\($0.0)`.INFORMATION_SCHEMA") } ?? datasets[0]
+            let tables = catalog.tables(group)
+            return SurveyAnswer(
+                [.init(name, name: name, tables: tables)], wanted: tables.map(\.name), isKnownShown: nil
+            ).reply()
+        }
         let environment = warehouse.environment.merging([
             "GOOGLE_APPLICATION_CREDENTIALS": "/no/such/file"
         ]) { $1 }

@@ -37,17 +37,26 @@ import Testing
 
     @Test func resolvesTheComparison() async throws {
         let tables = try Catalog.embedded([.organization]).tables(.organization)
-        let known = OrganizationDirectory.profiles
-        let sources: [SurveyStatement.Source] = [
-            .region("region-us"), .region("region-europe-west1"), .datasets([Self.organization]),
-            .datasets([Self.organization, DatasetID.organizations]),
+        let directory = OrganizationDirectory(environment: .prod)
+        let datasets = [Self.organization, DatasetID.organizations]
+        let named = datasets.map { SurveyTarget(subject: $0.name, dataset: $0) }
+        let known = SurveyScope.Known.table(OrganizationDirectory.profiles)
+        let scopes = [
+            SurveyScope(.rows(of: directory.targets()), location: "US", known: known),
+            SurveyScope(.rows(of: directory.targets(only: ["acme"])), location: "US", known: known),
+            SurveyScope(.datasets(named), location: "EU", known: .targets),
         ]
+        var statements: [Statement] = []
+        for scope in scopes {
+            let survey = SurveyStatement(source: .region("region-europe-west1"), scope: scope, tables: tables)
+            statements += [survey.summary, survey.members(of: ["a:b"]), SurveyStatement.targets(scope)]
+        }
+        for datasets in [datasets, [Self.organization]] {
+            let scope = SurveyScope(.datasets(named), location: "US", known: .nothing)
+            statements.append(SurveyStatement(source: .datasets(datasets), scope: scope, tables: tables).summary)
+        }
 
-        let problems = try await analyzer().problems(
-            in: sources.map {
-                analyzed(
-                    SurveyStatement(source: $0, datasets: [Self.organization], tables: tables, known: known).statement)
-            })
+        let problems = try await analyzer().problems(in: statements.map(analyzed))
 
         #expect(problems == [])
     }
@@ -55,9 +64,11 @@ import Testing
     @Test func resolvesTheListingOfOrganizationsAndTheRunHistory() async throws {
         let instant = Timestamp(microseconds: 0)
         let history = RunHistory(job: "bootstrap", task: CloudRunTask(), environment: "test", startedAt: instant)
+        let directory = OrganizationDirectory(environment: .prod)
 
         let problems = try await analyzer().problems(in: [
-            analyzed(Statement("all", OrganizationDirectory.allActive)),
+            analyzed(directory.targets()), analyzed(directory.targets(only: ["acme"])),
+            analyzed(directory.census(of: ["acme"])),
             analyzed(Statement("counts", ProfileCounts.sql)),
             analyzed(history.statement(ReportFixture().report.outcome(isStopped: false), finishedAt: instant)),
         ])
@@ -85,7 +96,7 @@ import Testing
         let partitions: [(String, Table.TimePartitioning)] = [
             ("DATE", .init(type: "MONTH", field: "c")), ("DATE", .init(type: "YEAR", field: "c")),
             ("TIMESTAMP", .init(type: "HOUR", field: "c")), ("TIMESTAMP", .init(type: "DAY", field: "c")),
-            ("DATETIME", .init(type: "DAY", field: "c", expirationMs: "86400000")),
+            ("DATETIME", .init(type: "DAY", field: "c")),
         ]
         let record = FieldSchema(
             "r", "RECORD", mode: .repeated, description: "A \"record\"\n`x`",
@@ -103,6 +114,47 @@ import Testing
         }
 
         #expect(try await analyzer().problems(in: statements) == [])
+    }
+
+    private static let unusualFields = [
+        FieldSchema("Größe", "STRING", description: "a `b`"), FieldSchema("2nd", "DATE"),
+        FieldSchema("it's", "INTEGER"),
+        FieldSchema("range", "RANGE", attributes: ["rangeElementType": .object(["type": .string("DATE")])]),
+        FieldSchema(
+            "order id", "RECORD", mode: .repeated,
+            fields: [FieldSchema("a&b", "BIGNUMERIC", attributes: ["precision": .string("10"), "scale": .string("0")])]),
+    ]
+
+    @Test func resolvesTheCreationOfTablesWithUnusualNamesAndTypes() async throws {
+        let reference = try #require(TableReference(Self.organization, "unusual"))
+        var table = Table(fields: Self.unusualFields, clustering: .init(fields: ["order id", "Größe"]))
+        table.timePartitioning = .init(type: "MONTH", field: "2nd")
+
+        let problems = try await analyzer().problems(in: [
+            SQLAnalyzer.Statement(name: "create", sql: TableDDL.statement(reference, table))
+        ])
+
+        #expect(problems == [])
+    }
+
+    @Test func resolvesTheAdditionOfColumns() async throws {
+        let profiles = try #require(
+            Catalog.embedded([.organizations]).tables(.organizations).first { $0.name == "org_profiles" })
+        let added =
+            Self.unusualFields + [
+                FieldSchema("folded", "STRING", mode: .repeated, attributes: ["collation": .string("und:ci")]),
+                FieldSchema("rounded", "NUMERIC", attributes: ["roundingMode": .string("ROUND_HALF_EVEN")]),
+            ]
+        let fields = profiles.table.schema.fields
+        let sql = try #require(
+            TableDDL.additions(to: OrganizationDirectory.profiles, from: fields, to: fields + added))
+
+        let problems = try await analyzer().problems(in: [
+            SQLAnalyzer.Statement(name: "add", sql: sql),
+            SQLAnalyzer.Statement(name: "wrong", sql: sql.replacing("STRING", with: "TEXT")),
+        ])
+
+        #expect(problems.map(\.statement) == ["wrong"])
     }
 
     @Test func refusesWhatIsWrong() async throws {

@@ -113,7 +113,7 @@ import Testing
         for (id, group) in [(DatasetID.organizations, Catalog.Group.organizations), (.schedulerJobs, .operations)] {
             _ = try await warehouse.createDataset(
                 Dataset(id: id, location: warehouse.location, description: "", labels: [:]))
-            try await warehouse.createTables(catalog.tables(group), in: id)
+            try await warehouse.createTables(catalog.tables(group), in: id, at: warehouse.location)
         }
         var fixture = QuotaFixture(of: warehouse, catalog: catalog)
         fixture.columns = (columns.daily, columns.monthly)

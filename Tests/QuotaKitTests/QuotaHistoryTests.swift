@@ -266,7 +266,7 @@ import WarehouseKit
         try await fixture.add(subscriptions: [subscription("a", "ACTIVE")])
 
         let report = try await fixture.perform(.daily, at: now)
-        let counts = try await OrganizationDirectory(warehouse: fixture.warehouse, location: "US").counts()
+        let counts = try await ProfileCounts.read(from: fixture.warehouse)
 
         let reason = "none of 2 in org_profiles has the status ACTIVE; 1 have that status in other capitals"
         #expect(report.warnings.map(\.reason) == [reason])

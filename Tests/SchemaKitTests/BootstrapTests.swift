@@ -158,7 +158,7 @@ import WarehouseKit
 }
 
 @Suite struct BootstrapHintTests {
-    /// Views that show nothing, while both datasets are there with tables that agree.
+    /// Views that show no table, while both datasets have tables that agree.
     @Test func doesNotCallMissingWhatTheViewsDoNotShow() async throws {
         let catalog = try Catalog.embedded([.organizations, .operations])
         let tables = catalog.tables(.organizations) + catalog.tables(.operations)
@@ -169,17 +169,16 @@ import WarehouseKit
         let fixture = try BigQueryFixture { request in
             let name = request.path.split(separator: "/").last.map(String.init) ?? ""
             if let resource = resources[name] { return .json(resource) }
-            guard name == "queries" else {
-                return .json(#"{"datasetReference": {"datasetId": "\#(name)"}, "location": "US"}"#)
+            if name == "tables" {
+                let items = tables.map { #"{"tableReference": {"tableId": "\#($0.name)"}}"# }
+                return .json(#"{"tables": [\#(items.joined(separator: ","))]}"#)
             }
-            let dataset = request.jsonBody["queryParameters"]?[0]?["parameterValue"]?["arrayValues"]?[0]?["value"]
-            return .json(
-                """
-                {"jobComplete": true, "schema": {"fields": [
-                   {"name": "dataset", "type": "STRING"}, {"name": "is_there", "type": "BOOLEAN"},
-                   {"name": "absent", "type": "STRING"}, {"name": "differing", "type": "STRING"}]},
-                 "rows": [{"f": [{"v": "\(dataset?.string ?? "")"}, {"v": "false"}, {"v": null}, {"v": null}]}]}
-                """)
+            let sql = request.jsonBody["query"]?.string ?? ""
+            let dataset = ["organizations", "scheduler_jobs"].first { sql.contains("`\($0)`.INFORMATION_SCHEMA") } ?? ""
+            let group = catalog.tables(dataset == "organizations" ? .organizations : .operations)
+            return SurveyAnswer(
+                [.init(dataset, name: dataset, tables: [:])], wanted: group.map(\.name), isKnownShown: nil
+            ).reply()
         }
         let report = ReportFixture()
 

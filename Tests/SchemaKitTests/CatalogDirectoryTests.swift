@@ -41,7 +41,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{", "not valid JSON"), ("", "not valid JSON"), ("[]", "the file is not a JSON object"),
+        ("{", "not valid JSON"), ("", "not valid JSON"), ("5", "the file is not a JSON object"),
+        ("[]", "schema.fields is missing or empty"), (#"{"fields": []}"#, "schema.fields is missing or empty"),
+        (#"[{"name": "a", "type": "DATE"}, 5]"#, "[1] is not a JSON object"),
         (#"{"schema": {}}"#, "schema.fields is missing or empty"),
         (#"{"schema": []}"#, "schema is not a JSON object"),
         (#"{"schema": {"fields": {}}}"#, "schema.fields is not a list"),
@@ -73,7 +75,7 @@ import Testing
     @Test func namesEveryProblemOfEveryFileAndFolderAtOnce() throws {
         try write("organizations/one.json", "{")
         try write("organizations/three.json", good)
-        try write("organizations/two.json", #"{"schema": {"fields": [{"name": "-", "type": "TEXT"}]}}"#)
+        try write("organizations/two.json", #"{"schema": {"fields": [{"name": "a.b", "type": "TEXT"}]}}"#)
         try FileManager.default.createDirectory(
             atPath: folder.file("organization"), withIntermediateDirectories: false)
 
@@ -84,18 +86,9 @@ import Testing
                 "operations: no such folder, or it cannot be read",
                 "organization: no .json file in it",
                 "organizations/one.json: not valid JSON",
-                "organizations/two.json: field -: not a column name; use a letter or _, then letters, digits and _, at most 300",
-                "organizations/two.json: field -: unknown type TEXT",
+                "organizations/two.json: field a.b: a name cannot have the character .",
+                "organizations/two.json: field a.b: unknown type TEXT",
             ])
-    }
-
-    @Test func refusesWhatTablesCannotBeCreatedWith() throws {
-        try write(
-            "organization/a.json",
-            #"{"schema": {"fields": [{"name": "a", "type": "DATE"}]}, "encryptionConfiguration": {"kmsKeyName": "k"}}"#)
-
-        #expect(
-            problems() == ["organization/a.json: encryptionConfiguration: tables cannot be created with it; remove it"])
     }
 
     @Test func namesAFileThatCannotBeRead() throws {

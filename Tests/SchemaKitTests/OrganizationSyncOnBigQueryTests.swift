@@ -39,7 +39,7 @@ import Testing
         for table in tables {
             _ = try await bigQuery.warehouse.createTable(try #require(TableReference(one, table.name)), table.table)
         }
-        try await bigQuery.warehouse.createTables(tables, in: other)
+        try await bigQuery.warehouse.createTables(tables, in: other, at: "US")
 
         for table in tables {
             for dataset in [one, other] {
@@ -108,7 +108,8 @@ import Testing
         for name in ["a_test", "b_test"] {
             let dataset = try #require(DatasetID(name))
             _ = try await bigQuery.warehouse.createDataset(Dataset(id: dataset, location: "US"))
-            try await bigQuery.warehouse.createTables([short] + tables.filter { $0.name != short.name }, in: dataset)
+            try await bigQuery.warehouse.createTables(
+                [short] + tables.filter { $0.name != short.name }, in: dataset, at: "US")
         }
         let before = try await bigQuery.requests
 
@@ -132,18 +133,14 @@ import Testing
     private func fixture(_ table: @escaping @Sendable (ScriptedRequest) -> ScriptedReply) throws -> BigQueryFixture {
         try BigQueryFixture { request in
             guard request.path.hasSuffix("/queries") else { return table(request) }
-            let isListing = request.jsonBody["query"]?.string?.contains("org_slug") == true
-            let cells = Self.slugs.map { slug in
-                isListing
-                    ? #"{"f": [{"v": "\#(slug)"}, {"v": ""}]}"#
-                    : #"{"f": [{"v": "\#(slug)_test"}, {"v": "true"}, {"v": null}, {"v": "job_runs"}]}"#
+            if request.jsonBody["query"]?.string?.contains("INFORMATION_SCHEMA") == true {
+                let old = NamedTable("job_runs", Table(fields: [FieldSchema("other", "STRING")]))
+                return SurveyAnswer(Self.slugs.map { .init($0, tables: [old]) }, wanted: ["job_runs"]).reply()
             }
-            let names = isListing ? ["org_slug", "org_dataset_id"] : ["dataset", "is_there", "absent", "differing"]
-            let fields = names.map { #"{"name": "\#($0)", "type": "\#($0 == "is_there" ? "BOOL" : "STRING")"}"# }
-            let known = isListing ? "" : #", {"f": [{"v": ""}, {"v": "true"}, {"v": null}, {"v": null}]}"#
-            return .json(
-                #"{"jobComplete": true, "schema": {"fields": [\#(fields.joined(separator: ","))]}, "rows": [\#(cells.joined(separator: ","))\#(known)]}"#
-            )
+            let names = ["slug", "named", "dataset", "owner", "is_valid", "is_reserved", "is_misnamed", "is_ambiguous"]
+            return SurveyAnswer.reply(
+                names.map { ($0, "STRING") } + [("organizations", "INTEGER")],
+                [Array(repeating: .null(.string), count: 8) + [.string("\(Self.slugs.count)")]])
         }
     }
 

@@ -197,7 +197,8 @@ import WarehouseKit
         let warehouse = try EmbeddedWarehouse(path: ":memory:")
 
         let error = await #expect(throws: WarehouseError.self) {
-            try await OrganizationDirectory(warehouse: warehouse, location: warehouse.location).active()
+            _ = try await OrganizationDirectory(environment: .test).census(
+                of: [], in: warehouse, location: warehouse.location)
         }
 
         #expect(error?.code == .notFound)

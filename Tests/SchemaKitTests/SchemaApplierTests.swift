@@ -69,7 +69,7 @@ import Testing
         #expect(error == nil)
         #expect(fixture?.server.requests.count == 2)
         // A STRING is not the INT64 that is wanted: that shows only now.
-        #expect(changes.conflicts.map(\.description) == ["plans: B is STRING, the catalog says INT64"])
+        #expect(changes.differences.map(\.description) == ["plans: B is STRING, the catalog says INT64"])
         #expect(changes.columnsAdded == 0)
     }
 
@@ -97,7 +97,7 @@ import Testing
             ])
 
         #expect(error == nil)
-        #expect(changes.conflicts.count == 1)
+        #expect(changes.differences.count == 1)
         #expect(changes.columnsAdded == 1)
     }
 
@@ -240,7 +240,7 @@ import Testing
         let fixture = try BigQueryFixture { _ in .json(#"{"jobComplete": true, "schema": {}}"#) }
         let long = Table(description: String(repeating: "x", count: 200_000), fields: Self.wanted.table.schema.fields)
 
-        try await fixture.warehouse.createTables((1...5).map { NamedTable("t\($0)", long) }, in: Self.dataset.id)
+        try await fixture.warehouse.createTables((1...5).map { NamedTable("t\($0)", long) }, in: Self.dataset.id, at: "US")
 
         let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
         #expect(scripts.map { $0.components(separatedBy: "CREATE TABLE").count - 1 } == [2, 2, 1])
@@ -262,7 +262,7 @@ import Testing
             return table
         }
 
-        try await fixture.warehouse.createTables(tables, in: Self.dataset.id)
+        try await fixture.warehouse.createTables(tables, in: Self.dataset.id, at: "US")
 
         let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
         #expect(BigQueryWarehouse.charactersPerScript == 500_000)

@@ -83,8 +83,12 @@ package final class FaultyWarehouse: Warehouse {
         try await warehouse.createTable(reference, table)
     }
 
-    package func createTables(_ tables: [NamedTable], in dataset: DatasetID) async throws {
-        try await warehouse.createTables(tables, in: dataset)
+    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+        try await warehouse.locations(of: datasets)
+    }
+
+    package func createTables(_ tables: [NamedTable], in dataset: DatasetID, at location: String) async throws {
+        try await warehouse.createTables(tables, in: dataset, at: location)
     }
 
     package func updateSchema(
@@ -93,9 +97,13 @@ package final class FaultyWarehouse: Warehouse {
         try await warehouse.updateSchema(of: reference, to: fields, ifMatch: etag)
     }
 
-    package func survey(
-        _ datasets: [DatasetID], for tables: [NamedTable], known: TableReference?
-    ) async throws -> SchemaSurvey {
-        try await warehouse.survey(datasets, for: tables, known: known)
+    package func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey {
+        try await warehouse.survey(scope, for: tables)
+    }
+
+    package func members(
+        of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
+    ) async throws -> [String: [SurveyTarget]] {
+        try await warehouse.members(of: groups, in: scope, for: tables)
     }
 }

@@ -46,8 +46,33 @@ import Warehouse
                 fields: [FieldSchema("b", "FLOAT"), FieldSchema("c", "RECORD", fields: [FieldSchema("d", "BOOLEAN")])]),
             "ARRAY<STRUCT<b FLOAT64, c STRUCT<d BOOL>>>"
         ),
+        (FieldSchema("a", "DECIMAL", attributes: ["precision": .string("10")]), "NUMERIC(10)"),
+        (FieldSchema("a", "NUMERIC", attributes: ["precision": .string("10"), "scale": .string("0")]), "NUMERIC(10)"),
+        (
+            FieldSchema("a", "BIGNUMERIC", attributes: ["precision": .integer(12), "scale": .integer(0)]),
+            "BIGNUMERIC(12)"
+        ),
+        (
+            FieldSchema("a", "RANGE", attributes: ["rangeElementType": .object(["type": .string("date")])]),
+            "RANGE<DATE>"
+        ),
+        (FieldSchema("a", "TIMESTAMP", attributes: ["timestampPrecision": .string("6")]), "TIMESTAMP"),
+        (FieldSchema("a", "TIMESTAMP", attributes: ["timestampPrecision": .string("12")]), "TIMESTAMP(12)"),
+        (
+            FieldSchema("a", "RECORD", fields: [FieldSchema("order id", "STRING"), FieldSchema("hash", "STRING")]),
+            "STRUCT<`order id` STRING, `hash` STRING>"
+        ),
     ])
     func hasATypeAsInformationSchemaShowsIt(_ field: FieldSchema, _ type: String) {
         #expect(field.sqlType == type)
+    }
+
+    @Test func readsNumbersAsNumbersAndAsText() throws {
+        let numbers = #"{"name": "a", "type": "NUMERIC", "precision": 10, "scale": 2}"#
+        let texts = #"{"name": "a", "type": "NUMERIC", "precision": "10", "scale": "2"}"#
+
+        let read = try [numbers, texts].map { try JSONDecoder().decode(FieldSchema.self, from: Data($0.utf8)) }
+
+        #expect(read[0] == read[1])
     }
 }

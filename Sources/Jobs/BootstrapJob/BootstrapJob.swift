@@ -29,7 +29,7 @@ struct BootstrapJob: ScheduledJob {
         let columns: QuotaColumns
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment, mostTables: 2)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
         }

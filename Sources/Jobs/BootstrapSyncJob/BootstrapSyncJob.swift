@@ -32,7 +32,7 @@ struct BootstrapSyncJob: ScheduledJob {
         let columns: QuotaColumns
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment, mostTables: 2)
+            warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
         }

@@ -44,7 +44,9 @@ struct OrgSyncAllJob: ScheduledJob {
         let notification: NotificationSettings
 
         init(reading environment: inout EnvironmentReader) {
-            warehouse = WarehouseSettings(reading: &environment, mostTables: 3, requiresEnvironment: true)
+            // The comparison of 100,000 organizations reads 26 GB of the views, by the sizes of their columns.
+            warehouse = WarehouseSettings(
+                reading: &environment, mostTables: 7, defaultBytes: 68_719_476_736, requiresEnvironment: true)
             catalog = Catalog(reading: &environment, groups: [.organization])
             notification = NotificationSettings(reading: &environment)
         }

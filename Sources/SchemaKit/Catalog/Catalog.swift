@@ -159,8 +159,7 @@ extension Catalog {
         for file in files {
             let path = "\(folder)/\(file)"
             if let contents = FileManager.default.contents(atPath: path) {
-                read.append(
-                    CatalogFile(name: String(file.dropLast(5)), path: path, contents: contents, isForeign: true))
+                read.append(CatalogFile(name: String(file.dropLast(5)), path: path, contents: contents))
             } else {
                 problems.append("\(path): cannot be read")
             }

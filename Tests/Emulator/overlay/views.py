@@ -18,7 +18,7 @@ from bqemulator.storage.engine import CATALOG_SCHEMA
 from .jobs import job_location, visit, visit_datasets
 from .params import name_structs
 from .sql import RESERVED, quote_name, quote_string, read_path, tokens
-from .types import sql_type
+from .types import canon, sql_type
 
 S = f'"{CATALOG_SCHEMA}"'
 _TEXT, _INT = pa.string(), pa.int64()
@@ -119,13 +119,23 @@ def partition_ddl(t):
     return f"\nPARTITION BY {fn}({name}, {p.type})"
 
 
+def ddl_type(f):
+    """The type of a column in DDL: unlike COLUMNS, it shows the modes and descriptions within a STRUCT."""
+    if canon(f.type) != "RECORD":
+        return sql_type(f)
+    inner = ", ".join(
+        f"{quote_name(c.name)} {ddl_type(c)}" + (" NOT NULL" if c.mode == "REQUIRED" else "")
+        + (f" OPTIONS(description={quote_string(c.description)})" if c.description else "") for c in f.fields)
+    return f"ARRAY<STRUCT<{inner}>>" if f.mode == "REPEATED" else f"STRUCT<{inner}>"
+
+
 def table_ddl(t):
     name, options = f"`{t.project_id}.{t.dataset_id}.{t.table_id}`", options_ddl(table_options(t))
     if t.table_type in ("VIEW", "MATERIALIZED_VIEW"):
         kind = TABLE_TYPES.get(t.table_type, t.table_type)
         return f"CREATE {kind} {name}{options}\nAS {t.view_query or ''};"
     columns = ",\n".join(
-        f"  {quote_name(f.name)} {sql_type(f)}" + (f" DEFAULT {f.default_value_expression}" if f.default_value_expression else "")
+        f"  {quote_name(f.name)} {ddl_type(f)}" + (f" DEFAULT {f.default_value_expression}" if f.default_value_expression else "")
         + (" NOT NULL" if f.mode == "REQUIRED" else "") + (f" OPTIONS(description={quote_string(f.description)})" if f.description else "")
         for f in t.schema_.fields)
     cluster = "\nCLUSTER BY " + ", ".join(quote_name(f) for f in t.clustering.fields) if t.clustering else ""

@@ -53,14 +53,30 @@ struct ScriptedWarehouse {
             """)
     }
 
-    /// The answer to the comparison: the row of the table that certainly exists, and one for each dataset that differs.
-    static func survey(_ datasets: [[String?]] = []) -> ScriptedReply {
-        rows(["dataset", "is_there", "absent", "differing"], datasets + [["", "true", nil, nil]])
+    /// The answer to the comparison. The scripted organizations differ from the catalog in the tables that the closure edits.
+    static func survey(
+        _ slugs: [String], _ edit: (_ slug: String, _ tables: inout [String: Table]) -> Void = { _, _ in }
+    ) throws -> ScriptedReply {
+        let catalog = try Catalog.embedded([.organization]).tables(.organization)
+        let datasets = slugs.map { slug in
+            var dataset = SurveyAnswer.Dataset(slug, tables: catalog)
+            edit(slug, &dataset.tables!)
+            return dataset
+        }
+        return SurveyAnswer(datasets, wanted: catalog.map(\.name)).reply()
     }
 
-    static func organizations(_ slugs: [String]) -> ScriptedReply {
-        rows(["org_slug", "org_dataset_id"], slugs.map { [$0, ""] })
+    /// The answer to the census of the organizations, none of which is irregular.
+    static func census(_ slugs: [String]) -> ScriptedReply {
+        let columns = ["slug", "named", "dataset", "owner"].map { (name: $0, type: "STRING") }
+        let flags = ["is_valid", "is_reserved", "is_misnamed", "is_ambiguous"].map { (name: $0, type: "BOOLEAN") }
+        let row: [SQLValue] =
+            Array(repeating: .null(.string), count: 4)
+            + ["true", "false", "false", "false", "\(slugs.count)"].map { .string($0) }
+        return SurveyAnswer.reply(columns + flags + [("organizations", "INTEGER")], [row])
     }
+
+    static func isCensus(_ request: ScriptedRequest) -> Bool { statement(of: request).contains("is_ambiguous, COUNT(*)") }
 
     static func refusal(_ status: Int, _ reason: String, _ message: String) -> ScriptedReply {
         .json(

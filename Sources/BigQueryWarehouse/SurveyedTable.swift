@@ -1,0 +1,411 @@
+import JobRuntime
+import Warehouse
+
+/// Reads the text by which ``SurveyStatement`` describes a table.
+///
+/// A text that this type does not understand completely is `nil`, so that the table is read by `tables.get` instead.
+struct SurveyedTable {
+    /// Separates the members of a record.
+    static let unit = "\u{1F}"
+    /// Separates the records of a list: columns, field paths, options.
+    static let record = "\u{1E}"
+    /// Separates the parts of a shape.
+    static let group = "\u{1D}"
+
+    /// The table of a shape, as `tables.get` would show it, without the columns that the catalog does not have.
+    static func table(_ shape: String) -> Table? {
+        let parts = shape.parts(group)
+        guard parts.count == 7 else { return nil }
+        let type = parts[0]
+        guard type == "BASE TABLE" || type == "CLONE" else {
+            var table = Table(fields: [])
+            table.type = type
+            return table
+        }
+        let columns = parts[1].records
+        guard columns.allSatisfy({ $0.count == 6 }), let attributes = attributes(of: parts[2]) else { return nil }
+        let definitions = parts[6].isEmpty ? [:] : ColumnDefinitions.read(parts[6])
+        guard let definitions else { return nil }
+        var fields: [FieldSchema] = []
+        var names: Set<String> = []
+        for column in columns {
+            guard let field = field(column, definitions, attributes), names.insert(field.name.lowercased()).inserted
+            else { return nil }
+            fields.append(field)
+        }
+        var table = Table(fields: fields)
+        table.type = "TABLE"
+        let clustering = columns.compactMap { column in Int(column[4]).map { (position: $0, name: column[0]) } }
+        if !clustering.isEmpty {
+            table.clustering = Table.Clustering(fields: clustering.sorted { $0.position < $1.position }.map(\.name))
+        }
+        let partitioning = columns.filter { $0[3] == "YES" }.map { $0[0] }
+        guard setPartitioning(parts[4], column: partitioning.first, of: &table), partitioning.count < 2,
+            setOptions(parts[3].records, of: &table)
+        else { return nil }
+        if let collation = value(parts[5]) { table.attributes["defaultCollation"] = .string(collation) }
+        return table
+    }
+
+    /// The default expirations of a dataset.
+    static func defaults(_ shape: String) -> DatasetDefaults {
+        let options = Dictionary(
+            shape.records.filter { $0.count == 2 }.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
+        return DatasetDefaults(
+            tableExpirationDays: options["default_table_expiration_days"],
+            partitionExpirationDays: options["default_partition_expiration_days"])
+    }
+
+    /// A column: name, type, is_nullable, is_partitioning_column, clustering position, default.
+    private static func field(
+        _ column: [String], _ definitions: [String: FieldSchema], _ attributes: [String: PathAttributes]
+    ) -> FieldSchema? {
+        guard var field = ColumnDefinitions.field(named: column[0], type: column[1]) else { return nil }
+        if field.canonicalType == "STRUCT" {
+            // Only the DDL shows the modes within a RECORD.
+            guard let definition = definitions[column[0].lowercased()], definition.sqlType == field.sqlType else {
+                return nil
+            }
+            field.fields = definition.fields
+        }
+        if field.mode != .repeated && column[2] == "NO" { field.mode = .required }
+        if !column[5].isEmpty { field.attributes["defaultValueExpression"] = .string(column[5]) }
+        describe(&field, path: column[0], attributes)
+        return field
+    }
+
+    private static func describe(_ field: inout FieldSchema, path: String, _ attributes: [String: PathAttributes]) {
+        if let found = attributes[path.lowercased()] {
+            field.description = found.description
+            for (name, value) in found.members { field.attributes[name] = value }
+        }
+        for index in field.fields.indices {
+            describe(&field.fields[index], path: "\(path).\(field.fields[index].name)", attributes)
+        }
+    }
+
+    private struct PathAttributes {
+        var description: String?
+        var members: [String: JSONValue] = [:]
+    }
+
+    /// A field path: path, description, collation, rounding mode, policy tags.
+    private static func attributes(of text: String) -> [String: PathAttributes]? {
+        var attributes: [String: PathAttributes] = [:]
+        for record in text.records {
+            guard record.count == 5 else { return nil }
+            var found = PathAttributes(description: record[1].isEmpty ? nil : record[1])
+            if let collation = value(record[2]) { found.members["collation"] = .string(collation) }
+            if let mode = value(record[3]) { found.members["roundingMode"] = .string(mode) }
+            if !record[4].isEmpty {
+                let names = record[4].split(separator: ",").map { JSONValue.string(String($0)) }
+                found.members["policyTags"] = .object(["names": .array(names)])
+            }
+            attributes[record[0].lowercased()] = found
+        }
+        return attributes
+    }
+
+    /// The views show NULL, and some of them the word `NULL`, where nothing is set.
+    private static func value(_ text: String) -> String? { text.isEmpty || text == "NULL" ? nil : text }
+
+    /// - Parameters:
+    ///   - clause: The line of the DDL, `PARTITION BY DATE_TRUNC(day, MONTH)`, or empty.
+    ///   - column: The partitioning column by the view, which has to agree with the clause.
+    /// - Returns: `false` if the clause is in a form that is not known.
+    private static func setPartitioning(_ clause: String, column: String?, of table: inout Table) -> Bool {
+        let words = ColumnDefinitions.words(of: clause).filter { !["PARTITION", "BY"].contains($0) }
+        /// Whether the word names what the partitions are made of: the column, or the time of ingestion.
+        func isKey(_ word: String) -> Bool {
+            column.map { $0.lowercased() == word.lowercased() } ?? ["_PARTITIONTIME", "_PARTITIONDATE"].contains(word)
+        }
+        switch words.count {
+        case 0: return column == nil
+        case 1 where isKey(words[0]), 2 where words[0] == "DATE" && isKey(words[1]):
+            table.timePartitioning = Table.TimePartitioning(type: "DAY", field: column)
+        case 3 where ["DATE_TRUNC", "DATETIME_TRUNC", "TIMESTAMP_TRUNC"].contains(words[0]) && isKey(words[1]):
+            table.timePartitioning = Table.TimePartitioning(type: words[2], field: column)
+        case 6 where words[0] == "RANGE_BUCKET" && isKey(words[1]):
+            guard let column, let start = Int64(words[3]), let end = Int64(words[4]), let interval = Int64(words[5])
+            else { return false }
+            table.rangePartitioning = Table.RangePartitioning(
+                field: column, start: start, end: end, interval: interval)
+        default: return false
+        }
+        return true
+    }
+
+    /// Options as `TABLE_OPTIONS` shows them, with GoogleSQL literals.
+    private static func setOptions(_ options: [[String]], of table: inout Table) -> Bool {
+        for option in options {
+            guard option.count == 2 else { return false }
+            let text = option[1]
+            switch option[0] {
+            case "description":
+                guard let value = SQLLiteral.string(text) else { return false }
+                table.description = value
+            case "friendly_name":
+                guard let value = SQLLiteral.string(text) else { return false }
+                table.attributes["friendlyName"] = .string(value)
+            case "kms_key_name":
+                guard let value = SQLLiteral.string(text) else { return false }
+                table.attributes["encryptionConfiguration"] = .object(["kmsKeyName": .string(value)])
+            case "default_rounding_mode":
+                guard let value = SQLLiteral.string(text) else { return false }
+                table.attributes["defaultRoundingMode"] = .string(value)
+            case "labels":
+                let strings = SQLLiteral.strings(in: text)
+                guard let strings, strings.count.isMultiple(of: 2) else { return false }
+                table.labels = stride(from: 0, to: strings.count, by: 2).reduce(into: [:]) {
+                    $0[strings[$1]] = strings[$1 + 1]
+                }
+            case "expiration_timestamp": table.attributes["expirationTime"] = .string(text)
+            case "require_partition_filter": table.requirePartitionFilter = text == "true"
+            case "partition_expiration_days":
+                guard let days = Double(text) else { return false }
+                table.timePartitioning?.expirationMs = String(Int64((days * 86_400_000).rounded()))
+            default: continue
+            }
+        }
+        return true
+    }
+}
+
+extension String {
+    fileprivate func parts(_ separator: String) -> [String] {
+        split(separator: separator, omittingEmptySubsequences: false).map(String.init)
+    }
+
+    fileprivate var records: [[String]] {
+        isEmpty ? [] : parts(SurveyedTable.record).map { $0.parts(SurveyedTable.unit) }
+    }
+}
+
+/// Reads column definitions as BigQuery's DDL shows them: `id STRING NOT NULL OPTIONS(description="an id"), s STRUCT<a INT64>`.
+struct ColumnDefinitions {
+    private let characters: [Character]
+    private var position = 0
+
+    private init(_ text: String) {
+        characters = Array(text)
+    }
+
+    /// The columns by name in lower case; `nil` if the text is in another form. Of a column, the name, the type and the mode are
+    /// read.
+    static func read(_ text: String) -> [String: FieldSchema]? {
+        var reader = ColumnDefinitions(text)
+        guard let fields = reader.fields(until: nil) else { return nil }
+        return Dictionary(fields.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// A field of the type that `INFORMATION_SCHEMA.COLUMNS.data_type` shows.
+    static func field(named name: String, type: String) -> FieldSchema? {
+        var reader = ColumnDefinitions(type)
+        guard let field = reader.type(named: name) else { return nil }
+        reader.skipSpace()
+        return reader.position == reader.characters.count ? field : nil
+    }
+
+    /// The words and quoted names of an expression.
+    static func words(of text: String) -> [String] {
+        var reader = ColumnDefinitions(text)
+        var words: [String] = []
+        while let next = reader.peek() {
+            if next == "`" || next.isLetter || next.isNumber || next == "_" || next == "-" {
+                let isNegative = next == "-"
+                if isNegative { reader.position += 1 }
+                guard let word = reader.name() else { return [text] }
+                words.append(isNegative ? "-\(word)" : word)
+            } else {
+                reader.position += 1
+            }
+        }
+        return words
+    }
+
+    private mutating func fields(until end: Character?) -> [FieldSchema]? {
+        var fields: [FieldSchema] = []
+        while true {
+            guard let name = name(), var field = type(named: name) else { return nil }
+            guard let isRequired = skipOptions(until: end) else { return nil }
+            if isRequired && field.mode != .repeated { field.mode = .required }
+            fields.append(field)
+            guard let next = peek() else { return end == nil ? fields : nil }
+            position += 1
+            if next == end { return fields }
+        }
+    }
+
+    private mutating func type(named name: String) -> FieldSchema? {
+        skipSpace()
+        let word = word().uppercased()
+        guard !word.isEmpty else { return nil }
+        if peek() == "<" {
+            position += 1
+            switch word {
+            case "ARRAY":
+                guard var element = type(named: name), skip(to: ">") else { return nil }
+                element.mode = .repeated
+                return element
+            case "STRUCT":
+                guard let fields = fields(until: ">") else { return nil }
+                return FieldSchema(name, "RECORD", fields: fields)
+            case "RANGE":
+                guard let element = type(named: name), skip(to: ">") else { return nil }
+                return FieldSchema(
+                    name, word, attributes: ["rangeElementType": .object(["type": .string(element.type)])])
+            default: return nil
+            }
+        }
+        var field = FieldSchema(name, word)
+        guard peek() == "(" else { return field }
+        position += 1
+        let start = position
+        while let next = peek(), next != ")" { position += 1 }
+        let parameters = String(characters[start..<position]).split(separator: ",").map {
+            String($0.filter { $0 != " " })
+        }
+        position += 1
+        let names = ["NUMERIC", "BIGNUMERIC"].contains(field.canonicalType) ? ["precision", "scale"]
+            : field.canonicalType == "TIMESTAMP" ? ["timestampPrecision"] : ["maxLength"]
+        for (name, value) in zip(names, parameters) { field.attributes[name] = .string(value) }
+        return field
+    }
+
+    /// Skips what follows a type: `COLLATE`, `DEFAULT`, `NOT NULL`, `OPTIONS(...)`.
+    /// - Returns: Whether it says NOT NULL; `nil` if a quote or a parenthesis does not end.
+    private mutating func skipOptions(until end: Character?) -> Bool? {
+        var depth = 0
+        var words: [String] = []
+        while let next = peek() {
+            if depth == 0 && (next == "," || next == end) { break }
+            switch next {
+            case "(", "[": depth += 1
+            case ")", "]": depth -= 1
+            case "\"", "'", "`":
+                guard let length = SQLLiteral.length(of: characters[position...]) else { return nil }
+                position += length - 1
+            case _ where next.isLetter && depth == 0:
+                words.append(word().uppercased())
+                continue
+            default: break
+            }
+            position += 1
+        }
+        guard depth == 0 else { return nil }
+        return zip(words, words.dropFirst()).contains { $0 == ("NOT", "NULL") }
+    }
+
+    private mutating func name() -> String? {
+        skipSpace()
+        guard peek() == "`" else {
+            let word = word()
+            return word.isEmpty ? nil : word
+        }
+        guard let length = SQLLiteral.length(of: characters[position...]) else { return nil }
+        let name = String(characters[position + 1..<position + length - 1])
+        position += length
+        return name
+    }
+
+    private mutating func word() -> String {
+        let start = position
+        while let next = peek(), next.isLetter || next.isNumber || next == "_" { position += 1 }
+        return String(characters[start..<position])
+    }
+
+    private mutating func skip(to end: Character) -> Bool {
+        skipSpace()
+        guard peek() == end else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func skipSpace() {
+        while let next = peek(), next.isWhitespace { position += 1 }
+    }
+
+    private func peek() -> Character? { position < characters.count ? characters[position] : nil }
+}
+
+/// Reads GoogleSQL's string literals: https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#literals
+enum SQLLiteral {
+    /// The number of characters of the literal or quoted name at the start of the text; `nil` if it does not end.
+    static func length(of text: ArraySlice<Character>) -> Int? {
+        guard let quote = text.first else { return nil }
+        let isTriple = quote != "`" && text.prefix(3).count == 3 && text.prefix(3).allSatisfy { $0 == quote }
+        let size = isTriple ? 3 : 1
+        var index = text.startIndex + size
+        while index < text.endIndex {
+            if text[index] == "\\" {
+                index += 2
+            } else if text[index...].prefix(size).count == size, text[index...].prefix(size).allSatisfy({ $0 == quote }) {
+                return index + size - text.startIndex
+            } else {
+                index += 1
+            }
+        }
+        return nil
+    }
+
+    /// The text of a literal; `nil` if it is not exactly one.
+    static func string(_ literal: String) -> String? {
+        let characters = Array(literal)
+        guard let first = characters.first, first == "\"" || first == "'",
+            length(of: characters[...]) == characters.count
+        else { return nil }
+        let isTriple = characters.count >= 6 && characters.prefix(3).allSatisfy { $0 == first }
+        let size = isTriple ? 3 : 1
+        return unescaped(characters[size..<characters.count - size])
+    }
+
+    /// The texts of all literals in an expression such as `[STRUCT("a", "b")]`.
+    static func strings(in expression: String) -> [String]? {
+        let characters = Array(expression)
+        var strings: [String] = []
+        var index = 0
+        while index < characters.count {
+            guard characters[index] == "\"" || characters[index] == "'" else {
+                index += 1
+                continue
+            }
+            guard let length = length(of: characters[index...]),
+                let text = string(String(characters[index..<index + length]))
+            else { return nil }
+            strings.append(text)
+            index += length
+        }
+        return strings
+    }
+
+    private static let escapes: [Character: Character] = [
+        "a": "\u{07}", "b": "\u{08}", "f": "\u{0C}", "n": "\n", "r": "\r", "t": "\t", "v": "\u{0B}", "\\": "\\",
+        "?": "?", "\"": "\"", "'": "'", "`": "`",
+    ]
+
+    private static func unescaped(_ characters: ArraySlice<Character>) -> String? {
+        var result = ""
+        var index = characters.startIndex
+        while index < characters.endIndex {
+            guard characters[index] == "\\" else {
+                result.append(characters[index])
+                index += 1
+                continue
+            }
+            guard index + 1 < characters.endIndex else { return nil }
+            let letter = characters[index + 1]
+            index += 2
+            if let character = escapes[letter] {
+                result.append(character)
+                continue
+            }
+            let digits = ["x": 2, "X": 2, "u": 4, "U": 8][letter]
+            guard let digits, index + digits <= characters.endIndex,
+                let scalar = UInt32(String(characters[index..<index + digits]), radix: 16).flatMap(Unicode.Scalar.init)
+            else { return nil }
+            result.unicodeScalars.append(scalar)
+            index += digits
+        }
+        return result
+    }
+}

@@ -1,0 +1,174 @@
+import JobRuntime
+import Warehouse
+
+/// Compares many datasets with the catalog and finds out which of them need work.
+///
+/// Invariants:
+/// - A dataset that agrees costs no request of its own, and neither does one whose differences no job may close.
+/// - What the survey does not show is not taken for absent: a dataset counts as missing only after it was asked for, and it counts
+///   as it is if it lies in another location.
+/// - A difference counts after one table of that shape was read. If it cannot be read, the survey's word counts.
+struct SchemaComparison: Sendable {
+    var warehouse: any SchemaWarehouse
+    var tables: [NamedTable]
+    var differences: DifferenceLog
+    var report: RunReport
+    /// Whether datasets in other locations are compared there. Otherwise they are only named.
+    var followsDatasets: Bool
+
+    /// A dataset that needs work, or has to be read before anybody knows.
+    struct Work: Sendable {
+        var target: SurveyTarget
+        var location: String
+        var finding: DatasetFinding
+    }
+
+    struct Outcome: Sendable {
+        var datasets = 0
+        /// Datasets that need no work and have no conflict.
+        var inSync = 0
+        /// Tables in conflict that were not read one by one, counted in each dataset.
+        var conflictingTables = 0
+        /// In the order of the targets.
+        var work: [Work] = []
+        /// Datasets in other locations that were not compared there.
+        var elsewhere: [SurveyTarget: String] = [:]
+    }
+
+    func outcome(of scope: SurveyScope) async throws -> Outcome {
+        let survey = try await warehouse.survey(scope, for: tables)
+        report.add(Int(survey.bytesBilled), to: "bytes_billed")
+        var outcome = Outcome()
+        var open: [SchemaSurvey.Group] = []
+        var conflicting: [SchemaSurvey.Group] = []
+        for group in survey.groups {
+            switch group.state {
+            case .noDataset:
+                outcome.datasets += group.count
+                open.append(group)
+            case .dataset(let defaults):
+                outcome.datasets += group.count
+                note(defaults, of: group)
+            case .noTable, .unreadableTable: open.append(group)
+            case .table(let name, let actual):
+                guard let expected = tables.first(where: { $0.name == name }) else { continue }
+                guard let found = try await confirmed(SchemaDiff(expected: expected.table, actual: actual), expected, group)
+                else {
+                    open.append(group)
+                    continue
+                }
+                for difference in found {
+                    differences.add(difference, of: name, in: group.members.map(\.dataset), count: group.count)
+                }
+                if found.contains(where: differences.isConflict) {
+                    conflicting.append(group)
+                    outcome.conflictingTables += group.count
+                }
+            }
+        }
+        let members = try await warehouse.members(of: open + conflicting, in: scope, for: tables)
+        var needed = try await located(open, members, scope, &outcome)
+        let isInConflict = Set(conflicting.flatMap { members[$0.key] ?? [] }).subtracting(needed.keys)
+        outcome.inSync = max(0, outcome.datasets - needed.count - isInConflict.count - outcome.elsewhere.count)
+        let moved = try await compareElsewhere(&outcome, scope)
+        for (target, work) in moved { needed[target] = work }
+        outcome.work = needed.values.sorted { $0.target < $1.target }
+        return outcome
+    }
+
+    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing.
+    private func confirmed(
+        _ diff: SchemaDiff, _ expected: NamedTable, _ group: SchemaSurvey.Group
+    ) async throws -> [SchemaDifference]? {
+        guard diff.additions.isEmpty else { return nil }
+        guard diff.differences.contains(where: { !differences.tolerated.contains($0.kind) }),
+            let example = group.members.first, let reference = TableReference(example.dataset, expected.name)
+        else { return diff.differences }
+        do {
+            guard let actual = try await warehouse.table(reference) else { return nil }
+            let read = SchemaDiff(expected: expected.table, actual: actual)
+            return read.additions.isEmpty ? read.differences : nil
+        } catch let error as WarehouseError where !error.endsRun {
+            return diff.differences
+        }
+    }
+
+    private func note(_ defaults: DatasetDefaults, of group: SchemaSurvey.Group) {
+        func add(_ what: String, _ days: String) {
+            let difference = SchemaDifference(.datasetExpiration, what, expected: "none", actual: days)
+            differences.add(difference, of: "", in: group.members.map(\.dataset), count: group.count)
+        }
+        if let days = defaults.tableExpirationDays { add("tables", days) }
+        let isInherited = tables.contains {
+            $0.table.timePartitioning != nil && $0.table.timePartitioning?.expirationMs == nil
+        }
+        if let days = defaults.partitionExpirationDays, isInherited { add("partitions", days) }
+    }
+
+    /// The datasets with work by target. Datasets that the survey does not show are asked for.
+    private func located(
+        _ open: [SchemaSurvey.Group], _ members: [String: [SurveyTarget]], _ scope: SurveyScope, _ outcome: inout Outcome
+    ) async throws -> [SurveyTarget: Work] {
+        var needed: [SurveyTarget: Work] = [:]
+        var unseen: [SurveyTarget] = []
+        for group in open {
+            for target in members[group.key] ?? [] {
+                if group.state == .noDataset {
+                    unseen.append(target)
+                    continue
+                }
+                var work = needed[target] ?? Work(target: target, location: scope.location, finding: DatasetFinding())
+                switch group.state {
+                case .noTable(let name): work.finding.absent.insert(name)
+                case .table(let name, _), .unreadableTable(let name): work.finding.differing.insert(name)
+                case .noDataset, .dataset: break
+                }
+                needed[target] = work
+            }
+        }
+        guard !unseen.isEmpty else { return needed }
+        let locations = try await warehouse.locations(of: unseen.map(\.dataset))
+        for target in unseen {
+            let location = locations[target.dataset]
+            if let location, location.lowercased() != scope.location.lowercased() {
+                outcome.elsewhere[target] = location
+                continue
+            }
+            // A dataset that exists and is not shown was created a moment ago, or has a name that the views hide.
+            let finding = DatasetFinding(
+                datasetExists: location != nil, differing: location == nil ? [] : Set(tables.map(\.name)))
+            needed[target] = Work(target: target, location: scope.location, finding: finding)
+        }
+        return needed
+    }
+
+    /// Compares the datasets of other locations, one survey for each location.
+    private func compareElsewhere(_ outcome: inout Outcome, _ scope: SurveyScope) async throws -> [SurveyTarget: Work] {
+        guard followsDatasets else { return [:] }
+        var found: [SurveyTarget: Work] = [:]
+        let byLocation = Dictionary(grouping: outcome.elsewhere.keys.sorted()) { outcome.elsewhere[$0] ?? "" }
+        for (location, targets) in byLocation.sorted(by: { $0.key < $1.key }) {
+            let other = try await self.outcome(
+                of: SurveyScope(.datasets(targets), location: location, known: .targets))
+            outcome.inSync += other.inSync
+            for work in other.work { found[work.target] = work }
+            for target in targets { outcome.elsewhere[target] = nil }
+        }
+        return found
+    }
+}
+
+/// What a dataset seems to lack.
+package struct DatasetFinding: Hashable, Sendable {
+    package var datasetExists: Bool
+    /// Tables that seem to be missing.
+    package var absent: Set<String>
+    /// Tables that exist and have to be read.
+    package var differing: Set<String>
+
+    package init(datasetExists: Bool = true, absent: Set<String> = [], differing: Set<String> = []) {
+        self.datasetExists = datasetExists
+        self.absent = absent
+        self.differing = differing
+    }
+}
