@@ -187,22 +187,43 @@ class OwnershipTests(unittest.TestCase):
     def test_a_name_is_no_proof_of_ownership(self):
         desired = Desired("test")
         live = types.SimpleNamespace(jobs={"cloudact-old": {"metadata": {"labels": {
-            "managed-by": "scheduler-jobs", "environment": "test"}}}})
+            "managed-by": "scheduler-jobs", "environment": "test"}}}}, accounts={}, jobs_elsewhere=[])
         self.assertTrue(ownership.of_job(desired, live.jobs["cloudact-old"]))
         self.assertFalse(ownership.of_job(desired, {"metadata": {"labels": {"managed-by": "scheduler-jobs", "environment": "stage"}}}))
         self.assertFalse(ownership.of_job(desired, {"metadata": {}}))
         place = "https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/"
-        for name, target, expected in (
-                ("x", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
-                ("cloudact-x", {"uri": place + "cloudact-old:run"}, True), ("x", {"uri": place + "cloudact-old:run"}, False),
-                ("cloudact-x", {"uri": place + "cloudact-shop:run"}, False), ("cloudact-x", {}, False),
-                ("cloudact-x", {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
-            with self.subTest(name=name, target=target):
-                self.assertEqual(ownership.of_trigger(desired, live, {"name": f"projects/p/jobs/{name}", "httpTarget": target}), expected)
+        starts, older = "Starts cloudact-old. It did something.", place.replace("https://run", "https://us-central1-run").replace(
+            "v2/projects/cloudact-testing-1/locations/us-central1", "apis/run.googleapis.com/v1/namespaces/cloudact-testing-1")
+        for description, target, expected in (
+                ("", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
+                (starts, {"uri": place + "cloudact-old:run"}, True), (starts, {"uri": older + "cloudact-old:run"}, True),
+                ("", {"uri": place + "cloudact-old:run"}, False), ("Starts cloudact-older.", {"uri": place + "cloudact-old:run"}, False),
+                ("Starts cloudact-shop. ", {"uri": place + "cloudact-shop:run"}, False), (starts, {}, False),
+                (starts, {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
+            with self.subTest(description=description, target=target):
+                found = ownership.of_trigger(desired, live, {
+                    "name": "projects/p/jobs/cloudact-x", "description": description, "httpTarget": target})
+                self.assertEqual(found, expected)
         account = {"email": "ca-test-old@cloudact-testing-1.iam.gserviceaccount.com", "displayName": "cloudact-old (test)"}
         self.assertTrue(ownership.of_account(desired, account))
         for change_of in ({"displayName": "Old"}, {"displayName": "cloudact-old (stage)"}, {"email": "shop@x.iam.gserviceaccount.com"}):
             self.assertFalse(ownership.of_account(desired, account | change_of))
+
+
+class TargetTests(unittest.TestCase):
+    def test_the_job_that_a_trigger_starts_is_found_in_every_form(self):
+        desired = Desired("test")
+        for uri, expected in (
+                ("https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/cloudact-testing-1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/123456/jobs/a:run?x=y", ("us-east1", "a")),
+                ("https://run.us-east1.rep.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://run.googleapis.com/v2/projects/other/locations/us-east1/jobs/a:run", None),
+                ("https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a", None),
+                ("https://shop.example.com/jobs/a:run", None), ("", None)):
+            with self.subTest(uri):
+                self.assertEqual(ownership.started_job(desired, {"httpTarget": {"uri": uri}}), expected)
 
 
 class ChangeTests(unittest.TestCase):

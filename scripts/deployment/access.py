@@ -64,8 +64,9 @@ def custom_roles(google, desired, live):
             if deleted:
                 google.request("POST", "iam", f"{path}:undelete", body={})
             google.request("PATCH", "iam", path, body=body, query={"updateMask": ",".join(body)})
+        is_ours = ownership.of_role(desired, there) or there.get("deleted")
         if details:
-            yield Change(phases.ACCOUNTS, "update", "custom role", role["id"], update, details)
+            yield Change(phases.ACCOUNTS, "update" if is_ours else "take over", "custom role", role["id"], update, details)
 
 
 def datasets(google, desired, live):

@@ -60,7 +60,8 @@ def answer(question):
         return ""
 
 
-SIGNS = {"create": ("+", "32"), "update": ("~", "33"), "delete": ("-", "31")}
+SIGNS = {"create": ("+", "32"), "update": ("~", "33"), "delete": ("-", "31"), "take over": ("!", "33")}
+PAST = {"create": "created", "update": "updated", "delete": "deleted", "take over": "taken over"}
 
 
 def show_change(change, indent="  "):

@@ -46,6 +46,10 @@ def secret(source):
     return f"{reference.get('name')}:{reference.get('key')}"
 
 
+def is_ready(job):
+    return not not_ready({"status": job.get("status", {})})
+
+
 def not_ready(job):
     """Why a job that is stored cannot be run, such as an image that is not there."""
     ready = next((c for c in job["status"].get("conditions", []) if c.get("type") == "Ready"), {})

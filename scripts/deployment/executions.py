@@ -2,6 +2,8 @@
 import datetime as dt
 import time
 
+from .google import run_items
+
 # Cloud Logging allows 60 readings a minute for a whole project.
 PAUSE = 5
 # Entries of one execution may become readable in another order than they were written in.
@@ -11,14 +13,9 @@ PATH = "apis/run.googleapis.com/v1/namespaces/{project}/executions"
 
 def recent(google, desired, job, count):
     """The last executions of a deployed job, newest first. The service promises no order, so all that it keeps are read."""
-    items, place = [], None
-    while True:
-        reply = google.get("run", PATH.format(project=desired.project), desired.region,
-                           **{"labelSelector": f"run.googleapis.com/job={job}", "limit": 500, "continue": place})
-        items += reply.get("items", [])
-        place = reply.get("metadata", {}).get("continue")
-        if not place:
-            return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)[:count]
+    items = run_items(google, PATH.format(project=desired.project), desired.region,
+                      labelSelector=f"run.googleapis.com/job={job}")
+    return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)[:count]
 
 
 def one(google, desired, name):

@@ -145,6 +145,17 @@ class Google:
         return handlers
 
 
+def run_items(google, path, region=None, **query):
+    """All items of a listing of Cloud Run, which has its own words for pages."""
+    items, place = [], None
+    while True:
+        reply = google.get("run", path, region, **query, **{"limit": 500, "continue": place})
+        items += reply.get("items", [])
+        place = reply.get("metadata", {}).get("continue")
+        if not place:
+            return items
+
+
 def rest_error(error):
     try:
         body = json.loads(error.read())["error"]

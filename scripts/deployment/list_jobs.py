@@ -3,7 +3,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from . import executions, page
+from . import executions, page, preflight
 from .command import Parser, color, run, spoken, table
 from .desired import Desired
 from .executions import instant, stamp
@@ -55,9 +55,18 @@ def show(overview):
     if overview.orphans:
         print(color("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
         print("\n".join(f"  {line}" for line in overview.orphans))
+    if overview.takeovers:
+        print(color("\nNot ours yet:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} asks before it takes them over)")
+        print("\n".join(f"  {line}" for line in overview.takeovers))
+    if overview.leftovers:
+        print(color("\nLeft by a former deployment:", "33") + " (nothing removes it; the commands, once nothing else needs it)")
+        for item in overview.leftovers:
+            print("\n".join([f"  {item.text}", *(f"      {line}" for line in item.commands)]))
     if overview.foreign:
         print(color("\nNot ours:", "33") + " (nothing removes it)")
         print("\n".join(f"  {line}" for line in overview.foreign))
+    for reason in overview.not_searched:
+        print(f"\nNot searched: {reason}")
     if overview.access_refusal:
         print(f"\nAccess was not compared: {overview.access_refusal}")
 
@@ -119,17 +128,22 @@ class Overview:
             histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
                                  if job["name"] in live.jobs else [], desired.jobs)
             self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
+        self.takeovers = [c.title for c in self.plan.takeovers]
         alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
         self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
                             for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
+        self.differences += [f"secret {name} does not exist: {preflight.advice(desired, name, '')[1]}" for name in live.missing_secrets]
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
-        self.foreign, self.access_refusal = self.plan.foreign, live.access_refusal
+        self.foreign, self.leftovers = self.plan.foreign, self.plan.leftovers
+        self.access_refusal, self.not_searched = live.access_refusal, live.not_searched
 
     def json(self):
         return {
             "environment": self.desired.environment, "project": self.desired.project, "region": self.desired.region,
             "time": stamp(self.now), "jobs": [j.json() for j in self.jobs], "differences": self.differences,
-            "orphans": self.orphans, "foreign": self.foreign, "access_compared": not self.access_refusal,
+            "orphans": self.orphans, "takeovers": self.takeovers, "foreign": self.foreign,
+            "leftovers": [{"text": item.text, "commands": item.commands} for item in self.leftovers],
+            "not_searched": self.not_searched, "access_compared": not self.access_refusal,
         }
 
 

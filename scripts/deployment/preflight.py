@@ -64,17 +64,18 @@ def advice(desired, name, problem):
 
 
 def missing_images(google, desired):
-    """The images that are not in the repository; none where it cannot be told, as for registries of others."""
+    """The images that are not in the repository, and why that could not be checked, as for registries of others; one of the two
+    is empty."""
     host, _, path = desired.index["images"].partition("/")
     location, is_registry, _ = host.partition("-docker.pkg.dev")
     if not is_registry or path.count("/") != 1:
-        return []
+        return [], f"{host} is no repository of Artifact Registry"
     project, repository = path.split("/")
     try:
         images = google.pages("artifactregistry",
                               f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
                               "dockerImages", pageSize=1000)
     except GoogleError as error:
-        return [job["image"] for job in desired.jobs] if error.status == 404 else []
+        return ([job["image"] for job in desired.jobs], "") if error.status == 404 else ([], str(error))
     there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
-    return [job["image"] for job in desired.jobs if job["image"] not in there]
+    return [job["image"] for job in desired.jobs if job["image"] not in there], ""

@@ -10,11 +10,17 @@ def jobs(google, desired, live):
     for job in desired.jobs:
         wanted, there = desired.resources[job["name"]], live.jobs.get(job["name"])
         details = job_differences(wanted, there, desired.words["job"]) if there else [f"image: {job['image']}"]
+        action = action_for(there, lambda: ownership.of_job(desired, there))
         if details:
-            yield Change(phases.JOBS, "update" if there else "create", "job", job["name"], details=details,
+            yield Change(phases.JOBS, action, "job", job["name"], details=details,
                          jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
                              google, live, job["account"], lambda: google.gcloud(
                                  "run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")))
+
+
+def action_for(there, is_ours):
+    """What a change is called: a resource without our mark is taken over."""
+    return "create" if not there else "update" if is_ours() else "take over"
 
 
 def with_account(google, live, email, apply):
@@ -30,8 +36,9 @@ def triggers(google, desired, live):
         wanted, there = desired.triggers[name], live.triggers.get(name)
         details = (differences(wanted, there, desired.words["trigger"]) if there
                    else [f"schedule: {wanted['schedule']} ({wanted['timeZone']})"])
+        action = action_for(there, lambda: ownership.of_trigger(desired, live, there))
         if details:
-            yield Change(phases.TRIGGERS, "update" if there else "create", "trigger", name, details=details,
+            yield Change(phases.TRIGGERS, action, "trigger", name, details=details,
                          jobs=frozenset({job["name"]}),
                          apply=lambda w=wanted, t=there: with_account(
                              google, live, w["httpTarget"]["oauthToken"]["serviceAccountEmail"],
@@ -114,6 +121,13 @@ def orphans(google, desired, live):
     found += [Change(phases.TRIGGER_REMOVAL, "delete", "trigger", name, lambda name=name: google.gcloud(
         "scheduler", "jobs", "delete", name, f"--location={region}"))
         for name, trigger in live.triggers.items() if name not in desired.triggers and ownership.of_trigger(desired, live, trigger)]
+    # A change of region leaves everything of the former one behind.
+    found += [Change(phases.JOB_REMOVAL, "delete", "job", f"{job['metadata']['name']} in {where}", lambda name=job["metadata"]["name"], where=where:
+                     google.gcloud("run", "jobs", "delete", name, f"--region={where}"))
+              for where, job in live.jobs_elsewhere if ownership.of_job(desired, job)]
+    found += [Change(phases.TRIGGER_REMOVAL, "delete", "trigger", f"{trigger['name'].split('/')[-1]} in {where}",
+                     lambda name=trigger["name"]: google.request("DELETE", "cloudscheduler", f"v1/{name}"))
+              for where, trigger in live.triggers_elsewhere if ownership.of_trigger(desired, live, trigger)]
     seen = set()
     for policy in live.alerts:
         name = policy["userLabels"].get("alert", "")
