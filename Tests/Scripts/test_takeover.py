@@ -148,5 +148,38 @@ class TakeoverTests(unittest.TestCase):
         self.assertLeftNamed(done.stdout)
 
 
+@needs_gcloud
+class MigrationTests(unittest.TestCase):
+    """docs/migrating.md, followed literally."""
+
+    def test_every_command_of_the_page_ends_well(self):
+        google = fake()
+        google.put(google.original())
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for folder in ("scripts", "deploy"):
+            shutil.copytree(ROOT / folder, root / folder)
+        page = (ROOT / "docs/migrating.md").read_text()
+        lines = [line.strip() for block in re.findall(r"```bash\n(.*?)```", page, re.S) for line in block.splitlines()]
+        commands = [line for line in lines if line.startswith("./scripts/") and "compare-with-original" not in line]
+        self.assertGreaterEqual(len(commands), 12, commands)
+        shown = []
+        for command in commands:
+            with self.subTest(command):
+                ours, theirs = pty.openpty()
+                os.write(ours, b"yes\n")
+                done = subprocess.run(["bash", "-c", command], cwd=root, env=google.environment, stdin=theirs, capture_output=True, text=True, check=False)
+                os.close(ours)
+                os.close(theirs)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                shown.append(done.stdout)
+        self.assertEqual(sum("taking over 9 jobs and 6 triggers" in text for text in shown), 1)
+        self.assertNotIn("Not ours yet", shown[-1])
+        for part in LEFT:
+            self.assertIn(part, shown[-1])
+        restored = google.run("bash", root / ".taken-over/test/restore.sh")
+        self.assertEqual(restored.returncode, 0, restored.stderr)
+        self.assertEqual(container(google.state(), "cloudact-stale-cleanup")["image"], OLD_IMAGE)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -37,8 +37,9 @@ KNOWN_DIFFERENCES = [
     Known(r".*\b(partitioning|clustering|layout)\b.*\btolerated\b.*|.*\btolerated\b.*", "TOLERATED_DIFFERENCES names this kind."),
     Known(r".*\bscheduler_jobs\b.*(would create|does not exist|was not found|run bootstrap first).*",
           "These jobs keep their leases, queue and run history in scheduler_jobs. bootstrap creates it."),
-    Known(rf".*org_subscriptions.*\b({STRIPE_COLUMNS})\b.*",
-          "These columns mirror Stripe, and the Python jobs have none of them. bootstrap-sync adds them."),
+    Known(rf".*org_subscriptions.*\b({STRIPE_COLUMNS})\b.*|.*(unrecognized name|not found|lacks).*\b({STRIPE_COLUMNS})\b.*|"
+          rf".*\b({STRIPE_COLUMNS})\b.*not found.*",
+          "These columns mirror Stripe, and the Python jobs have none of them. bootstrap-sync adds them; then compare again."),
     Known(r".*\b(current_daily_pipelines|current_monthly_pipelines)\b.*(lacks|would add|would be added).*|.*org_usage_quotas: "
           r"(lacks|would add) current_daily_pipelines.*",
           "This warehouse calls the counters pipelines_run_today and pipelines_run_month. Nothing needs the other pair."),

@@ -48,7 +48,7 @@ def show(overview):
             spoken(last.seconds(now)) if last else "", f"{spoken((now - last.created).total_seconds())} ago" if last else "",
             f"{len(state.drift)}" if state.drift else "none"])
     table(["JOB", "SCHEDULE", "NEXT RUN", "LAST STATUS", "DURATION", "AGE", "DRIFT"], rows)
-    lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift] + overview.differences
+    lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift if not d.endswith(": not ours yet")] + overview.differences
     if lines:
         print(color("\nDifferent from jobs.yaml:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} fixes it)")
         print("\n".join(f"  {line}" for line in lines))
@@ -81,6 +81,11 @@ def upcoming(state):
     return f"{state.next_run:%d %b %H:%M} UTC"
 
 
+def said(change):
+    """What differs. Of a resource that is not ours everything may."""
+    return "not ours yet" if change.action == "take over" else "; ".join(change.details) or "missing"
+
+
 class JobState:
     """One job: its trigger, its last executions and where it differs from jobs.yaml."""
 
@@ -91,7 +96,7 @@ class JobState:
         trigger = live.triggers.get(job["trigger"]) or {}
         self.is_paused = trigger.get("state") == "PAUSED"
         self.next_run = instant(trigger.get("scheduleTime")) if trigger and not self.is_paused else None
-        self.drift = [f"{c.title}: {'; '.join(c.details) or 'missing'}" for c in plan.of_job(job["name"])]
+        self.drift = [f"{c.title}: {said(c)}" for c in plan.of_job(job["name"])]
         self.last = history[0] if history else None
         success = next((e for e in history if e.status == "succeeded"), None)
         self.last_success = success.completed if success else None
@@ -130,7 +135,7 @@ class Overview:
             self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
         self.takeovers = [c.title for c in self.plan.takeovers]
         alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
-        self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
+        self.differences = [f"{c.action} {c.title}" + (f": {said(c)}" if c.details else "")
                             for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
         self.differences += [f"secret {name} does not exist: {preflight.advice(desired, name, '')[1]}" for name in live.missing_secrets]
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
