@@ -154,6 +154,7 @@ def apply(google, plan):
         if stop.running:
             print("these changes were running and may be complete:\n" + "\n".join(f"  {c.action} {c.title}" for c in stop.running), file=sys.stderr)
         return INTERRUPTED
+    google.patience.done()
     bad, left = {id(c) for c, _ in failed}, {id(c) for c in skipped}
     print()
     rows = []

@@ -12,10 +12,15 @@ PATH = "apis/run.googleapis.com/v1/namespaces/{project}/executions"
 
 
 def recent(google, desired, job, count):
-    """The last executions of a deployed job, newest first. The service promises no order, so all that it keeps are read."""
+    """The last executions of a deployed job, newest first."""
+    return all_of(google, desired, job)[:count]
+
+
+def all_of(google, desired, job):
+    """All executions that Cloud Run keeps, newest first. The service promises no order."""
     items = run_items(google, PATH.format(project=desired.project), desired.region,
                       labelSelector=f"run.googleapis.com/job={job}")
-    return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)[:count]
+    return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)
 
 
 def one(google, desired, name):
@@ -37,6 +42,7 @@ class Execution:
         conditions = {c["type"]: c for c in status.get("conditions", [])}
         self.done = conditions.get("Completed", {})
         self.name = resource["metadata"]["name"]
+        self.creator = resource["metadata"].get("annotations", {}).get("run.googleapis.com/creator", "")
         self.created = instant(resource["metadata"]["creationTimestamp"])
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))

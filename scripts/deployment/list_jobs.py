@@ -90,7 +90,7 @@ class JobState:
     """One job: its trigger, its last executions and where it differs from jobs.yaml."""
 
     def __init__(self, job, live, plan, history, now):
-        self.job, self.history, self.now = job, history, now
+        self.job, self.history, self.now = job, history[:HISTORY], now
         self.is_deployed = job["name"] in live.jobs
         self.created = instant(live.jobs[job["name"]]["metadata"].get("creationTimestamp")) if self.is_deployed else None
         trigger = live.triggers.get(job["trigger"]) or {}
@@ -106,7 +106,7 @@ class JobState:
         """No success within one and a half times the longest time between two runs; a new job has that long for its first."""
         gap = self.job["longest_gap_seconds"]
         since = self.last_success or self.created
-        return bool(gap and since) and (self.now - since).total_seconds() > 1.5 * gap
+        return bool(gap and since and not self.is_paused) and (self.now - since).total_seconds() > 1.5 * gap
 
     @property
     def status(self):
@@ -130,7 +130,7 @@ class Overview:
         live = Live(google, desired, tolerant=True)
         self.plan = Plan(google, desired, live)
         with ThreadPoolExecutor(8) as pool:
-            histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
+            histories = pool.map(lambda job: executions.all_of(google, desired, job["name"])
                                  if job["name"] in live.jobs else [], desired.jobs)
             self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
         self.takeovers = [c.title for c in self.plan.takeovers]

@@ -1,9 +1,10 @@
 """Jobs, triggers, notification channels and alert policies."""
 from . import change as phases
 from . import ownership
-from .access import already, patiently
 from .change import Change
-from .comparison import changes, differences, job_differences
+from .comparison import changes, comparable_trigger, extras, job_differences, trigger_differences
+from .effects import final, once, patiently, verified
+from .google import GoogleError
 
 
 def jobs(google, desired, live):
@@ -14,8 +15,25 @@ def jobs(google, desired, live):
         if details:
             yield Change(phases.JOBS, action, "job", job["name"], details=details,
                          jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
-                             google, live, job["account"], lambda: google.gcloud(
-                                 "run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")))
+                             google, live, job["account"], lambda: put_job(google, desired, job)))
+
+
+def put_job(google, desired, job):
+    """Replaces or creates the job, and reads it. gcloud repeats a creation whose reply was lost, and then fails on its own work."""
+    path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
+
+    def replace():
+        for attempt in range(4):
+            try:
+                return google.gcloud("run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")
+            except GoogleError as error:
+                text = str(error).lower()
+                if attempt == 3 or not ("already exists" in text or "conflict for resource" in text or "429" in text):
+                    raise
+                google.sleep(2 ** attempt)
+
+    verified(google, replace, lambda: [d for d in job_differences(
+        desired.resources[job["name"]], google.get("run", path, desired.region), desired.words["job"]) if not d.startswith("not ready")])
 
 
 def action_for(there, is_ours):
@@ -25,7 +43,12 @@ def action_for(there, is_ours):
 
 def with_account(google, live, email, apply):
     """The service may not know a new account and its roles yet."""
-    return apply() if email in live.accounts else patiently(google, apply)
+    if email not in live.accounts:
+        return patiently(google, apply)
+    try:
+        return apply()
+    except GoogleError as error:
+        raise final(google, error) from None
 
 
 def triggers(google, desired, live):
@@ -34,7 +57,7 @@ def triggers(google, desired, live):
         if not name:
             continue
         wanted, there = desired.triggers[name], live.triggers.get(name)
-        details = (differences(wanted, there, desired.words["trigger"]) if there
+        details = (trigger_differences(wanted, there, desired.words["trigger"]) if there
                    else [f"schedule: {wanted['schedule']} ({wanted['timeZone']})"])
         action = action_for(there, lambda: ownership.of_trigger(desired, live, there))
         if details:
@@ -46,19 +69,31 @@ def triggers(google, desired, live):
 
 
 def put_trigger(google, desired, wanted, there):
-    """Sends the trigger as it was generated. Cloud Scheduler changes the state of a trigger by calls of its own only."""
-    body = {key: value for key, value in wanted.items() if key != "state"}
-    if not there:
-        parent = wanted["name"].rpartition("/")[0]
-        already(lambda: google.request("POST", "cloudscheduler", f"v1/{parent}", body=body, repeatable=True))()
-    else:
-        # A part that is in the mask and not in the body is cleared.
-        named = {pointer[1:].replace("/", ".") for pointer in desired.words["trigger"]}
-        mask = ",".join(sorted({*leaves(body), *named} - {"name"}))
-        google.request("PATCH", "cloudscheduler", f"v1/{wanted['name']}", body=body, query={"updateMask": mask})
-    if wanted["state"] != (there or {}).get("state", "ENABLED"):
-        verb = "pause" if wanted["state"] == "PAUSED" else "resume"
-        google.request("POST", "cloudscheduler", f"v1/{wanted['name']}:{verb}", body={}, repeatable=True)
+    """Sends the trigger as it was generated, and reads it. Cloud Scheduler changes the state of a trigger by calls of its own only."""
+    path = f"v1/{wanted['name']}"
+
+    def put():
+        live = there
+        if not live:
+            body = {key: value for key, value in wanted.items() if key != "state"}
+            live = once(google, lambda: google.request("POST", "cloudscheduler", path.rpartition("/")[0], body=body, repeatable=True),
+                        lambda: google.get("cloudscheduler", path))
+        if trigger_differences(wanted, live, desired.words["trigger"]):
+            live = google.request("PATCH", "cloudscheduler", path, query={"updateMask": mask_of(wanted, live)}, body={
+                key: value for key, value in wanted.items() if key != "state"})
+        if wanted["state"] != live.get("state", "ENABLED"):
+            verb = "pause" if wanted["state"] == "PAUSED" else "resume"
+            google.request("POST", "cloudscheduler", f"{path}:{verb}", body={}, repeatable=True)
+
+    verified(google, put, lambda: trigger_differences(wanted, google.get("cloudscheduler", path), desired.words["trigger"]))
+
+
+def mask_of(wanted, live):
+    """The field mask of an update: every part that is wanted, and every part that is there and not wanted, which the service clears
+    because it is in the mask and not in the body. A mask cannot name one header."""
+    surplus = [".".join(path) for path, _, _ in extras(wanted, comparable_trigger(live))]
+    fields = {*leaves({k: v for k, v in wanted.items() if k not in ("name", "state")}), *surplus}
+    return ",".join(sorted({"httpTarget.headers" if f.startswith("httpTarget.headers") else f for f in fields}))
 
 
 def leaves(tree, path=()):
@@ -73,8 +108,32 @@ def channels(google, desired, live):
         if channel_of(channel, live.channels):
             continue
         yield Change(phases.CHANNELS, "create", "notification channel", channel["labels"]["email_address"],
-                     lambda channel=channel: live.channels.append(google.request(
-                         "POST", "monitoring", f"v3/projects/{desired.project}/notificationChannels", body=channel)))
+                     lambda channel=channel: create_channel(google, desired, live, channel))
+
+
+def create_channel(google, desired, live, channel):
+    path, field = f"v3/projects/{desired.project}/notificationChannels", "notificationChannels"
+    live.channels.append(only_one(google, path, field, channel, lambda c: ownership.of_alert(desired, c) and channel_of(channel, [c])))
+
+
+def only_one(google, path, field, body, is_it):
+    """Creates an alert or a channel, which have no names of ours. Two deployments at the same time both create one; both then keep
+    the older one."""
+    def found():
+        return sorted((c for c in google.pages("monitoring", path, field) if is_it(c)),
+                      key=lambda c: (c.get("creationRecord", {}).get("mutateTime", ""), c["name"]))
+
+    once(google, lambda: google.request("POST", "monitoring", path, body=body), lambda: next(iter(found()), None))
+    kept, *others = found() or [None]
+    if not kept:
+        raise GoogleError("the service accepted the creation, and does not list the result")
+    for other in others:
+        try:
+            google.request("DELETE", "monitoring", f"v3/{other['name']}", query={"force": "true"} if field == "notificationChannels" else {})
+        except GoogleError as error:
+            if error.status != 404:
+                raise
+    return kept
 
 
 def channel_of(wanted, channels):
@@ -87,15 +146,31 @@ def alerts(google, desired, live):
         there = next((a for a in live.alerts if a["userLabels"].get("alert") == name), None)
         jobs_named = frozenset(j["name"] for j in desired.jobs if name == f"no-success-{j['job']}")
         if not there:
-            yield Change(phases.ALERTS, "create", "alert", name, jobs=jobs_named, apply=lambda d=document: google.request(
-                "POST", "monitoring", parent, body=with_channels(d, desired, live)))
+            yield Change(phases.ALERTS, "create", "alert", name, jobs=jobs_named, apply=lambda d=document, name=name: only_one(
+                google, parent, "alertPolicies", with_channels(d, desired, live),
+                lambda a, name=name: ownership.of_alert(desired, a) and a["userLabels"].get("alert") == name))
             continue
-        details = [".".join(path) for path, _, _ in changes(document, there)]
+        details = alert_differences(document, there)
         if desired.channels and set(there.get("notificationChannels", [])) != {channel_of(c, live.channels) for c in desired.channels}:
             details.append("notification channels")
         if details:
             yield Change(phases.ALERTS, "update", "alert", name, details=details, jobs=jobs_named,
-                         apply=lambda d=document, t=there: patch_alert(google, with_channels(d, desired, live), t))
+                         apply=lambda d=document, t=there: verified(
+                             google, lambda: patch_alert(google, with_channels(d, desired, live), t),
+                             lambda: alert_differences(d, google.get("monitoring", f"v3/{t['name']}"))))
+
+
+def alert_differences(document, there):
+    """The parts that an update would change. The service adds to conditions, and to nothing else that is compared."""
+    found = list(changes(document, there))
+    for part in ("userLabels", "documentation", "alertStrategy"):
+        found += [(path, want, have) for path, want, have in extras(document.get(part), there.get(part), (part,))]
+    return [f"{'.'.join(path)}: {brief(have)} -> {brief(want)}" for path, want, have in found]
+
+
+def brief(value):
+    text = "none" if value in (None, "", [], {}) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def with_channels(document, desired, live):
@@ -106,9 +181,10 @@ def with_channels(document, desired, live):
 
 def patch_alert(google, document, there):
     # A condition that keeps its name keeps its open incidents.
-    conditions = [c | {"name": old["name"]} for c, old in zip(document["conditions"], there["conditions"])]
-    body = document | {"conditions": conditions or document["conditions"]}
-    google.request("PATCH", "monitoring", f"v3/{there['name']}", body=body, query={"updateMask": ",".join(sorted(document))})
+    names = [{"name": old["name"]} for old in there["conditions"]]
+    conditions = [c | (names[i] if i < len(names) else {}) for i, c in enumerate(document["conditions"])]
+    google.request("PATCH", "monitoring", f"v3/{there['name']}", body=document | {"conditions": conditions},
+                   query={"updateMask": ",".join(sorted(document))})
 
 
 def orphans(google, desired, live):
