@@ -4,7 +4,6 @@ Three organizations whose 19 tables have neither partitioning nor clustering; co
 pipelines_run_month; org_subscriptions without the columns that mirror Stripe; no dataset scheduler_jobs.
 """
 import atexit
-import copy
 import json
 import os
 import subprocess

@@ -2,13 +2,12 @@
 import concurrent.futures
 import copy
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
 import unittest
 
-from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
+from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, deployed_job, fake, mutating, needs_gcloud, trigger)
 
 CLEANUP = "cloudact-quota-cleanup"
 

@@ -10,6 +10,7 @@ import unittest
 
 from fake_project import ROOT
 from original_warehouse import NOW, OriginalWarehouse
+from deployment import compare_with_original
 
 COLUMNS = {"QUOTA_DAILY_COLUMN": "pipelines_run_today", "QUOTA_MONTHLY_COLUMN": "pipelines_run_month"}
 
@@ -119,8 +120,6 @@ class UsageTests(unittest.TestCase):
                 self.assertIn(text, done.stderr)
 
     def test_texts_of_one_kind_are_one_line(self):
-        import fake_project  # noqa: F401 - puts the scripts on the path
-        from deployment import compare_with_original
         texts = [f"t{n}: clustering is none, the catalog says column{n}" for n in range(5)] + ["rows_created: 2"]
         self.assertEqual(list(compare_with_original.brief(texts)), [
             "5 x clustering is none, the catalog says ... (t0, t1, t2 and 2 more)", "rows_created: 2"])
