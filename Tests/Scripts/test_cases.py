@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, deployed_job, fake, mutating, needs_gcloud, trigger)
+from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
 
 CLEANUP = "cloudact-quota-cleanup"
 
@@ -89,11 +89,45 @@ class DriftCaseTests(CaseTests):
         self.assertNotIn(f"{PROJECT}/europe-west1/{CLEANUP}", state["run_jobs"])
         self.assertIn(f"{PROJECT}/{REGION}/{CLEANUP}", state["run_jobs"])
 
+    def test_a_change_of_prefix_names_what_stays_behind(self):
+        state = self.google.state()
+        account = state["service_accounts"][f"ca-test-bootstrap@{PROJECT}.iam.gserviceaccount.com"]
+        email = f"old-bootstrap@{PROJECT}.iam.gserviceaccount.com"
+        state["service_accounts"][email] = {**account, "email": email}
+        roles = f"projects/{PROJECT}/roles/"
+        state["roles"][roles + "old_organization_schema"] = {
+            **state["roles"][roles + "cloudact_organization_schema"], "name": roles + "old_organization_schema"}
+        job = copy.deepcopy(deployed_job(state, CLEANUP))
+        job["metadata"]["name"] = "old-quota-cleanup"
+        state["run_jobs"][f"{PROJECT}/{REGION}/old-quota-cleanup"] = job
+        name = f"projects/{PROJECT}/locations/{REGION}/jobs/old-quota-cleanup-trigger"
+        state["scheduler_jobs"][name] = {**trigger(state, f"{CLEANUP}-trigger"), "name": name}
+        self.google.put(state)
+        listed = json.loads(self.google.script("list-jobs.sh", "test", "--json").stdout)
+        self.assertEqual(set(listed["orphans"]), {"account old-bootstrap", "custom role old_organization_schema", "job old-quota-cleanup",
+                                                  "trigger old-quota-cleanup-trigger"})
+
     def test_a_region_that_cannot_be_searched_is_named(self):
         self.google.faults({"method": "GET", "host": "cloudscheduler", "path": "/locations/europe-west1/jobs", "status": 403, "message": "no", "times": 9})
         done = self.deploy()
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("not searched: triggers in europe-west1: no (Cloud Scheduler", done.stdout)
+
+
+    def test_a_job_that_worked_is_put_back_where_images_cannot_be_listed(self):
+        state = self.google.state()
+        name = "us-central1-docker.pkg.dev/cloudact-testing-1/scheduler-jobs/quota-cleanup:0.0.1"
+        container(state, CLEANUP)["image"] = name
+        state["docker_images"] = {uri: image for uri, image in state["docker_images"].items() if "/quota-cleanup" not in uri} | {name: {}}
+        self.google.put(state)
+        self.google.faults({"path": "/dockerImages$", "status": 403, "message": "no", "times": 9})
+        self.google.control("POST", "config", {"check_images": True})
+        self.addCleanup(self.google.control, "POST", "config", {"check_images": False})
+        done = self.deploy()
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("whether the images exist could not be checked: no (Artifact Registry", done.stdout)
+        self.assertIn("The job that worked was put back.", done.stdout)
+        self.assertEqual(container(self.google.state(), CLEANUP)["image"], name)
 
 
 @needs_gcloud

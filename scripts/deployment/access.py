@@ -147,8 +147,7 @@ def orphans(google, desired, live):
         for email in live.accounts if email not in known and "serviceAccount:" + email in ours]
     found += [Change(phases.ACCOUNT_REMOVAL, "delete", "custom role", name, lambda name=name: google.request(
         "DELETE", "iam", f"v1/projects/{desired.project}/roles/{name}"))
-        for name, role in live.roles.items() if name not in roles and desired.owns_role(name) and not role.get("deleted")
-        and ownership.of_role(desired, role)]
+        for name, role in live.roles.items() if name not in roles and not role.get("deleted") and ownership.of_role(desired, role)]
     return found
 
 

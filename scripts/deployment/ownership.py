@@ -51,10 +51,10 @@ def started_job(desired, trigger):
 
 
 def of_account(desired, account):
-    """Accounts have no labels; their display names are the proof."""
+    """Accounts have no labels; their display names are the proof. Their ids are not: account_prefix may have been another one."""
     titles = desired.ownership["account_display_names"]
     ours = any(fnmatch.fnmatchcase(account.get("displayName", ""), title) for title in titles)
-    return ours and desired.owns(account["email"].partition("@")[0], "account_prefix")
+    return ours and account["email"].endswith(f"@{desired.project}.iam.gserviceaccount.com")
 
 
 def of_role(desired, role):

@@ -1,10 +1,16 @@
 """Jobs, triggers, notification channels and alert policies."""
+import json
+import os
+import re
+import tempfile
+
 from . import change as phases
 from . import ownership
 from .change import Change
-from .comparison import changes, comparable_trigger, extras, job_differences, trigger_differences
+from .comparison import changes, comparable_trigger, extras, is_ready, job_differences, not_ready, trigger_differences
 from .effects import final, once, patiently, verified
 from .google import GoogleError
+from .takeover import former
 
 
 def jobs(google, desired, live):
@@ -15,25 +21,43 @@ def jobs(google, desired, live):
         if details:
             yield Change(phases.JOBS, action, "job", job["name"], details=details,
                          jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
-                             google, live, job["account"], lambda: put_job(google, desired, job)))
+                             google, live, job["account"], lambda: put_job(google, desired, job, live.jobs.get(job["name"]))))
 
 
-def put_job(google, desired, job):
-    """Replaces or creates the job, and reads it. gcloud repeats a creation whose reply was lost, and then fails on its own work."""
+def put_job(google, desired, job, there):
+    """Replaces or creates the job, and reads it. A job that worked is put back if its replacement cannot run."""
     path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
 
-    def replace():
-        for attempt in range(4):
-            try:
-                return google.gcloud("run", "jobs", "replace", desired.job_file(job), f"--region={desired.region}")
-            except GoogleError as error:
-                text = str(error).lower()
-                if attempt == 3 or not ("already exists" in text or "conflict for resource" in text or "429" in text):
-                    raise
-                google.sleep(2 ** attempt)
+    def read():
+        return google.get("run", path, desired.region)
 
-    verified(google, replace, lambda: [d for d in job_differences(
-        desired.resources[job["name"]], google.get("run", path, desired.region), desired.words["job"]) if not d.startswith("not ready")])
+    try:
+        verified(google, lambda: replace(google, desired, desired.job_file(job)), lambda: [d for d in job_differences(
+            desired.resources[job["name"]], read(), desired.words["job"]) if not d.startswith("not ready")])
+    except GoogleError as error:
+        if not there or not is_ready(there):
+            raise
+        broken = not_ready({"status": read().get("status", {})})
+        if not broken:
+            raise
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "job.json")
+            with open(file, "w", encoding="utf-8") as out:
+                json.dump(former(there), out)
+            replace(google, desired, file)
+        raise GoogleError(f"{broken[0]}. The job that worked was put back. {error}") from None
+
+
+def replace(google, desired, file):
+    """gcloud repeats a creation whose reply was lost, and then fails on its own work."""
+    for attempt in range(4):
+        try:
+            return google.gcloud("run", "jobs", "replace", file, f"--region={desired.region}")
+        except GoogleError as error:
+            text = str(error).lower()
+            if attempt == 3 or not re.search(r"already exists|conflict for resource|\berror 429|too many requests|resource_exhausted", text):
+                raise
+            google.sleep(2 ** attempt)
 
 
 def action_for(there, is_ours):

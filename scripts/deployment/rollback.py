@@ -14,6 +14,7 @@ from .desired import Desired
 from .effects import final, verified
 from .google import Google, GoogleError, run_items
 from .preflight import images_in_repository
+from .resources import replace
 from .takeover import former
 
 # What an image tag may be: as in a Docker reference.
@@ -110,7 +111,7 @@ def apply(google, desired, version, changes):
             file = os.path.join(folder, "job.json")
             with open(file, "w", encoding="utf-8") as out:
                 json.dump(wanted, out)
-            verified(google, lambda: google.gcloud("run", "jobs", "replace", file, f"--region={desired.region}"), lambda: [
+            verified(google, lambda: replace(google, desired, file), lambda: [
                 f"image: {live} -> {image}" for live in [container_of(google.get("run", path, desired.region))["image"]] if live != image])
 
     rows, failed = [], 0
