@@ -48,7 +48,7 @@ class OriginalWarehouse:
     def fill(self):
         """Organizations with subscriptions, today's rows, and two runs of today: one succeeded, one failed.
 
-        The original counts every started run, so its daily counter is 2 where 1 succeeded.
+        The counters are those of a service that counts every started run: 2 where 1 succeeded.
         """
         for slug in SLUGS:
             self.insert("org_profiles", org_slug=slug, status="ACTIVE", org_dataset_id=f"{slug}_test")
