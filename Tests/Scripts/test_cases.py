@@ -216,6 +216,15 @@ class RefusalCaseTests(CaseTests):
         replaced = [call for call in done.gcloud if call.startswith("run jobs replace")]
         self.assertLessEqual(len(replaced), 6 * len(JOBS), "one deadline for all")
 
+    def test_a_service_that_was_just_enabled_is_waited_for(self):
+        self.google.put(self.google.deployed())
+        self.google.faults({"host": "cloudscheduler", "path": f"/{REGION}/jobs$", "status": 403, "reason": "SERVICE_DISABLED", "times": 2,
+                            "message": "Cloud Scheduler API has not been used in project 1 before or it is disabled."})
+        done = self.deploy()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("waiting, up to 60 s more: cloudscheduler was enabled a moment ago", done.stderr)
+        self.assertIn("Nothing to do.", done.stdout)
+
     def test_a_service_that_is_disabled_is_named_with_the_command(self):
         self.google.put(self.google.deployed())
         self.google.faults({"host": "serviceusage", "path": "/services$", "status": 403, "reason": "SERVICE_DISABLED", "times": 9,

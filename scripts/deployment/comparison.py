@@ -5,10 +5,12 @@ import re
 UNITS = {"m": 1 / 1000, "": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "K": 1e3, "M": 1e6, "G": 1e9}
 TASK = ("spec", "template", "spec", "template", "spec")
 CONTAINER = (*TASK, "containers", "0")
-# What Cloud Run and gcloud write into the labels and annotations of a job by themselves.
-GIVEN_PREFIXES = ("cloud.googleapis.com/", "client.knative.dev/", "serving.knative.dev/", "goog-")
-GIVEN = {f"run.googleapis.com/{name}" for name in (
-    "creator", "lastModifier", "client-name", "client-version", "operation-id", "lastUpdatedTime", "satisfiesPzs", "urls")}
+# Google writes labels and annotations with names of its own into a job. These are the ones that people choose.
+GOOGLES = ("run.googleapis.com/", "cloud.googleapis.com/", "client.knative.dev/", "serving.knative.dev/", "goog-")
+CHOSEN = {f"run.googleapis.com/{name}" for name in (
+    "vpc-access-connector", "vpc-access-egress", "network-interfaces", "cloudsql-instances", "execution-environment", "encryption-key",
+    "encryption-key-shutdown-hours", "post-key-revocation-action-type", "binary-authorization", "binary-authorization-breakglass",
+    "secrets", "sandbox", "cpu-throttling", "startup-cpu-boost", "gpu-zonal-redundancy-disabled", "container-dependencies", "launch-stage")}
 # The parts whose texts are compared letter by letter: 1 and 1.0 are two values of a variable.
 LITERAL = {"env", "secrets", "args", "command", "labels", "image"}
 # The values that Cloud Run uses where a job has none.
@@ -17,9 +19,10 @@ DEFAULTS = {(*TASK, "maxRetries"): 3, (*TASK, "timeoutSeconds"): 600, ("spec", "
 # The names of parts that jobs.yaml has no word for. A replacement removes them.
 OTHER_WORDS = {("metadata", "annotations"): "job annotation", ("spec", "template", "metadata", "labels"): "execution label",
                CONTAINER: "container", TASK: "task", ("spec", "template", "spec"): "execution", ("httpTarget", "headers"): "header"}
-# What Cloud Scheduler adds to a trigger.
-TRIGGER_FACTS = {"name", "userUpdateTime", "status", "scheduleTime", "lastAttemptTime"}
-TRIGGER_HEADERS = {("User-Agent", "Google-Cloud-Scheduler"), ("Content-Type", "application/octet-stream")}
+# The parts of a trigger that people choose, and the headers that Cloud Scheduler sets.
+TRIGGER_PARTS = {"description", "schedule", "timeZone", "state", "attemptDeadline", "retryConfig", "httpTarget", "pubsubTarget",
+                 "appEngineHttpTarget"}
+SET_HEADERS = ("User-Agent", "Host", "Content-Length", "X-CloudScheduler", "X-Google-", "X-AppEngine-")
 
 
 def container_of(job):
@@ -57,19 +60,21 @@ def comparable(job):
 
 def chosen(mapping):
     """The labels or annotations that somebody chose."""
-    return {k: v for k, v in mapping.items() if k not in GIVEN and not k.startswith(GIVEN_PREFIXES)}
+    return {k: v for k, v in mapping.items() if k in CHOSEN or not k.startswith(GOOGLES)}
 
 
 def trigger_differences(wanted, actual, words):
-    return differences({k: v for k, v in wanted.items() if k not in TRIGGER_FACTS}, comparable_trigger(actual), words)
+    return differences(comparable_trigger(wanted), comparable_trigger(actual), words)
 
 
 def comparable_trigger(trigger):
     """The whole trigger without what the service adds."""
-    found = {k: v for k, v in trigger.items() if k not in TRIGGER_FACTS}
-    if found.get("httpTarget", {}).get("headers"):
-        headers = {k: v for k, v in found["httpTarget"]["headers"].items() if (k, v) not in TRIGGER_HEADERS}
-        found["httpTarget"] = {**found["httpTarget"], "headers": headers}
+    found, target = {k: v for k, v in trigger.items() if k in TRIGGER_PARTS}, trigger.get("httpTarget", {})
+    if target.get("headers"):
+        # With a body comes its type.
+        given = SET_HEADERS if target.get("body") else (*SET_HEADERS, "Content-Type")
+        headers = {k: v for k, v in target["headers"].items() if not k.startswith(given) and v != "application/octet-stream"}
+        found["httpTarget"] = {**target, "headers": headers}
     return found
 
 

@@ -42,7 +42,7 @@ class Google:
         self.calls = {"gcloud": 0, "requests": 0}
         self.stopping = threading.Event()
         self._lock, self._signing_in = threading.Lock(), threading.Lock()
-        self.account, self.acting = "", {}
+        self.account, self.acting, self.enabled = "", {}, set()
         helper = self._sign_in("--min-expiry=600s")
         self.settings = helper["configuration"]["properties"]
         self.account = account_of(self.settings)
@@ -123,12 +123,19 @@ class Google:
                     renewed = True
                     self._renew(token)
                     continue
+                if self._is_not_open_yet(error, service):
+                    continue
                 # A request that was one too many was surely not carried out.
                 if not (repeats and error.is_passing or error.status == 429) or attempts == 5:
                     text, advice = refusals.explained(error, self.project, self.account, method, service, path)
                     raise GoogleError(f"{text}. {advice}" if advice else text, error.status, error.reason, advice) from None
                 self.sleep(0.5 * 2 ** (attempts - 1))
                 attempts += 1
+
+    def _is_not_open_yet(self, error, service):
+        """Whether a service that is enabled says that it is not, as it does for a moment, and there was time to wait."""
+        return (error.status == 403 and f"{service}.googleapis.com" in self.enabled and refusals.is_disabled(error)
+                and self.patience.wait(3, f"{service} was enabled a moment ago"))
 
     def url(self, service, path, region, query):
         domain = self.settings.get("core", {}).get("universe_domain") or "googleapis.com"

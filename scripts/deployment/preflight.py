@@ -16,6 +16,7 @@ def missing(google, desired):
     except GoogleError as error:
         return [(f"project {project} cannot be reached as {google.account}: {error}",
                  error.advice or f"gcloud auth login, or ask for access to {project}")]
+    google.enabled = enabled
     disabled = [s for s in desired.index["services"] if s not in enabled]
     # The deployer's calls may be charged to another project, where it is enabled. A request gives the better answer.
     if RESOURCE_MANAGER in disabled and answers(google, project):

@@ -38,9 +38,13 @@ def explained(error, project, account, method, service, path):
         return where, "Sign in again: gcloud auth login"
     if error.status != 403:
         return where, ""
-    if any(sign in f"{error.reason} {error}" for sign in DISABLED):
+    if is_disabled(error):
         return where, f"Enable the service: gcloud services enable {service}.googleapis.com --project={project}"
     return where, missing(str(error), project, account, method, service, path)
+
+
+def is_disabled(error):
+    return any(sign in f"{error.reason} {error}" for sign in DISABLED)
 
 
 def missing(text, project, account, method, service, path=""):
