@@ -19,7 +19,7 @@ LEFT_OUT = {"DEADLINE_SECONDS", "LEASE_SECONDS", "LOG_FORMAT", "LOG_LEVEL"}
 NEUTRAL = {"organizations", "organizations_reset", "tables", "in_sync", "bytes_billed", "subscriptions", "checked", "claimed",
            "skipped", "profiles", "tolerated"}
 # Other findings say the same in detail.
-IN_DETAIL = {"conflicts", "tables_created", "tables_updated", "columns_added", "datasets_created", "rows_changed", "mismatches", "failed",
+IN_DETAIL = {"conflicts", "notices", "tables_created", "tables_updated", "columns_added", "datasets_created", "rows_changed", "mismatches", "failed",
              "errors", "missing_in_stripe", "unmatched"}
 STRIPE_COLUMNS = "stripe_customer_id|stripe_subscription_id|stripe_read_at|current_period_end|cancel_at_period_end"
 
@@ -138,10 +138,10 @@ class Comparison:
         if not summary:
             return
         self.summary = summary
-        found = list(differences(summary, entries))
+        found = differences(summary, entries)
         counted_otherwise = bool(found) and self._is_equal_when_started()
-        for text in found:
-            known = next((k.reason for k in KNOWN_DIFFERENCES if re.fullmatch(k.pattern, text.lower())), None)
+        for text, reason in found:
+            known = reason or next((k.reason for k in KNOWN_DIFFERENCES if re.fullmatch(k.pattern, text.lower())), None)
             self.differences.append((text, STARTED if counted_otherwise else known))
 
     def _is_equal_when_started(self):
@@ -150,7 +150,7 @@ class Comparison:
             return False
         summary, entries = self._run(QUOTA_COUNTS="started")
         self.problem = ""
-        return bool(summary) and not list(differences(summary, entries))
+        return bool(summary) and not differences(summary, entries)
 
     @property
     def verdict(self):
@@ -180,11 +180,33 @@ def parsed(line):
         return None
 
 
+# What the schema jobs only report: nothing depends on it.
+REPORTED = "The jobs report differences of this kind and leave them. TOLERATED_DIFFERENCES and --apply are the ways to end that."
+BREAKING = {"table", "type", "mode", "partitioning", "clustering"}
+LEFT = re.compile(r"left as (it is|they are)$|the catalog says|differs from the catalog's|^\d+ differences? |^BigQuery deletes its")
+
+
+def schema_differences(details):
+    """What the schema jobs leave as it is: pairs of a text and the reason for it, or `None`."""
+    for item in details.get("differences", []):
+        kind, count, examples = item["kind"], item["datasets"], item["examples"]
+        where = f"in {', '.join(examples)}" if count == len(examples) else f"in {count} datasets ({', '.join(examples)} ...)"
+        path = f" of {item['path']}" if item["path"] else ""
+        text = f"{item['table'] or 'dataset'}: {kind}{path} is {item['actual']}, the catalog says {item['expected']}, {where}"
+        is_layout = kind in ("partitioning", "clustering") and item["actual"] == "none"
+        reason = (KNOWN_DIFFERENCES[1].reason if item["tolerated"] else KNOWN_DIFFERENCES[0].reason if is_layout
+                  else None if kind in BREAKING else REPORTED)
+        yield text, reason
+
+
 def differences(summary, entries):
-    """Everything that a run would change, or could not look at, one text each."""
-    plan = summary.get("details", {}).get("plan", [])
+    """Everything that a run would change, or could not look at: pairs of a text and the reason, where the job says it."""
+    details = summary.get("details", {})
+    plan, left = details.get("plan", []), list(schema_differences(details))
     texts = [line.lstrip("+~-! ") for line in plan]
-    texts += [f"{f['subject']}: {f['reason']}" for kind in ("failures", "warnings") for f in summary.get(kind, [])]
+    # What is left as it is stands in the details with its places.
+    texts += [f"{f['subject']}: {f['reason']}" for kind in ("failures", "warnings") for f in summary.get(kind, [])
+              if not (left and LEFT.search(f["reason"]))]
     texts += [f"{n} more {kind}" for kind in ("failures", "warnings") if (n := summary.get(f"{kind}_omitted", 0)) and not plan]
     texts += [entry["message"] for entry in entries if "counter" in entry and "message" in entry]
     # A failure repeats what the plan says, with what became of it.
@@ -194,11 +216,11 @@ def differences(summary, entries):
         if key not in seen:
             seen.add(key)
             kept.append(key)
-    details = bool(kept)
+    has_details = bool(kept or left)
     for name, value in summary.get("counts", {}).items():
-        if value and name not in NEUTRAL and not (details and name in IN_DETAIL):
+        if value and name not in NEUTRAL and not (has_details and name in IN_DETAIL):
             kept.append(f"{name}: {value}")
-    return kept
+    return left + [(text, None) for text in kept]
 
 
 def show(desired, folder, compared):
