@@ -240,7 +240,8 @@ import Testing
         let fixture = try BigQueryFixture { _ in .json(#"{"jobComplete": true, "schema": {}}"#) }
         let long = Table(description: String(repeating: "x", count: 200_000), fields: Self.wanted.table.schema.fields)
 
-        try await fixture.warehouse.createTables((1...5).map { NamedTable("t\($0)", long) }, in: Self.dataset.id, at: "US")
+        try await fixture.warehouse.createTables(
+            (1...5).map { NamedTable("t\($0)", long) }, in: Self.dataset.id, at: "US")
 
         let scripts = fixture.server.requests.compactMap { $0.jsonBody["query"]?.string }
         #expect(scripts.map { $0.components(separatedBy: "CREATE TABLE").count - 1 } == [2, 2, 1])

@@ -19,10 +19,14 @@ import Testing
         ])
     }
 
-    private static func table(_ text: String) throws -> Table { try JSONDecoder().decode(Table.self, from: Data(text.utf8)) }
+    private static func table(_ text: String) throws -> Table {
+        try JSONDecoder().decode(Table.self, from: Data(text.utf8))
+    }
 
     /// One organization whose dataset has the tables.
-    private func fixture(_ backend: Backend, _ name: String, _ tables: [String: String]) async throws -> OrganizationFixture {
+    private func fixture(_ backend: Backend, _ name: String, _ tables: [String: String]) async throws
+        -> OrganizationFixture
+    {
         let fixture = try await OrganizationFixture(
             try await backend.warehouse("schema-case-\(name)"), [.init("acme")])
         let dataset = try #require(DatasetID("acme_test"))
@@ -40,14 +44,14 @@ import Testing
 
     private static let options = (
         before: #"""
-            {"schema": {"fields": [{"name": "d", "type": "TIMESTAMP", "description": "old"}]}, "description": "old",
-             "timePartitioning": {"type": "DAY", "field": "d", "expirationMs": "3600000"}, "labels": {"a": "b"}}
-            """#,
+        {"schema": {"fields": [{"name": "d", "type": "TIMESTAMP", "description": "old"}]}, "description": "old",
+         "timePartitioning": {"type": "DAY", "field": "d", "expirationMs": "3600000"}, "labels": {"a": "b"}}
+        """#,
         wanted: #"""
-            {"schema": {"fields": [{"name": "d", "type": "TIMESTAMP", "description": "new"}]}, "description": "new",
-             "timePartitioning": {"type": "DAY", "field": "d", "expirationMs": "7776000000"}, "labels": {"a": "c"},
-             "requirePartitionFilter": true}
-            """#
+        {"schema": {"fields": [{"name": "d", "type": "TIMESTAMP", "description": "new"}]}, "description": "new",
+         "timePartitioning": {"type": "DAY", "field": "d", "expirationMs": "7776000000"}, "labels": {"a": "c"},
+         "requirePartitionFilter": true}
+        """#
     )
 
     /// Each difference of an option is a warning, in a run that reads nothing and in one that adds a column.
@@ -83,7 +87,10 @@ import Testing
     func aMissingPolicyTagAndAMissingDefaultAreReported(_ backend: Backend) async throws {
         let fixture = try await fixture(
             backend, "tags",
-            ["t": #"{"schema": {"fields": [{"name": "email", "type": "STRING"}, {"name": "ts", "type": "TIMESTAMP"}]}}"#])
+            [
+                "t":
+                    #"{"schema": {"fields": [{"name": "email", "type": "STRING"}, {"name": "ts", "type": "TIMESTAMP"}]}}"#
+            ])
         let tag = "projects/p/locations/us/taxonomies/1/policyTags/2"
         let fields =
             #"{"name": "email", "type": "STRING", "policyTags": {"names": ["\#(tag)"]}}, "#
@@ -110,9 +117,9 @@ import Testing
             backend, "default", ["t": #"{"schema": {"fields": [{"name": "x", "type": "STRING"}]}}"#])
         let catalog = try Self.catalog([
             "t": #"""
-                {"schema": {"fields": [{"name": "x", "type": "STRING"},
-                  {"name": "ts", "type": "TIMESTAMP", "mode": "REQUIRED", "defaultValueExpression": "CURRENT_TIMESTAMP()"}]}}
-                """#
+            {"schema": {"fields": [{"name": "x", "type": "STRING"},
+              {"name": "ts", "type": "TIMESTAMP", "mode": "REQUIRED", "defaultValueExpression": "CURRENT_TIMESTAMP()"}]}}
+            """#
         ])
 
         let first = try await fixture.sync(catalog: catalog)
@@ -191,16 +198,16 @@ import Testing
         "ing": #"{"schema": {"fields": [{"name": "a", "type": "STRING"}]}, "timePartitioning": {"type": "DAY"}}"#,
         "plain": #"{"schema": {"fields": [{"name": "a", "type": "STRING"}, {"name": "d", "type": "DATE"}]}}"#,
         "rec": #"""
-            {"schema": {"fields": [{"name": "s", "type": "RECORD", "mode": "REPEATED", "description": "a list", "fields": [
-              {"name": "a", "type": "STRING", "mode": "REQUIRED", "description": "NOT NULL, (b)"}]}]}}
-            """#,
+        {"schema": {"fields": [{"name": "s", "type": "RECORD", "mode": "REPEATED", "description": "a list", "fields": [
+          {"name": "a", "type": "STRING", "mode": "REQUIRED", "description": "NOT NULL, (b)"}]}]}}
+        """#,
         "rng": #"""
-            {"schema": {"fields": [{"name": "k", "type": "INTEGER"}]},
-             "rangePartitioning": {"field": "k", "range": {"start": "0", "end": "100", "interval": "10"}}}
-            """#,
+        {"schema": {"fields": [{"name": "k", "type": "INTEGER"}]},
+         "rangePartitioning": {"field": "k", "range": {"start": "0", "end": "100", "interval": "10"}}}
+        """#,
         "hour": #"""
-            {"schema": {"fields": [{"name": "t", "type": "TIMESTAMP"}]}, "timePartitioning": {"type": "HOUR", "field": "t"}}
-            """#,
+        {"schema": {"fields": [{"name": "t", "type": "TIMESTAMP"}]}, "timePartitioning": {"type": "HOUR", "field": "t"}}
+        """#,
     ]
 
     @Test func tablesThatAgreeCostNoRequestWhateverTheirPartitioningAndFields() async throws {
@@ -239,7 +246,8 @@ import Testing
                 """#, to: bigQuery)
         }
         let catalog = try Self.catalog([
-            "t": #"{"schema": {"fields": [{"name": "d", "type": "DATE"}]}, "timePartitioning": {"type": "DAY", "field": "d"}}"#
+            "t":
+                #"{"schema": {"fields": [{"name": "d", "type": "DATE"}]}, "timePartitioning": {"type": "DAY", "field": "d"}}"#
         ])
 
         let first = try await fixture.sync(catalog: catalog)
@@ -263,7 +271,8 @@ import Testing
         let old = #"{"schema": {"fields": [{"name": "x", "type": "STRING"}]}}"#
         for (name, location) in [("eu_new", "EU"), ("eu_old", "EU"), ("paris", "europe-west9")] {
             try await post(
-                "/datasets", #"{"datasetReference": {"datasetId": "\#(name)_test"}, "location": "\#(location)"}"#, to: bigQuery)
+                "/datasets", #"{"datasetReference": {"datasetId": "\#(name)_test"}, "location": "\#(location)"}"#,
+                to: bigQuery)
         }
         for name in ["eu_old", "paris"] {
             let dataset = try #require(DatasetID("\(name)_test"))

@@ -100,7 +100,8 @@ extension WarehouseContract {
 
             await contract.expect(.notFound) { _ = try await contract.warehouse.createTable(reference, table) }
             await contract.expect(.notFound) {
-                try await contract.warehouse.createTables([NamedTable("costs", table)], in: id, at: contract.warehouse.location)
+                try await contract.warehouse.createTables(
+                    [NamedTable("costs", table)], in: id, at: contract.warehouse.location)
             }
             #expect(try await contract.warehouse.dataset(id) == nil)
         },
@@ -307,8 +308,10 @@ extension WarehouseContract {
         survey("a missing field of a RECORD", "missing_field") { $0.schema.fields[3].fields.remove(at: 1) },
         survey("another type", "type_drift") { $0.schema.fields[1].type = "FLOAT" },
         survey("types with parameters", "parameters") { table in
-            table.schema.fields[1] = FieldSchema("n", "NUMERIC", attributes: ["precision": .string("10"), "scale": .string("2")])
-            table.schema.fields[2] = FieldSchema("tags", "STRING", mode: .repeated, attributes: ["maxLength": .string("20")])
+            table.schema.fields[1] = FieldSchema(
+                "n", "NUMERIC", attributes: ["precision": .string("10"), "scale": .string("2")])
+            table.schema.fields[2] = FieldSchema(
+                "tags", "STRING", mode: .repeated, attributes: ["maxLength": .string("20")])
         },
         survey("another type in a RECORD", "inner_drift") { $0.schema.fields[3].fields[1].type = "STRING" },
         survey("a column that is not REPEATED", "mode_drift") { $0.schema.fields[2].mode = .nullable },
@@ -388,7 +391,8 @@ extension WarehouseContract {
             let dataset = try await contract.newDataset("survey_rows")
             let known = try await contract.newTable("survey_known", keyed)
             let targets = Statement(
-                "name the datasets", "SELECT s AS subject, d AS dataset FROM (SELECT 'acme' AS s, '\(dataset)' AS d) AS t")
+                "name the datasets",
+                "SELECT s AS subject, d AS dataset FROM (SELECT 'acme' AS s, '\(dataset)' AS d) AS t")
 
             let survey = try await contract.warehouse.survey(
                 SurveyScope(.rows(of: targets), location: contract.warehouse.location, known: .table(known)),
