@@ -101,6 +101,26 @@ struct SyncQueue: Sendable {
         return try affectedRows(of: result, "queue organizations")
     }
 
+    /// Queues organizations as items that this execution has claimed already.
+    func addClaimed(_ slugs: [String], token: String, lease: Duration) async throws -> [QueuedSync] {
+        guard !slugs.isEmpty else { return [] }
+        let now = now()
+        let items = slugs.map { QueuedSync(id: UUID().uuidString.lowercased(), slug: $0) }
+        let elements = items.map { item in
+            SQLValue.structure([
+                SQLValue.Field("sync_id", .string(item.id)), SQLValue.Field("org_slug", .string(item.slug)),
+            ])
+        }
+        _ = try await warehouse.query(
+            Statement(
+                "queue \(slugs.count) organizations that lost their subscription", Self.addClaimedSQL,
+                parameters: [
+                    "items": .array(of: elements[0].type, elements), "token": .string(token), "now": .timestamp(now),
+                    "expires_at": .timestamp(now.adding(lease)),
+                ]))
+        return items
+    }
+
     /// Puts a failed item back into the queue with all of its retries; without an id, all failed items.
     /// - Returns: The number of items.
     func requeue(_ id: String?, isDryRun: Bool) async throws -> Int {
@@ -203,6 +223,14 @@ extension SyncQueue {
         SELECT i.sync_id, i.org_slug, 'reconciliation', 'pending', 0, 5, @now, @now
         FROM UNNEST(@items) AS i
         WHERE i.org_slug NOT IN (SELECT waiting.org_slug FROM \(table) AS waiting WHERE waiting.status = 'pending')
+        """
+    static let addClaimedSQL = """
+        INSERT INTO \(table) (
+          sync_id, org_slug, sync_type, status, retry_count, max_retries, lease_token, lease_expires_at, created_at,
+          updated_at)
+        SELECT i.sync_id, i.org_slug, 'reconciliation', 'processing', 0, 5, @token, @expires_at, @now, @now
+        FROM UNNEST(@items) AS i
+        WHERE i.sync_id NOT IN (SELECT known.sync_id FROM \(table) AS known)
         """
     static let countFailedSQL = """
         SELECT COUNT(*) AS failed FROM \(table) WHERE status = 'failed' AND (@sync_id = '' OR sync_id = @sync_id)

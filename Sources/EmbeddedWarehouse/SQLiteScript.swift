@@ -123,7 +123,11 @@ struct SQLiteRewriter {
         let isOperand = position > 0 && tokens[position - 1].isWord("IN")
         position += 4
         let columns = isOperand ? "value" : columns(of: element)
-        emit("(SELECT \(columns) FROM json_each(\(parameter)))", space: unnest.followsSpace)
+        // LIMIT keeps SQLite from merging the subquery into the statement around it (rule 13 of
+        // https://www.sqlite.org/optoverview.html#subquery_flattening). Merged, the JSON text is read again for each row that it
+        // is joined with; as a table of its own it is read once and gets an index.
+        let limit = isOperand ? "" : " LIMIT -1"
+        emit("(SELECT \(columns) FROM json_each(\(parameter))\(limit))", space: unnest.followsSpace)
     }
 
     private func columns(of element: SQLType) -> String {

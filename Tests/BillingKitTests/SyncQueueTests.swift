@@ -55,8 +55,10 @@ import WarehouseKit
     @Test(arguments: Backend.allCases)
     func triesAgainAfterOneToSixteenMinutesAndThenGivesUpOnce(_ backend: Backend) async throws {
         let fixture = try await BillingFixture.acmeAndGlobex("billing-backoff", backend)
-        try await fixture.enqueue("acme", id: "sync_1")
-        fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
+        try await fixture.enqueue("acme", id: "sync_1", payload: #"{"subscription_id": "sub_1"}"#)
+        fixture.stripe.change {
+            $0.onRequest = { _, request in request.path.hasSuffix("sub_1") ? .json("{}", status: 400) : nil }
+        }
 
         for (index, minutes) in [1, 2, 4, 8, 16].enumerated() {
             let report = try await fixture.retry()
@@ -162,6 +164,7 @@ import WarehouseKit
         #expect(statuses.filter { $0.value == "completed" }.keys.sorted() == ["sync_1", "sync_2"])
     }
 
+    /// A payload is a hint: what cannot be read in it says nothing.
     @Test func badItemsAreGivenUpAtOnceAndTheOthersGoOn() async throws {
         let fixture = try await BillingFixture.acmeAndGlobex("billing-hostile")
         try await fixture.enqueue("acme'; DROP TABLE x; --", id: "a")
@@ -176,12 +179,11 @@ import WarehouseKit
         let report = try await fixture.retry()
 
         let queue = try await fixture.queue()
-        #expect(queue.filter { $0.value.status == "failed" }.keys.sorted() == ["a", "b", "c", "d", "e", "f"])
-        #expect(queue["c"]?.error == "its payload is not a JSON object")
-        #expect(queue["g"]?.status == "completed")
+        #expect(queue.filter { $0.value.status == "failed" }.keys.sorted() == ["a", "b"])
+        #expect(queue.filter { $0.value.status == "completed" }.keys.sorted() == ["c", "d", "e", "f", "g"])
         #expect(queue["h"]?.status == "pending")
-        #expect(report.failures.count == 6)
-        #expect(try await fixture.state("acme")["plan_name"] == "OLD")
+        #expect(report.failures.count == 2)
+        #expect(try await fixture.state("acme")["plan_name"] == "STARTER")
     }
 
     @Test func statisticsCountWhatThereIs() async throws {

@@ -52,7 +52,7 @@ struct BillingSyncRetryJob: ScheduledJob {
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 5)
-            stripe = StripeSettings(reading: &environment)
+            stripe = StripeSettings(reading: &environment, for: warehouse.environment)
             let seconds = environment.integer(
                 "ITEM_LEASE_SECONDS", default: 900, in: 10...86_400,
                 help: "The items of a killed run return after so long. It must be more than the task timeout.")
@@ -71,8 +71,8 @@ struct BillingSyncRetryJob: ScheduledJob {
         if options.stats { return try await upkeep.printStatistics(of: run.now.date) }
         if let choice = options.requeue { return try await upkeep.requeue(choice) }
         let stripe = StripeClient(
-            settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond, transport: run.transport(),
-            logger: run.logger)
+            settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond,
+            patience: BillingRetry.stripePatience(within: run.deadline), transport: run.transport(), logger: run.logger)
         let retry = BillingRetry(
             stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
         try await retry.run(limit: options.limit, lease: settings.itemLease)

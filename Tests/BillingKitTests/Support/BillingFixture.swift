@@ -39,7 +39,8 @@ struct BillingFixture: Sendable {
 
     func client(_ key: String = "rk_test_fixture0001") -> StripeClient {
         StripeClient(
-            baseURL: stripe.server.url, key: Secret(key), requestsPerSecond: 20, transport: CurlTransport(),
+            baseURL: stripe.server.url, key: Secret(key), mode: .test, requestsPerSecond: 20,
+            transport: CurlTransport(),
             time: LeapingClock().time,
             now: clock.now, logger: Self.quiet)
     }
@@ -127,6 +128,7 @@ extension BillingFixture {
         let state = try await BillingState.read(metered, today: today, slugs: [slug])
         guard let stored = state.organizations[slug] else { return [:] }
         var texts = Dictionary(uniqueKeysWithValues: BillingField.all.map { ($0.name, $0.value(stored.values).text) })
+        texts["other_live_rows"] = "\(stored.otherLiveRows)"
         switch stored.profilePlan {
         case .none: texts["profile.subscription_plan"] = ""
         case .one(let plan): texts["profile.subscription_plan"] = plan ?? ""
