@@ -17,6 +17,10 @@ struct BillingFixture: Sendable {
     let warehouse: any Warehouse
     let clock = SteadyClock()
     let today = CivilDate("2026-03-15")!
+    /// Reaches Stripe; `nil` is the server of ``stripe``.
+    var transport: (any HTTPTransport)?
+    var mode = StripeMode.test
+    var ignore = StripeIgnore()
     static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     static let longAgo = Timestamp("2025-01-01T00:00:00Z")!
 
@@ -39,10 +43,9 @@ struct BillingFixture: Sendable {
 
     func client(_ key: String = "rk_test_fixture0001") -> StripeClient {
         StripeClient(
-            baseURL: stripe.server.url, key: Secret(key), mode: .test, requestsPerSecond: 20,
-            transport: CurlTransport(),
-            time: LeapingClock().time,
-            now: clock.now, logger: Self.quiet)
+            baseURL: stripe.server.url, key: Secret(key), mode: mode, ignore: ignore, requestsPerSecond: 20,
+            transport: transport ?? CurlTransport(),
+            time: LeapingClock().time, now: clock.now, logger: Self.quiet)
     }
 
     @discardableResult
