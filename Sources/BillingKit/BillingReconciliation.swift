@@ -24,9 +24,6 @@ package struct BillingReconciliation: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
     package static let stripeRequestsPerSecond = 12.0
 
-    /// How long one page of a listing is asked for again: half of the run's time, since the rest of the work comes after it.
-    package static func stripePatience(within deadline: Duration?) -> Duration { (deadline ?? .seconds(2400)) / 2 }
-
     private let stripe: StripeClient
     private let warehouse: MeteredWarehouse
     private let writer: BillingWriter

@@ -24,8 +24,6 @@ package struct BillingRetry: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
     package static let stripeRequestsPerSecond = 8.0
 
-    /// How long one page of a listing is asked for again. A run that gives up returns its items, and the next one is near.
-    package static func stripePatience(within deadline: Duration?) -> Duration { (deadline ?? .seconds(240)) / 2 }
     private static let organizationsAtOnce = 25
 
     let stripe: StripeClient
@@ -81,6 +79,9 @@ package struct BillingRetry: Sendable {
             return items.count
         } catch {
             await release(token, after: error)
+            if let error = error as? StripeError, error.mayBeOutage {
+                throw error.withAdvice("Stripe is down or cannot be reached; the items wait, and lose no retry")
+            }
             throw error
         }
     }

@@ -126,7 +126,7 @@ struct OrganizationSynchronization {
         _ slug: String, _ stored: StoredBilling, _ subscriptions: OrganizationSubscriptions?,
         _ comparison: BillingComparison
     ) -> BillingChange? {
-        let reasons = Set((waiting[slug] ?? []).map(\.type)).sorted().joined(separator: ", ")
+        let reasons = Set((waiting[slug] ?? []).map(\.reason)).sorted().joined(separator: ", ")
         do throws(BillingProblem) {
             switch try comparison.outcome(of: stored, subscriptions, reason: reasons) {
             case .change(let change, let note):

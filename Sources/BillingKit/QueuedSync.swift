@@ -15,6 +15,8 @@ struct QueuedSync: Sendable {
     var maxRetries: Int64
     /// Where to look, from the payload. The values that are written come from Stripe.
     var hints: StripeHints
+    /// Why somebody queued it, in their words.
+    var why: String?
     /// The fault of the item itself.
     var problem: BillingProblem?
 
@@ -44,7 +46,11 @@ struct QueuedSync: Sendable {
             problem = BillingProblem("its executions ended without finishing it", isPermanent: true)
         }
         hints = StripeHints(payload: payload)
+        why = payload.flatMap { JSONValue.members(of: Data($0.utf8))?["why"]?.text }.map { String($0.prefix(200)) }
     }
+
+    /// As the audit of its change has it.
+    var reason: String { why.map { "\(type): \($0)" } ?? type }
 
     /// As messages name it.
     var name: String { "\(quoted(slug)) (\(printable(type)), sync \(printable(id)))" }

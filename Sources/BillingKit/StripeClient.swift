@@ -10,7 +10,7 @@ package import Logging
 /// own share.
 ///
 /// ```swift
-/// let stripe = StripeClient(settings.stripe, requestsPerSecond: 8, transport: transport, logger: logger)
+/// let stripe = StripeClient(settings.stripe, requestsPerSecond: 8, of: run)
 /// try await BillingRetry(stripe: stripe, ...).run(limit: 100, lease: .seconds(900))
 /// ```
 package struct StripeClient: Sendable {
@@ -62,13 +62,13 @@ package struct StripeClient: Sendable {
         self.logger = logger
     }
 
-    package init(
-        _ settings: StripeSettings, requestsPerSecond: Double, patience: Duration, transport: any HTTPTransport,
-        logger: Logger
-    ) {
+    /// The client of a run. One page of a listing is asked for again for half of the run's time, since the rest of the work comes
+    /// after the listing.
+    package init(_ settings: StripeSettings, requestsPerSecond: Double, of run: Run) {
         self.init(
             baseURL: settings.baseURL, key: settings.key, mode: settings.mode, ignore: settings.ignore,
-            requestsPerSecond: requestsPerSecond, patience: patience, transport: transport, logger: logger)
+            requestsPerSecond: requestsPerSecond, patience: (run.deadline ?? .seconds(2400)) / 2,
+            transport: run.transport(), logger: run.logger)
     }
 
     /// Hands over every subscription of the account, or of one customer, page by page as the pages arrive. Canceled

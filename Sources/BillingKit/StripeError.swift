@@ -41,6 +41,13 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     /// The next request would fail in the same way, so the run stops here.
     package var endsRun: Bool { [.unauthenticated, .forbidden, .version, .mode, .account].contains(code) }
 
+    /// The same error with the next thing to do. It is printed after the message.
+    func withAdvice(_ advice: String) -> StripeError {
+        var error = self
+        error.message += " - \(advice)"
+        return error
+    }
+
     /// Stripe may be down, or have a fault with this one object.
     var mayBeOutage: Bool { [.serverError, .transport, .rateLimited, .unexpectedReply].contains(code) }
 

@@ -176,7 +176,7 @@ import WarehouseKit
             "customers": "ARRAY<STRING>", "subscriptions": "ARRAY<STRING>", "limit": "INT64",
             "today": "DATE", "claim": "STRING", "token": "STRING", "sync_id": "STRING",
             "never": "TIMESTAMP", "now": "TIMESTAMP", "audits_since": "TIMESTAMP", "expires_at": "TIMESTAMP",
-            "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
+            "org_slug": "STRING", "payload": "STRING", "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
         ]
         let single = [
             "all": BillingState.allSQL, "some": BillingState.someSQL,
@@ -185,7 +185,8 @@ import WarehouseKit
             "claimed": SyncQueue.claimedSQL, "due": SyncQueue.dueSQL, "finish": SyncQueue.finishSQL,
             "release": SyncQueue.releaseSQL, "add": SyncQueue.addSQL, "add claimed": SyncQueue.addClaimedSQL,
             "count": SyncQueue.countFailedSQL,
-            "requeue": SyncQueue.requeueSQL, "statistics": SyncQueue.statisticsSQL,
+            "requeue": SyncQueue.requeueSQL, "knows": SyncQueue.knowsSQL, "enqueue": SyncQueue.enqueueSQL,
+            "statistics": SyncQueue.statisticsSQL,
         ]
         let script = (BillingWriter.script + BillingWriter.touchScript).split(separator: ";").map(String.init)
             .filter { text in !text.allSatisfy(\.isWhitespace) && !text.contains("TRANSACTION") }

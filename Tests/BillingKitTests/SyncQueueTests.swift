@@ -201,6 +201,28 @@ import WarehouseKit
         #expect(report.output.contains("oldest pending   2026-03-15T02:00:0"))
     }
 
+    @Test(arguments: Backend.allCases)
+    func anOrganizationIsQueuedByHand(_ backend: Backend) async throws {
+        let fixture = try await BillingFixture.acmeAndGlobex("billing-enqueue", backend)
+        let report = ReportFixture()
+        let upkeep = QueueUpkeep(warehouse: fixture.warehouse, report: report.report, now: fixture.clock.now)
+        let preview = QueueUpkeep(
+            warehouse: fixture.warehouse, report: ReportFixture().report, isDryRun: true, now: fixture.clock.now)
+
+        try await preview.enqueue("acme", why: nil)
+        #expect(try await fixture.queue().isEmpty)
+        try await upkeep.enqueue("acme", why: #"the plan was "corrected""#)
+        try await upkeep.enqueue("globex", why: nil)
+        try await upkeep.enqueue("nobody", why: nil)
+        let retried = try await fixture.retry()
+
+        #expect(report["queued"] == 2)
+        #expect(report.failures.map(\.reason) == ["there is no such organization"])
+        #expect(retried["completed"] == 2)
+        #expect(try await fixture.audits("acme").map(\.reason) == [#"plan_change: the plan was "corrected""#])
+        #expect(try await fixture.audits("globex").map(\.reason) == ["plan_change"])
+    }
+
     @Test func dryRunClaimsNothing() async throws {
         let fixture = try await BillingFixture.acmeAndGlobex("billing-queue-dry")
         try await fixture.enqueue("acme", id: "sync_1")

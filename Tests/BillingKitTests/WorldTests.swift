@@ -225,7 +225,12 @@ import WarehouseKit
     @Test(arguments: Backend.allCases) func anOutageCostsNoItemARetry(_ backend: Backend) async throws {
         let world = try await World("26-outage-40-minutes", backend)
 
-        for _ in 0..<7 { await #expect(throws: StripeError.self) { try await world.fixture.retry() } }
+        for _ in 0..<7 {
+            let error = await #expect(throws: StripeError.self) { try await world.fixture.retry() }
+            #expect(
+                error?.message
+                    == "Service unavailable - Stripe is down or cannot be reached; the items wait, and lose no retry")
+        }
         let during = try await world.fixture.queue()
         world.stripe.endFaults()
         let after = try await world.fixture.retry()

@@ -61,9 +61,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
         run.notifyAtEnd(settings.notification, ofChangesIn: ["synced"])
         let warehouse = try await run.openWarehouse(settings.warehouse).sql
         let stripe = StripeClient(
-            settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond,
-            patience: BillingReconciliation.stripePatience(within: run.deadline), transport: run.transport(),
-            logger: run.logger)
+            settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond, of: run)
         let reconciliation = BillingReconciliation(
             stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, logger: run.logger,
             isDryRun: run.isDryRun)
