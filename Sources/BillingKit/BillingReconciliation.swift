@@ -63,12 +63,15 @@ package struct BillingReconciliation: Sendable {
         }
         let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
         report(assigned, state)
-        let comparison = compare(assigned, state, listing)
-        show(comparison.changes)
-        try await apply(comparison.changes, comparison.overtaken)
-        let cancellations = try await cancellations(listing, listed, state, assigned.found, limit)
-        show(cancellations)
-        try await apply(cancellations, [])
+        try await correct(assigned, state, listing)
+        var rest = try await cancellations(listing, listed, state, assigned.found, limit)[...]
+        var left: [String] = []
+        while !rest.isEmpty {
+            var part = Array(rest.prefix(BillingWriter.mostChanges))
+            rest = rest.dropFirst(part.count)
+            left += try await apply(&part)
+        }
+        try await queue(left)
     }
 
     private func report(_ assigned: SubscriptionAssignment, _ state: BillingState) {
@@ -112,13 +115,17 @@ package struct BillingReconciliation: Sendable {
         report.warn(subject, "\(findings.count) \(text): \(examples) and \(findings.count - 3) more")
     }
 
-    private func compare(
+    /// Compares each organization, and writes what differs in parts as it is found: ten thousand changes at once would take
+    /// more memory than the listing.
+    private func correct(
         _ assigned: SubscriptionAssignment, _ state: BillingState, _ listing: StripeListing
-    ) -> (changes: [BillingChange], overtaken: [String]) {
+    ) async throws {
         let comparison = BillingComparison(
             plans: listing.plans, today: today, moved: (assigned.moved, listing.time))
         var changes: [BillingChange] = []
-        var (overtaken, live): ([String], [Finding]) = ([], [])
+        /// The organizations to queue.
+        var left: [String] = []
+        var live: [Finding] = []
         for (slug, stored) in state.organizations.sorted(by: { $0.key < $1.key }) {
             if assigned.found[slug] != nil { report.add(1, to: "checked") }
             if stored.rows > 1, assigned.found[slug] != nil {
@@ -131,7 +138,7 @@ package struct BillingReconciliation: Sendable {
                 case .change(let change, let note):
                     if let note, !change.differences.isEmpty { report.warn(quoted(slug), note) }
                     if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
-                case .overtaken: overtaken.append(slug)
+                case .overtaken: left.append(slug)
                 case .kept(let reason):
                     // One whose stored subscription is gone is missing.
                     guard stored.isLiveWithoutSubscription || (stored.isLive && assigned.found[slug] != nil) else {
@@ -143,10 +150,12 @@ package struct BillingReconciliation: Sendable {
             } catch {
                 fail(slug, error.description)
             }
+            if changes.count == BillingWriter.mostChanges { left += try await apply(&changes) }
         }
+        left += try await apply(&changes)
+        try await queue(left)
         report.add(live.count, to: "live_without_subscription")
         warn(live, together: "live_without_subscription", "organizations have service without a subscription in Stripe")
-        return (changes, overtaken)
     }
 
     /// Prints each mismatch as organization, field, Stripe, warehouse, and counts the mismatches by field.
@@ -161,18 +170,18 @@ package struct BillingReconciliation: Sendable {
         report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
     }
 
-    /// Writes what differs, and queues the organizations that could not be written or were overtaken by something newer.
-    private func apply(_ changes: [BillingChange], _ overtaken: [String]) async throws {
-        guard !isDryRun else { return }
-        var left = overtaken
-        var rest = changes[...]
-        while !rest.isEmpty {
-            try Task.checkCancellation()
-            let part = rest.prefix(BillingWriter.mostChanges)
-            rest = rest.dropFirst(part.count)
-            left += try await apply(part).map(\.slug)
-        }
-        guard !left.isEmpty else { return }
+    /// Shows and writes the changes, and forgets them.
+    /// - Returns: The organizations to queue: those that could not be written or were overtaken by something newer.
+    private func apply(_ changes: inout [BillingChange]) async throws -> [String] {
+        defer { changes = [] }
+        show(changes)
+        guard !isDryRun, !changes.isEmpty else { return [] }
+        try Task.checkCancellation()
+        return try await apply(changes[...]).map(\.slug)
+    }
+
+    private func queue(_ left: [String]) async throws {
+        guard !isDryRun, !left.isEmpty else { return }
         report.add(try await queue.add(left), to: "queued")
         logger.notice("queued \(left.count) organizations that were changed meanwhile or could not be written")
     }

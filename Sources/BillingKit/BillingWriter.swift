@@ -198,8 +198,9 @@ extension BillingWriter {
         FROM UNNEST(@changes) AS c
         JOIN \(BillingTables.subscriptions.sql) AS s
         ON s.org_slug = c.org_slug AND s.subscription_id = c.subscription_id AND s.stripe_read_at = c.read_until
-        LEFT JOIN \(BillingTables.subscriptions.sql) AS f
-        ON f.stripe_subscription_id = c.stripe_subscription_id AND f.org_slug <> c.org_slug
-          AND f.status <> '\(SubscriptionStatus.cancelled)';
+        LEFT JOIN (
+          SELECT DISTINCT org_slug, stripe_subscription_id FROM \(BillingTables.subscriptions.sql)
+          WHERE status <> '\(SubscriptionStatus.cancelled)') AS f
+        ON f.stripe_subscription_id = c.stripe_subscription_id AND f.org_slug <> c.org_slug;
         """
 }

@@ -133,7 +133,12 @@ struct SQLiteRewriter {
     private func columns(of element: SQLType) -> String {
         switch element {
         case .structure(let fields):
-            return fields.map { "json_extract(value, '$.\"\($0.name)\"') AS `\($0.name)`" }.joined(separator: ", ")
+            // An index serves a comparison only if both sides have one affinity, which an expression gets from a CAST.
+            return fields.map { field in
+                let value = "json_extract(value, '$.\"\(field.name)\"')"
+                let isText = SQLiteColumn.storage(of: field.type) == .text
+                return "\(isText ? "CAST(\(value) AS TEXT)" : value) AS `\(field.name)`"
+            }.joined(separator: ", ")
         default:
             guard position + 1 < tokens.count, tokens[position].isWord("AS") else { return "value" }
             return "value AS \(tokens[position + 1].text)"

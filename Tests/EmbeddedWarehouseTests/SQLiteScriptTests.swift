@@ -15,6 +15,10 @@ import Testing
             "SELECT r.a FROM UNNEST(@r) AS r",
             "SELECT r.a FROM (SELECT json_extract(value, '$.\"a\"') AS `a` FROM json_each(@r) LIMIT -1) AS r"
         ),
+        (
+            "SELECT s.a FROM UNNEST(@s) AS s",
+            "SELECT s.a FROM (SELECT CAST(json_extract(value, '$.\"a\"') AS TEXT) AS `a` FROM json_each(@s) LIMIT -1) AS s"
+        ),
         ("SELECT IF(GREATEST(a, 1) > least(b, 2), 1, 0)", "SELECT iif(max(a, 1) > min(b, 2), 1, 0)"),
         ("SELECT greatest FROM t", "SELECT greatest FROM t"),
         ("SELECT CAST(IF(a, b, c) AS STRING) AS string", "SELECT CAST(iif(a, b, c) AS TEXT) AS string"),
@@ -63,6 +67,7 @@ import Testing
                 parameters: [
                     "l": .strings(["x"]), "n": .int64(1), "b": .array(of: .bytes, []),
                     "r": .array(of: .structure([.init("a", .int64)]), []),
+                    "s": .array(of: .structure([.init("a", .date)]), []),
                 ]))
     }
 }
