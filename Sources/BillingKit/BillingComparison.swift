@@ -38,6 +38,10 @@ struct BillingComparison {
         of stored: StoredBilling, _ chosen: StripeReply<StripeSubscription>, _ reading: PlanReading, _ others: String?,
         reason: String
     ) throws(BillingProblem) -> Outcome {
+        // What is over and cannot be read gives a new organization no row.
+        if stored.row == nil, chosen.value.status == SubscriptionStatus.canceled.rawValue, reading.problem != nil {
+            return .kept("Stripe has only what is over: \(chosen.value.name) is canceled")
+        }
         var problem: BillingProblem?
         let values = try BillingValues(chosen.value, reading, keeping: stored, today: today, problem: &problem)
         let change = try BillingChange(

@@ -54,7 +54,7 @@ package struct BillingReconciliation: Sendable {
         report.declare(
             counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "ignored", "missing_in_stripe",
             "live_without_subscription", "errors", "queued")
-        let listing = try await StripeListing.read(stripe, report)
+        var listing = try await StripeListing.read(stripe, report)
         let state = try await BillingState.read(warehouse, today: today)
         let listed = Set(listing.subscriptions.map(\.value.id))
         if let (lost, reason) = state.loss(in: listed, since: listing.time.from) {
@@ -62,6 +62,8 @@ package struct BillingReconciliation: Sendable {
             return report.fail("missing_in_stripe", reason)
         }
         let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
+        // They are in `assigned` now; a second copy of a hundred thousand would take the larger part of the memory.
+        listing.subscriptions = []
         report(assigned, state)
         try await correct(assigned, state, listing)
         var rest = try await cancellations(listing, listed, state, assigned.found, limit)[...]
@@ -108,6 +110,8 @@ package struct BillingReconciliation: Sendable {
 
     private typealias Finding = (subject: String, reason: String, example: String)
 
+    private func finding(_ slug: String, _ reason: String) -> Finding { (quoted(slug), reason, quoted(slug)) }
+
     /// Up to three findings have a line each; more have one together, with three examples.
     private func warn(_ findings: [Finding], together subject: String, _ text: String) {
         if findings.count <= 3 { return findings.forEach { report.warn($0.subject, $0.reason) } }
@@ -125,18 +129,19 @@ package struct BillingReconciliation: Sendable {
         var changes: [BillingChange] = []
         /// The organizations to queue.
         var left: [String] = []
-        var live: [Finding] = []
+        var (several, notes, live): ([Finding], [Finding], [Finding]) = ([], [], [])
         for (slug, stored) in state.organizations.sorted(by: { $0.key < $1.key }) {
             if assigned.found[slug] != nil { report.add(1, to: "checked") }
             if stored.rows > 1, assigned.found[slug] != nil {
-                report.warn(
-                    quoted(slug),
-                    "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts")
+                several.append(
+                    finding(
+                        slug, "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts"
+                    ))
             }
             do throws(BillingProblem) {
                 switch try comparison.outcome(of: stored, assigned.found[slug], reason: "reconciliation") {
                 case .change(let change, let note):
-                    if let note, !change.differences.isEmpty { report.warn(quoted(slug), note) }
+                    if let note, !change.differences.isEmpty { notes.append(finding(slug, note)) }
                     if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
                 case .overtaken: left.append(slug)
                 case .kept(let reason):
@@ -144,8 +149,7 @@ package struct BillingReconciliation: Sendable {
                     guard stored.isLiveWithoutSubscription || (stored.isLive && assigned.found[slug] != nil) else {
                         break
                     }
-                    live.append(
-                        (quoted(slug), "is \(stored.values.status ?? "") and stays so: \(reason)", quoted(slug)))
+                    live.append(finding(slug, "is \(stored.values.status ?? "") and stays so: \(reason)"))
                 }
             } catch {
                 fail(slug, error.description)
@@ -155,6 +159,11 @@ package struct BillingReconciliation: Sendable {
         left += try await apply(&changes)
         try await queue(left)
         report.add(live.count, to: "live_without_subscription")
+        warn(several, together: "rows", "organizations have several rows in org_subscriptions")
+        warn(
+            notes, together: "not all could be read",
+            "organizations lost their service, or their subscription to another organization; the audits have each of them"
+        )
         warn(live, together: "live_without_subscription", "organizations have service without a subscription in Stripe")
     }
 
@@ -232,7 +241,7 @@ extension BillingReconciliation {
         warn(
             missing.map { stored in
                 let id = printable(stored.values.subscription ?? "")
-                return (quoted(stored.slug), "missing_in_stripe: there is no subscription \(id)", quoted(stored.slug))
+                return finding(stored.slug, "missing_in_stripe: there is no subscription \(id)")
             }, together: "missing_in_stripe", "organizations have a subscription stored that is not in the account")
         guard let limit, !missing.isEmpty else { return [] }
         if let reason = refusal(missing.count, limit, listed) {
@@ -279,7 +288,7 @@ extension BillingReconciliation {
 
 /// Everything that the account has, read to its end.
 struct StripeListing: Sendable {
-    let subscriptions: [StripeReply<StripeSubscription>]
+    var subscriptions: [StripeReply<StripeSubscription>]
     let plans: PlanCatalog
     let time: ReadTime
 

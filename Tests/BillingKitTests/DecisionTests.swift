@@ -97,6 +97,22 @@ import WarehouseKit
         }
     }
 
+    /// Nothing ends, and there is nothing to keep.
+    @Test func whatIsOverAndCannotBeReadGivesNobodyARow() async throws {
+        let fixture = try await fixture("decision-no-row", ["acme"])
+        try await fixture.add("globex", subscription: false)
+        fixture.stripe.change {
+            $0.subscriptions.append(
+                .init(
+                    id: "sub_g", customer: "cus_g", status: "canceled", product: "prod_gone",
+                    metadata: ["org_slug": "globex"]))
+        }
+
+        let report = try await fixture.reconcile()
+
+        #expect(report.failures.isEmpty && report["synced"] == 0)
+    }
+
     @Test func aLiveSubscriptionWhosePlanCannotBeReadIsAFailure() async throws {
         let fixture = try await fixture("decision-live")
         fixture.stripe.change { $0.subscriptions[0].product = "prod_gone" }
