@@ -115,6 +115,7 @@ QUOTA_CENSUS_COLUMNS = [column("census_kind"), column("census_name"), *(column(f
 LIMITS = ("daily_limit", "monthly_limit", "concurrent_limit", "seat_limit", "providers_limit")
 BILLING_COLUMNS = [
     column("org_slug"), column("subscription_id"), column("stripe_read_at", "TIMESTAMP"), column("row_count", "INTEGER"),
+    column("live_rows", "INTEGER"),
     column("plan_name"), column("status"), *(column(name, "INTEGER") for name in LIMITS), column("trial_end_date", "DATE"),
     column("subscription_end_date", "DATE"), column("stripe_customer_id"), column("stripe_subscription_id"),
     column("current_period_end", "TIMESTAMP"), column("cancel_at_period_end", "BOOLEAN"), column("profile_variants", "INTEGER"),
@@ -128,7 +129,8 @@ def billing_row(state):
     if fields[12]:
         fields[12] = "true" if fields[12] == "1" else "false"
     rows, quota = state.get("rows", "1"), state.get("quota", "1")
-    return [state["slug"], state.get("row") or None, state.get("version"), rows, *fields[:13], "1", fields[13], quota,
+    live = "1" if fields[1] in ("ACTIVE", "TRIAL") else "0"
+    return [state["slug"], state.get("row") or None, state.get("version"), rows, live, *fields[:13], "1", fields[13], quota,
             *fields[14:], "false"]
 
 
@@ -316,7 +318,8 @@ class World:
             return rows(job, BILLING_COLUMNS, [billing_row(state) for state in world.get("billing", [])])
         if "SELECT DISTINCT c.org_slug" in sql:
             changes = next(p for p in request["queryParameters"] if p["name"] == "changes")["parameterValue"]["arrayValues"]
-            return rows(job, [column("org_slug")], [[change["structValues"]["org_slug"]["value"]] for change in changes])
+            written = [[change["structValues"]["org_slug"]["value"], None] for change in changes]
+            return rows(job, [column("org_slug"), column("former_owner")], written)
         if "AS abandoned" in sql:
             return self.numbers(job, pending=len(world.get("queue", [])), abandoned=0)
         if "SELECT sync_id, org_slug, sync_type" in sql:
