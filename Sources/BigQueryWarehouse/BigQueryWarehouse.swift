@@ -81,13 +81,25 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
-    /// A few datasets are read one by one, and many by listing all of the project's. A dataset that the account may not see is
-    /// left out, too; its creation tells whether it exists.
-    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
-        if datasets.count > Self.mostReadOneByOne { return try await locationsOfDatasets() }
-        return try await withThrowingTaskGroup(of: Dataset?.self) { group in
-            for id in datasets { group.addTask { try await visibleDataset(id) } }
-            return try await group.compactMap(\.self).reduce(into: [:]) { $0[$1.id] = $1.location }
+    /// A few datasets are read one by one, and many by listing all of the project's. The list leaves out datasets that the account
+    /// may not see.
+    package func locations(of datasets: [DatasetID]) async throws -> DatasetLocations {
+        if datasets.count > Self.mostReadOneByOne { return DatasetLocations(found: try await locationsOfDatasets()) }
+        return try await withThrowingTaskGroup(of: (DatasetID, Dataset?, isHidden: Bool).self) { group in
+            for id in datasets {
+                group.addTask {
+                    do {
+                        return (id, try await dataset(id), false)
+                    } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
+                        return (id, nil, true)
+                    }
+                }
+            }
+            return try await group.reduce(into: DatasetLocations(found: [:])) { locations, found in
+                let (id, dataset, isHidden) = found
+                locations.found[id] = dataset?.location
+                if isHidden { locations.hidden.insert(id) }
+            }
         }
     }
 
@@ -99,7 +111,7 @@ extension BigQueryWarehouse {
         var pageToken = ""
         repeat {
             let call = BigQueryAPI.Call(
-                method: .datasetsList, path: "/datasets", query: page(pageToken), operation: "list the datasets",
+                method: .datasetsList, path: "/datasets", query: [("all", "true")] + page(pageToken), operation: "list the datasets",
                 scope: .project)
             let page = try api.decode(DatasetList.self, from: try await api.send(call), of: call)
             for item in page.datasets ?? [] {

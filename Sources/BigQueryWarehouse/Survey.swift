@@ -5,7 +5,7 @@ package import Warehouse
 
 extension BigQueryWarehouse {
     /// Reads the datasets with one query over the whole location. If the location's views cannot be used, each query covers at
-    /// most 200 datasets. If the scope knows no table, the queries read the datasets' own views: a location still shows deleted
+    /// most 100 datasets. If the scope knows no table, the queries read the datasets' own views: a location still shows deleted
     /// datasets, and these could be mistaken for the datasets in question.
     ///
     /// The location's views need `bigquery.tables.get` and `.list` on the project, and TABLES and TABLE_OPTIONS also need
@@ -18,32 +18,36 @@ extension BigQueryWarehouse {
         }
         do {
             if let survey = try await surveyRegion(scope, tables) { return survey }
-            api.logger.warning("the region's INFORMATION_SCHEMA shows too little: asking dataset by dataset")
+            api.logger.warning("the region's INFORMATION_SCHEMA shows too little: asking dataset by dataset, which does not show default expirations")
         } catch let error as WarehouseError where error.code == .accessDenied || error.code == .resourcesExceeded {
             api.logger.warning(
-                "the region's INFORMATION_SCHEMA cannot be used: asking dataset by dataset",
+                "the region's INFORMATION_SCHEMA cannot be used: asking dataset by dataset, which does not show default expirations",
                 metadata: ["error": "\(error)"])
         }
-        return try await surveyByDataset(try await targets(scope), scope, tables)
+        let (targets, bytesBilled) = try await targets(scope)
+        var survey = try await surveyByDataset(targets, scope, tables)
+        survey.bytesBilled += bytesBilled
+        return survey
     }
 
     package func members(
         of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
-    ) async throws -> [String: [SurveyTarget]] {
-        var members: [String: [SurveyTarget]] = [:]
-        for group in groups where group.isComplete { members[group.key] = group.members }
+    ) async throws -> SchemaSurvey.Members {
+        var members = SchemaSurvey.Members(byKey: [:])
+        for group in groups where group.isComplete { members.byKey[group.key] = group.members }
         let keys = groups.filter { !$0.isComplete }.map(\.key)
         if keys.isEmpty { return members }
         let statement = SurveyStatement(source: .region(Self.region(scope)), scope: scope, tables: tables).members(
             of: keys)
         let job = QueryJob(
             warehouse: self, statement: statement, location: scope.location, scope: .dataset, countsRows: false)
-        _ = try await job.run { rows in
+        let result = try await job.run { rows in
             for row in rows {
                 let key = try row.string("table_name") + ":" + (row.optionalString("shape_key") ?? "")
-                members[key, default: []].append(try target(row))
+                members.byKey[key, default: []].append(try target(row))
             }
         }
+        members.bytesBilled = result.bytesBilled
         return members
     }
 
@@ -125,13 +129,14 @@ extension BigQueryWarehouse {
             message: "the answer names \(quoted(text)) as a dataset", certainty: .done)
     }
 
-    private func targets(_ scope: SurveyScope) async throws -> [SurveyTarget] {
-        if case .datasets(let targets) = scope.targets { return targets }
-        let statement = SurveyStatement.targets(scope)
-        return try await run(statement, location: scope.location, scope: .dataset).rows.map(target)
+    private func targets(_ scope: SurveyScope) async throws -> (targets: [SurveyTarget], bytesBilled: Int64) {
+        if case .datasets(let targets) = scope.targets { return (targets, 0) }
+        let result = try await run(SurveyStatement.targets(scope), location: scope.location, scope: .dataset)
+        return (try result.rows.map(target), result.bytesBilled)
     }
 
-    static let mostDatasetsPerQuery = 200
+    /// A query may reference 1,000 resources, and each view of a dataset is one.
+    static let mostDatasetsPerQuery = 100
 
     /// The number of datasets that one query may be billed for. BigQuery bills at least 10 MB for each view of a dataset.
     /// https://cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed

@@ -9,7 +9,8 @@ import Warehouse
 ///
 /// - `COLUMNS` shows neither the modes within a RECORD nor the unit of partitions. Both are in the DDL that `TABLES` shows:
 ///   https://cloud.google.com/bigquery/docs/information-schema-tables
-/// - Columns that the catalog does not have are left out, so that columns of single customers do not make new shapes.
+/// - Columns and options that are not compared are left out, so that columns and labels of single customers do not make new
+///   shapes. A table with RECORDs is the exception: its DDL is a part of its shape.
 /// - A region's views keep showing the tables of a deleted dataset for as long as it can be restored, even beside the tables of
 ///   a new dataset with the same name. Therefore a table counts only if it is no older than its dataset.
 ///   https://cloud.google.com/bigquery/docs/information-schema-intro
@@ -27,8 +28,8 @@ struct SurveyStatement {
     var scope: SurveyScope
     var tables: [NamedTable]
 
-    /// How many members a row of the summary names: up to a thousand, but three of the state that most datasets of a location are
-    /// in, so that the answer to a run in sync is small.
+    /// The most members that a row of the summary names. A row about the most common state of a table names three, so that the
+    /// answer to a run in sync is small.
     static let mostMembers = 1_000
 
     private var mostMembersOfMostCommonState: Int {
@@ -46,21 +47,18 @@ struct SurveyStatement {
             "compare the datasets with the catalog",
             """
             SELECT
-              table_name, shape, TO_HEX(MD5(shape)) AS shape_key, COUNT(*) AS datasets,
-              STRING_AGG(
-                IF(position <= IF(datasets = most, \(mostMembersOfMostCommonState), \(Self.mostMembers)), subject || '=' || dataset, NULL), ','
-                ORDER BY position) AS members
+              table_name, shape, shape_key, datasets,
+              IF(datasets = MAX(datasets) OVER (PARTITION BY table_name), few_members, members) AS members
             FROM (
               SELECT
-                table_name, shape, subject, dataset, position, datasets,
-                MAX(datasets) OVER (PARTITION BY table_name) AS most
-              FROM (
-                SELECT
-                  table_name, shape, subject, dataset,
-                  ROW_NUMBER() OVER (PARTITION BY table_name, shape ORDER BY subject) AS position,
-                  COUNT(*) OVER (PARTITION BY table_name, shape) AS datasets
-                FROM shown))
-            GROUP BY table_name, shape
+                table_name, TO_HEX(MD5(shape)) AS shape_key, ANY_VALUE(shape) AS shape, COUNT(*) AS datasets,
+                ARRAY_TO_STRING(
+                  ARRAY_AGG(subject || '=' || dataset ORDER BY subject LIMIT \(mostMembersOfMostCommonState)), ',')
+                  AS few_members,
+                ARRAY_TO_STRING(
+                  ARRAY_AGG(subject || '=' || dataset ORDER BY subject LIMIT \(Self.mostMembers)), ',') AS members
+              FROM shown
+              GROUP BY table_name, shape_key)
             ORDER BY table_name, shape
             """)
     }
@@ -182,7 +180,7 @@ struct SurveyStatement {
                 SELECT subject, dataset FROM (\(targetsSQL(scope))) AS asked WHERE \(share)
                 UNION ALL
                 SELECT '', @known_dataset),
-              wanted AS (SELECT table_name, column_names, has_records, is_known FROM UNNEST(@tables)),
+              wanted AS (SELECT table_name, column_names, option_names, has_records, is_known FROM UNNEST(@tables)),
               all_schemata AS (
                 SELECT schema_name, MAX(creation_time) AS creation_time FROM \(views.schemata) AS v GROUP BY schema_name),
               all_defaults AS (
@@ -194,23 +192,27 @@ struct SurveyStatement {
                 GROUP BY schema_name),
               all_options AS (
                 SELECT
-                  table_schema, table_name,
+                  v.table_schema, v.table_name,
                   STRING_AGG(
-                    \(join("option_name", "IF(option_name = 'expiration_timestamp', '', option_value)")),
-                    \(record) ORDER BY option_name) AS options
+                    \(join("v.option_name", "IF(v.option_name = 'expiration_timestamp', '', v.option_value)")),
+                    \(record) ORDER BY v.option_name) AS options
                 FROM \(views.tableOptions) AS v
-                GROUP BY table_schema, table_name),
+                JOIN wanted AS w
+                ON NOT w.is_known AND w.table_name = v.table_name
+                  AND STRPOS(w.option_names, \(unit) || v.option_name || \(unit)) > 0
+                GROUP BY v.table_schema, v.table_name),
               all_columns AS (
                 SELECT
                   v.table_schema, v.table_name,
                   STRING_AGG(
                     \(join(
-                        "v.column_name", "v.data_type", "v.is_nullable", "v.is_partitioning_column",
+                        "v.column_name", "v.data_type", "IFNULL(v.is_nullable, '')", "IFNULL(v.is_partitioning_column, '')",
                         "IFNULL(CAST(v.clustering_ordinal_position AS STRING), '')", "IFNULL(v.column_default, '')")),
-                    \(record) ORDER BY v.ordinal_position, v.column_name) AS columns
+                    \(record) ORDER BY LOWER(v.column_name), v.ordinal_position) AS columns
                 FROM \(views.columns) AS v
                 JOIN wanted AS w
-                ON NOT w.is_known AND w.table_name = v.table_name AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
+                ON NOT w.is_known AND w.table_name = v.table_name
+                  AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
                 GROUP BY v.table_schema, v.table_name),
               all_paths AS (
                 SELECT
@@ -218,11 +220,12 @@ struct SurveyStatement {
                   STRING_AGG(
                     \(join(
                         "v.field_path", "IFNULL(v.description, '')", "IFNULL(v.collation_name, '')",
-                        "IFNULL(v.rounding_mode, '')", "ARRAY_TO_STRING(v.policy_tags, ',')")),
+                        "IFNULL(v.rounding_mode, '')", "IFNULL(ARRAY_TO_STRING(v.policy_tags, ','), '')")),
                     \(record) ORDER BY v.field_path) AS paths
                 FROM \(views.columnFieldPaths) AS v
                 JOIN wanted AS w
-                ON NOT w.is_known AND w.table_name = v.table_name AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
+                ON NOT w.is_known AND w.table_name = v.table_name
+                  AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
                 GROUP BY v.table_schema, v.table_name),
               shown AS (
                 SELECT
@@ -237,7 +240,9 @@ struct SurveyStatement {
                       t.table_type || \(group) || c.columns || \(group) || IFNULL(p.paths, '') || \(group)
                       || IFNULL(o.options, '') || \(group)
                       || IFNULL(REGEXP_EXTRACT(t.ddl, r'\\nPARTITION BY ([^\\n]*)'), '') || \(group)
-                      || IFNULL(t.default_collation_name, '') || \(group)
+                      || IF(
+                        STRPOS(w.option_names, \(unit) || 'default_collation' || \(unit)) > 0,
+                        IFNULL(t.default_collation_name, ''), '') || \(group)
                       || IF(w.has_records, IFNULL(REGEXP_EXTRACT(t.ddl, r'(?s)\\n\\((.*?)\\n\\)'), ''), '')
                   END AS shape
                 FROM targets AS a
@@ -255,25 +260,44 @@ struct SurveyStatement {
 
     private static let tableType = SQLType.structure([
         SQLType.Field("table_name", .string), SQLType.Field("column_names", .string),
-        SQLType.Field("has_records", .bool), SQLType.Field("is_known", .bool),
+        SQLType.Field("option_names", .string), SQLType.Field("has_records", .bool), SQLType.Field("is_known", .bool),
     ])
 
+    /// The names of the options that count for a table: those that delete or hide rows, and those that its file states.
+    private static func options(of table: Table) -> [String] {
+        var names = ["expiration_timestamp", "partition_expiration_days", "require_partition_filter"]
+        if table.description != nil { names.append("description") }
+        if table.labels?.isEmpty == false { names.append("labels") }
+        let members = [
+            "friendlyName": "friendly_name", "encryptionConfiguration": "kms_key_name",
+            "defaultRoundingMode": "default_rounding_mode", "defaultCollation": "default_collation",
+        ]
+        return names + members.filter { table.attributes[$0.key] != nil }.map(\.value).sorted()
+    }
+
     private var expectedTables: [SQLValue] {
-        func value(_ name: String, _ columns: [String], hasRecords: Bool = false, isKnown: Bool = false) -> SQLValue {
-            let unit = SurveyedTable.unit
-            return .structure([
+        func list(_ names: [String]) -> SQLValue {
+            .string(SurveyedTable.unit + names.map { $0 + SurveyedTable.unit }.joined())
+        }
+        func value(
+            _ name: String, columns: [String] = [], options: [String] = [], hasRecords: Bool = false,
+            isKnown: Bool = false
+        ) -> SQLValue {
+            .structure([
                 SQLValue.Field("table_name", .string(name)),
-                SQLValue.Field("column_names", .string(unit + columns.map { $0.lowercased() + unit }.joined())),
+                SQLValue.Field("column_names", list(columns.map { $0.lowercased() })),
+                SQLValue.Field("option_names", list(options)),
                 SQLValue.Field("has_records", .bool(hasRecords)), SQLValue.Field("is_known", .bool(isKnown)),
             ])
         }
-        var values = [value("", [])]
+        var values = [value("")]
         values += tables.map { named in
             let fields = named.table.schema.fields
             return value(
-                named.name, fields.map(\.name), hasRecords: fields.contains { $0.canonicalType == "STRUCT" })
+                named.name, columns: fields.map(\.name), options: Self.options(of: named.table),
+                hasRecords: fields.contains { $0.canonicalType == "STRUCT" })
         }
-        if let known = knownTable { values.append(value(known.table, [], isKnown: true)) }
+        if let known = knownTable { values.append(value(known.table, isKnown: true)) }
         return values
     }
 }

@@ -69,7 +69,7 @@ struct SurveyedTable {
             field.fields = definition.fields
         }
         if field.mode != .repeated && column[2] == "NO" { field.mode = .required }
-        if !column[5].isEmpty { field.attributes["defaultValueExpression"] = .string(column[5]) }
+        if let text = value(column[5]) { field.attributes["defaultValueExpression"] = .string(text) }
         describe(&field, path: column[0], attributes)
         return field
     }
@@ -106,7 +106,8 @@ struct SurveyedTable {
         return attributes
     }
 
-    /// The views show NULL, and some of them the word `NULL`, where nothing is set.
+    /// Where nothing is set, the views show NULL, and some columns the word `NULL`:
+    /// https://cloud.google.com/bigquery/docs/information-schema-columns#examples
     private static func value(_ text: String) -> String? { text.isEmpty || text == "NULL" ? nil : text }
 
     /// - Parameters:

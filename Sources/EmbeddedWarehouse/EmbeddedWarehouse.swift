@@ -90,10 +90,11 @@ package struct EmbeddedWarehouse: Warehouse {
         try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }
     }
 
-    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+    package func locations(of datasets: [DatasetID]) async throws -> DatasetLocations {
         try await read("find \(datasets.count) datasets") { database in
             let metadata = EmbeddedMetadata(database)
-            return try datasets.reduce(into: [:]) { $0[$1] = try metadata.dataset($1)?.location }
+            return DatasetLocations(
+                found: try datasets.reduce(into: [:]) { $0[$1] = try metadata.dataset($1)?.location })
         }
     }
 
@@ -109,8 +110,8 @@ package struct EmbeddedWarehouse: Warehouse {
     /// A survey names all members already.
     package func members(
         of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
-    ) async throws -> [String: [SurveyTarget]] {
-        groups.reduce(into: [:]) { $0[$1.key] = $1.members }
+    ) async throws -> SchemaSurvey.Members {
+        SchemaSurvey.Members(byKey: groups.reduce(into: [:]) { $0[$1.key] = $1.members })
     }
 
     private func targets(of scope: SurveyScope) async throws -> [SurveyTarget] {

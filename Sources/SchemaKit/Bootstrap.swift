@@ -106,7 +106,8 @@ package struct Bootstrap: Sendable {
         report.add(tables.count, to: "tables")
         let target = SurveyTarget(subject: dataset.id.name, dataset: dataset.id)
         let outcome = try await SchemaComparison(
-            warehouse: warehouse, tables: tables, differences: differences, report: report, followsDatasets: false
+            warehouse: warehouse, tables: tables, differences: differences, report: report, isDryRun: isDryRun,
+            followsDatasets: false
         ).outcome(of: SurveyScope(.datasets([target]), location: warehouse.location, known: .nothing))
         var compared = Compared(dataset: dataset, tables: tables, finding: outcome.work.first?.finding)
         if let location = outcome.elsewhere[target] {

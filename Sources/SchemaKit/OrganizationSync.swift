@@ -60,7 +60,8 @@ package struct OrganizationSync: Sendable {
         defer { differences.flush(to: report) }
         let tables = catalog.tables(.organization)
         let outcome = try await SchemaComparison(
-            warehouse: schema, tables: tables, differences: differences, report: report, followsDatasets: true
+            warehouse: schema, tables: tables, differences: differences, report: report, isDryRun: isDryRun,
+            followsDatasets: true
         ).outcome(
             of: SurveyScope(
                 .rows(of: directory.targets(only: slugs)), location: schema.location,

@@ -7,12 +7,13 @@ import Warehouse
 /// - A dataset that agrees costs no request of its own, and neither does one whose differences no job may close.
 /// - What the survey does not show is not taken for absent: a dataset counts as missing only after it was asked for, and it counts
 ///   as it is if it lies in another location.
-/// - A difference counts after one table of that shape was read. If it cannot be read, the survey's word counts.
+/// - A difference counts after a table of that shape was read. If it cannot be read, the comparison uses what the survey shows.
 struct SchemaComparison: Sendable {
     var warehouse: any SchemaWarehouse
     var tables: [NamedTable]
     var differences: DifferenceLog
     var report: RunReport
+    var isDryRun: Bool
     /// Whether datasets in other locations are compared there. Otherwise they are only named.
     var followsDatasets: Bool
 
@@ -31,6 +32,8 @@ struct SchemaComparison: Sendable {
         var conflictingTables = 0
         /// In the order of the targets.
         var work: [Work] = []
+        /// Datasets that a dry run could not find out about.
+        var hidden = 0
         /// Datasets in other locations that were not compared there.
         var elsewhere: [SurveyTarget: String] = [:]
     }
@@ -68,36 +71,57 @@ struct SchemaComparison: Sendable {
                 }
             }
         }
-        let members = try await warehouse.members(of: incomplete + conflicting, in: scope, for: tables)
-        var needed = try await located(incomplete, members, scope, &outcome)
-        let isInConflict = Set(conflicting.flatMap { members[$0.key] ?? [] }).subtracting(needed.keys)
-        outcome.inSync = max(0, outcome.datasets - needed.count - isInConflict.count - outcome.elsewhere.count)
+        let named = try await warehouse.members(of: incomplete + conflicting, in: scope, for: tables)
+        report.add(Int(named.bytesBilled), to: "bytes_billed")
+        let lost = (incomplete + conflicting).reduce(0) { $0 + max(0, $1.count - (named.byKey[$1.key]?.count ?? 0)) }
+        if lost > 0 {
+            report.fail("datasets", "\(lost) changed while they were compared: run the job again")
+        }
+        var needed = try await located(incomplete, named.byKey, scope, &outcome)
+        let isInConflict = Set(conflicting.flatMap { named.byKey[$0.key] ?? [] }).subtracting(needed.keys)
+        outcome.inSync = max(
+            0, outcome.datasets - needed.count - isInConflict.count - outcome.elsewhere.count - outcome.hidden - lost)
         let moved = try await compareElsewhere(&outcome, scope)
         for (target, work) in moved { needed[target] = work }
         outcome.work = needed.values.sorted { $0.target < $1.target }
         return outcome
     }
 
-    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing.
+    /// Reads a table of the shape before its differences are reported, because the views lag and may show a value in other words.
+    /// If the table differs from its shape, up to two more are read: the reading counts if they agree with each other.
+    ///
+    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing or
+    ///   because the tables do not agree.
     private func confirmed(
         _ diff: SchemaDiff, _ expected: NamedTable, _ group: SchemaSurvey.Group
     ) async throws -> [SchemaDifference]? {
         guard diff.additions.isEmpty else { return nil }
-        guard diff.differences.contains(where: { !differences.tolerated.contains($0.kind) }),
-            let example = group.members.first, let reference = TableReference(example.dataset, expected.name)
-        else { return diff.differences }
-        do {
-            guard let actual = try await warehouse.table(reference) else { return nil }
-            let read = SchemaDiff(expected: expected.table, actual: actual)
-            return read.additions.isEmpty ? read.differences : nil
-        } catch let error as WarehouseError where !error.endsRun {
+        guard diff.differences.contains(where: { !differences.tolerated.contains($0.kind) }) else {
             return diff.differences
         }
+        var readings: [SchemaDiff] = []
+        for example in group.members.prefix(3) {
+            do {
+                guard let reference = TableReference(example.dataset, expected.name),
+                    let actual = try await warehouse.table(reference)
+                else { return nil }
+                let reading = SchemaDiff(expected: expected.table, actual: actual)
+                if readings.isEmpty && reading.isSame(as: diff) { return diff.differences }
+                readings.append(reading)
+            } catch let error as WarehouseError where !error.endsRun {
+                return diff.differences
+            }
+        }
+        guard let first = readings.first, first.additions.isEmpty,
+            readings.allSatisfy({ $0.isSame(as: first) })
+        else { return nil }
+        return first.differences
     }
 
     private func note(_ defaults: DatasetDefaults, of group: SchemaSurvey.Group) {
         func add(_ what: String, _ days: String) {
-            let difference = SchemaDifference(.datasetExpiration, what, expected: "none", actual: days)
+            let whole = days.hasSuffix(".0") ? String(days.dropLast(2)) : days
+            let difference = SchemaDifference(.datasetExpiration, what, expected: "none", actual: whole)
             differences.add(difference, of: "", in: group.members.map(\.dataset), count: group.count)
         }
         if let days = defaults.tableExpirationDays { add("tables", days) }
@@ -132,7 +156,15 @@ struct SchemaComparison: Sendable {
         guard !unseen.isEmpty else { return needed }
         let locations = try await warehouse.locations(of: unseen.map(\.dataset))
         for target in unseen {
-            let location = locations[target.dataset]
+            // A run creates such a dataset: if it exists, BigQuery says so.
+            if isDryRun && locations.hidden.contains(target.dataset) {
+                report.fail(
+                    target.subject,
+                    "the account may not see dataset \(target.dataset), so it may exist or not: grant bigquery.datasets.get")
+                outcome.hidden += 1
+                continue
+            }
+            let location = locations.found[target.dataset]
             if let location, location.lowercased() != scope.location.lowercased() {
                 outcome.elsewhere[target] = location
                 continue
@@ -145,17 +177,32 @@ struct SchemaComparison: Sendable {
         return needed
     }
 
-    /// Compares the datasets of other locations, one survey for each location.
+    /// A request of BigQuery has at most 10 MB, and a name takes 200 bytes of it.
+    private static let mostNamed = 20_000
+
+    /// Compares the datasets of other locations, one survey for each location. A location that fails does not keep the others from
+    /// their turn.
     private func compareElsewhere(_ outcome: inout Outcome, _ scope: SurveyScope) async throws -> [SurveyTarget: Work] {
         guard followsDatasets else { return [:] }
         var found: [SurveyTarget: Work] = [:]
         let byLocation = Dictionary(grouping: outcome.elsewhere.keys.sorted()) { outcome.elsewhere[$0] ?? "" }
         for (location, targets) in byLocation.sorted(by: { $0.key < $1.key }) {
-            let other = try await self.outcome(
-                of: SurveyScope(.datasets(targets), location: location, known: .targets))
-            outcome.inSync += other.inSync
-            for work in other.work { found[work.target] = work }
-            for target in targets { outcome.elsewhere[target] = nil }
+            do {
+                for start in stride(from: 0, to: targets.count, by: Self.mostNamed) {
+                    let part = Array(targets[start..<min(start + Self.mostNamed, targets.count)])
+                    let other = try await self.outcome(
+                        of: SurveyScope(.datasets(part), location: location, known: .targets))
+                    outcome.inSync += other.inSync
+                    outcome.conflictingTables += other.conflictingTables
+                    for work in other.work { found[work.target] = work }
+                    for target in part { outcome.elsewhere[target] = nil }
+                }
+            } catch let error as WarehouseError where !error.endsRun {
+                let names = targets.prefix(3).map(\.dataset.name).joined(separator: ", ")
+                report.fail(
+                    location,
+                    "\(spoken(targets.count, "datasets")) there (\(names)\(targets.count > 3 ? " ..." : "")): \(error)")
+            }
         }
         return found
     }
@@ -173,5 +220,12 @@ package struct DatasetFinding: Hashable, Sendable {
         self.datasetExists = datasetExists
         self.absent = absent
         self.differing = differing
+    }
+}
+
+extension SchemaDiff {
+    /// Whether both find the same, in whatever order.
+    fileprivate func isSame(as other: SchemaDiff) -> Bool {
+        Set(additions) == Set(other.additions) && Set(differences) == Set(other.differences)
     }
 }

@@ -112,7 +112,10 @@ extension FieldSchema {
         nonEmpty("roundingMode").flatMap { $0 == "ROUNDING_MODE_UNSPECIFIED" ? nil : $0 }
     }
 
-    package var defaultValueExpression: String? { nonEmpty("defaultValueExpression") }
+    /// `nil` also for NULL, which is the default of every column that states none.
+    package var defaultValueExpression: String? {
+        nonEmpty("defaultValueExpression").flatMap { $0.uppercased() == "NULL" ? nil : $0 }
+    }
 
     private func nonEmpty(_ name: String) -> String? {
         attributes[name]?.text.flatMap { $0.isEmpty ? nil : $0 }

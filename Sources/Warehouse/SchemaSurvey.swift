@@ -92,6 +92,17 @@ package struct SchemaSurvey: Sendable {
         }
     }
 
+    /// The members of groups by the key of the group.
+    package struct Members: Sendable {
+        package var byKey: [String: [SurveyTarget]]
+        package var bytesBilled: Int64
+
+        package init(byKey: [String: [SurveyTarget]], bytesBilled: Int64 = 0) {
+            self.byKey = byKey
+            self.bytesBilled = bytesBilled
+        }
+    }
+
     package var groups: [Group]
     package var bytesBilled: Int64
 
@@ -121,5 +132,17 @@ extension SurveyScope.Known: CustomStringConvertible {
         case .targets: "the datasets"
         case .table(let table): table.description
         }
+    }
+}
+
+/// Where datasets are.
+package struct DatasetLocations: Hashable, Sendable {
+    package var found: [DatasetID: String]
+    /// Datasets that the account may not see. Nobody knows whether they exist.
+    package var hidden: Set<DatasetID>
+
+    package init(found: [DatasetID: String], hidden: Set<DatasetID> = []) {
+        self.found = found
+        self.hidden = hidden
     }
 }

@@ -73,8 +73,8 @@ package protocol SchemaWarehouse: Sendable {
     /// - Parameter location: Where the dataset is.
     func createTables(_ tables: [NamedTable], in dataset: DatasetID, at location: String) async throws
 
-    /// - Returns: The location of each dataset that exists. Others are left out.
-    func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String]
+    /// Finds datasets. Those that do not exist are left out.
+    func locations(of datasets: [DatasetID]) async throws -> DatasetLocations
 
     /// Replaces the schema with one that has all of its fields and more.
     ///
@@ -87,10 +87,10 @@ package protocol SchemaWarehouse: Sendable {
     func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey
 
     /// - Parameter groups: Groups of a survey of the same scope and tables.
-    /// - Returns: The members of the groups, by the group's key. Members may have left or joined since the survey.
+    /// Names all members of the groups. Members may have left or joined since the survey.
     func members(
         of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
-    ) async throws -> [String: [SurveyTarget]]
+    ) async throws -> SchemaSurvey.Members
 }
 
 /// A table and the name it has, or should have, in a dataset.
@@ -101,16 +101,5 @@ package struct NamedTable: Hashable, Sendable {
     package init(_ name: String, _ table: Table) {
         self.name = name
         self.table = table
-    }
-}
-
-extension SchemaWarehouse {
-    /// - Returns: `nil` if the dataset does not exist, or if the account may not see it; its creation tells which.
-    package func visibleDataset(_ id: DatasetID) async throws -> Dataset? {
-        do {
-            return try await dataset(id)
-        } catch let error as WarehouseError where error.code == .accessDenied && !error.endsRun {
-            return nil
-        }
     }
 }

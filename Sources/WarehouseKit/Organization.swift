@@ -185,7 +185,7 @@ package struct OrganizationDirectory: Sendable {
         """
 }
 
-/// How many profiles there are, and how many of them are active. Profiles of which none is active are hardly meant so.
+/// How many profiles there are, and how many of them are active. If no profile is active, the status is probably misspelled.
 package struct ProfileCounts: Sendable {
     package var profiles: Int64 = 0
     /// Organizations with `status = 'ACTIVE'`.

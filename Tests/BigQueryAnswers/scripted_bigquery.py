@@ -95,8 +95,8 @@ def shape(table):
         columns.append(UNIT.join([
             name, f"ARRAY<{kind}>" if mode == "REPEATED" else kind, "YES" if mode == "NULLABLE" else "NO",
             "YES" if name == partitioning.get("field") else "NO", str(clustering.index(name) + 1) if name in clustering else "",
-            field.get("defaultValueExpression", "")]))
-        paths.append(UNIT.join([name, field.get("description", ""), "", "", ""]))
+            field.get("defaultValueExpression", "NULL")]))
+        paths.append(UNIT.join([name, field.get("description", ""), "NULL", "", ""]))
     options = [f"description{UNIT}{json.dumps(table['description'])}"] if "description" in table else []
     clause = ""
     if partitioning:

@@ -116,7 +116,7 @@ import Testing
 
         #expect(open.map(\.count) == [5])
         #expect(open[0].members == Self.targets(0..<3))
-        #expect(members[open[0].key] == Self.targets(0..<5))
+        #expect(members.byKey[open[0].key] == Self.targets(0..<5))
         let parameters = fixture.server.requests[1].jsonBody["queryParameters"]?.array ?? []
         let keys = parameters.first { $0["name"]?.string == "keys" }?["parameterValue"]?["arrayValues"]?.array
         #expect(keys?.compactMap { $0["value"]?.string } == ["b:"])
@@ -163,9 +163,9 @@ import Testing
         let survey = try await fixture.warehouse.survey(Self.scope(450), for: Self.tables)
 
         let requests = fixture.server.requests
-        #expect(requests.count == 5)
+        #expect(requests.count == 7)
         #expect(requests[1].path == "\(BigQueryFixture.path)/datasets")
-        #expect(requests[2...].map { Self.asked($0).count } == [200, 200, 49])
+        #expect(requests[2...].map { Self.asked($0).count } == [100, 100, 100, 100, 49])
         #expect(requests[2...].allSatisfy { $0.jsonBody["query"]?.string?.contains("region-") == false })
         let sql = try #require(requests[2].jsonBody["query"]?.string)
         #expect(sql.contains("FROM `org_0`.INFORMATION_SCHEMA.TABLES UNION ALL"))

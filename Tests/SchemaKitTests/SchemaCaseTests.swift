@@ -259,7 +259,7 @@ import Testing
             #expect(
                 Set(warnings) == [
                     "datasets: BigQuery deletes its tables 0.041666666666666664 days after their creation, by default, in 4 datasets (org_0_test, org_1_test, org_2_test ...)",
-                    "datasets: BigQuery deletes its partitions 1.0 days after their creation, by default, in 4 datasets (org_0_test, org_1_test, org_2_test ...)",
+                    "datasets: BigQuery deletes its partitions 1 days after their creation, by default, in 4 datasets (org_0_test, org_1_test, org_2_test ...)",
                 ])
         }
     }

@@ -83,7 +83,7 @@ package final class FaultyWarehouse: Warehouse {
         try await warehouse.createTable(reference, table)
     }
 
-    package func locations(of datasets: [DatasetID]) async throws -> [DatasetID: String] {
+    package func locations(of datasets: [DatasetID]) async throws -> DatasetLocations {
         try await warehouse.locations(of: datasets)
     }
 
@@ -103,7 +103,7 @@ package final class FaultyWarehouse: Warehouse {
 
     package func members(
         of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
-    ) async throws -> [String: [SurveyTarget]] {
+    ) async throws -> SchemaSurvey.Members {
         try await warehouse.members(of: groups, in: scope, for: tables)
     }
 }

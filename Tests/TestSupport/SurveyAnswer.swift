@@ -115,7 +115,7 @@ package struct SurveyAnswer: Sendable {
             let position = clustering.firstIndex(of: field.name).map { "\($0 + 1)" } ?? ""
             return [
                 field.name, field.sqlType, field.mode == .nullable ? "YES" : "NO",
-                field.name == partitioning ? "YES" : "NO", position, field.defaultValueExpression ?? "",
+                field.name == partitioning ? "YES" : "NO", position, field.defaultValueExpression ?? "NULL",
             ].joined(separator: unit)
         }
         var options: [String] = []
@@ -148,7 +148,7 @@ package struct SurveyAnswer: Sendable {
         fields.flatMap { field in
             let path = prefix + field.name
             let own = [
-                path, field.description ?? "", field.collation ?? "", field.roundingMode ?? "",
+                path, field.description ?? "", field.collation ?? "NULL", field.roundingMode ?? "",
                 field.policyTags.joined(separator: ","),
             ].joined(separator: unit)
             return [own] + paths(field.fields, path + ".")

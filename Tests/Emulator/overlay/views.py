@@ -149,8 +149,9 @@ def column_rows(tid, t):
     for i, f in enumerate(t.schema_.fields, 1):
         low = f.name.lower()
         # a REPEATED column is never NULL
+        # Where there is no collation and no default, BigQuery shows the word NULL.
         yield (tid, f.name, i, "YES" if f.mode == "NULLABLE" else "NO", sql_type(f), "NO", "YES" if low == part else "NO",
-               cluster.get(low), f.collation, f.default_value_expression, f.rounding_mode)
+               cluster.get(low), f.collation or "NULL", f.default_value_expression or "NULL", f.rounding_mode)
     if t.time_partitioning is not None and part is None:
         for name, kind in (("_PARTITIONTIME", "TIMESTAMP"), ("_PARTITIONDATE", "DATE"))[:2 if t.time_partitioning.type == "DAY" else 1]:
             yield (tid, name, None, "YES", kind, "YES", "YES" if name == "_PARTITIONTIME" else "NO", None, None, None, None)
@@ -159,7 +160,7 @@ def column_rows(tid, t):
 def path_rows(tid, column, prefix, fields):
     for f in fields:
         path = prefix + f.name
-        yield tid, column or f.name, path, sql_type(f), f.description, f.collation, f.rounding_mode
+        yield tid, column or f.name, path, sql_type(f), f.description, f.collation or "NULL", f.rounding_mode
         if f.fields:
             yield from path_rows(tid, column or f.name, path + ".", f.fields)
 
