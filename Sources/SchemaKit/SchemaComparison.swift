@@ -15,6 +15,8 @@ struct SchemaComparison: Sendable {
     var report: RunReport
     /// Whether datasets in other locations are compared there. Otherwise they are only named.
     var followsDatasets: Bool
+    /// Kinds of differences that the job closes. Every table with one of them needs work.
+    var applied: Set<SchemaDifference.Kind> = []
 
     /// A dataset that needs work, or has to be read before anybody knows.
     struct Work: Sendable {
@@ -76,18 +78,22 @@ struct SchemaComparison: Sendable {
         return outcome
     }
 
-    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing.
+    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing or the
+    ///   job closes one of the differences.
     private func confirmed(
         _ diff: SchemaDiff, _ expected: NamedTable, _ group: SchemaSurvey.Group
     ) async throws -> [SchemaDifference]? {
-        guard diff.additions.isEmpty else { return nil }
+        func needsWork(_ diff: SchemaDiff) -> Bool {
+            !diff.additions.isEmpty || diff.differences.contains { applied.contains($0.kind) }
+        }
+        guard !needsWork(diff) else { return nil }
         guard diff.differences.contains(where: { !differences.tolerated.contains($0.kind) }),
             let example = group.members.first, let reference = TableReference(example.dataset, expected.name)
         else { return diff.differences }
         do {
             guard let actual = try await warehouse.table(reference) else { return nil }
             let read = SchemaDiff(expected: expected.table, actual: actual)
-            return read.additions.isEmpty ? read.differences : nil
+            return needsWork(read) ? nil : read.differences
         } catch let error as WarehouseError where !error.endsRun {
             return diff.differences
         }
