@@ -86,7 +86,9 @@ struct ColumnDefinitions {
             String($0.filter { $0 != " " })
         }
         position += 1
-        let names = ["NUMERIC", "BIGNUMERIC"].contains(field.canonicalType) ? ["precision", "scale"]
+        let names =
+            ["NUMERIC", "BIGNUMERIC"].contains(field.canonicalType)
+            ? ["precision", "scale"]
             : field.canonicalType == "TIMESTAMP" ? ["timestampPrecision"] : ["maxLength"]
         for (name, value) in zip(names, parameters) { field.attributes[name] = .string(value) }
         return field
@@ -159,7 +161,8 @@ enum SQLLiteral {
         while index < text.endIndex {
             if text[index] == "\\" {
                 index += 2
-            } else if text[index...].prefix(size).count == size, text[index...].prefix(size).allSatisfy({ $0 == quote }) {
+            } else if text[index...].prefix(size).count == size, text[index...].prefix(size).allSatisfy({ $0 == quote })
+            {
                 return index + size - text.startIndex
             } else {
                 index += 1

@@ -34,7 +34,8 @@ extension BigQueryWarehouse {
         for group in groups where group.isComplete { members[group.key] = group.members }
         let keys = groups.filter { !$0.isComplete }.map(\.key)
         if keys.isEmpty { return members }
-        let statement = SurveyStatement(source: .region(Self.region(scope)), scope: scope, tables: tables).members(of: keys)
+        let statement = SurveyStatement(source: .region(Self.region(scope)), scope: scope, tables: tables).members(
+            of: keys)
         let job = QueryJob(
             warehouse: self, statement: statement, location: scope.location, scope: .dataset, countsRows: false)
         _ = try await job.run { rows in
@@ -147,7 +148,7 @@ extension BigQueryWarehouse {
         var missing: [SurveyTarget] = []
         if case .table = scope.known {
             let locations = try await locationsOfDatasets()
-            let parts = targets.split { 
+            let parts = targets.split {
                 locations[$0.dataset]?.lowercased() == scope.location.lowercased()
             }
             (existing, missing) = (parts.matching, parts.others)

@@ -82,7 +82,8 @@ struct SurveyStatement {
     /// The datasets themselves, as the columns `subject` and `dataset`.
     static func targets(_ scope: SurveyScope) -> Statement {
         var statement = Statement(
-            "list the datasets", "SELECT subject, dataset FROM (\(targetsSQL(scope))) AS asked WHERE \(share)\nORDER BY subject")
+            "list the datasets",
+            "SELECT subject, dataset FROM (\(targetsSQL(scope))) AS asked WHERE \(share)\nORDER BY subject")
         statement.parameters = shareParameters(scope) + targetParameters(scope)
         return statement
     }
@@ -122,7 +123,8 @@ struct SurveyStatement {
         statement.parameters =
             Self.shareParameters(scope) + Self.targetParameters(scope)
             + [
-                SQLValue.Field("unit", .string(SurveyedTable.unit)), SQLValue.Field("record", .string(SurveyedTable.record)),
+                SQLValue.Field("unit", .string(SurveyedTable.unit)),
+                SQLValue.Field("record", .string(SurveyedTable.record)),
                 SQLValue.Field("group", .string(SurveyedTable.group)),
                 SQLValue.Field("known_dataset", .string(knownTable?.dataset.name ?? "")),
                 SQLValue.Field("tables", .array(of: Self.tableType, expectedTables)),
@@ -141,7 +143,8 @@ struct SurveyStatement {
             func view(_ name: String) -> String { "`\(region)`.INFORMATION_SCHEMA.\(name)" }
             return Views(
                 schemata: view("SCHEMATA"), schemataOptions: view("SCHEMATA_OPTIONS"), tables: view("TABLES"),
-                tableOptions: view("TABLE_OPTIONS"), columns: view("COLUMNS"), columnFieldPaths: view("COLUMN_FIELD_PATHS"))
+                tableOptions: view("TABLE_OPTIONS"), columns: view("COLUMNS"),
+                columnFieldPaths: view("COLUMN_FIELD_PATHS"))
         case .datasets(let datasets):
             func view(_ name: String, _ columns: String) -> String {
                 let parts = datasets.map { "SELECT \(columns) FROM `\($0)`.INFORMATION_SCHEMA.\(name)" }
@@ -149,7 +152,8 @@ struct SurveyStatement {
             }
             return Views(
                 // These datasets exist, and the query sees no others with the same names.
-                schemata: "(SELECT dataset AS schema_name, TIMESTAMP_SECONDS(0) AS creation_time FROM UNNEST(@datasets))",
+                schemata:
+                    "(SELECT dataset AS schema_name, TIMESTAMP_SECONDS(0) AS creation_time FROM UNNEST(@datasets))",
                 schemataOptions: "(SELECT '' AS schema_name, '' AS option_name, '' AS option_value)",
                 tables: view(
                     "TABLES", "table_schema, table_name, table_type, creation_time, ddl, default_collation_name"),

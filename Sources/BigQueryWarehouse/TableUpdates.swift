@@ -33,7 +33,9 @@ extension BigQueryWarehouse {
             throw WarehouseError(
                 .preconditionFailed, operation: operation, message: "the table has changed since it was read")
         }
-        guard let sql = TableDDL.additions(to: reference, from: before.table.schema.fields, to: fields) else { return false }
+        guard let sql = TableDDL.additions(to: reference, from: before.table.schema.fields, to: fields) else {
+            return false
+        }
         _ = try await whileNotVisible(reference.dataset, reference) {
             try await run(Statement(operation, sql), location: before.location, scope: .dataset)
         }

@@ -36,7 +36,9 @@ enum SQLFunctions {
     }
 
     private static func contains(_ value: DatabaseValue, _ pattern: DatabaseValue) throws -> Bool? {
-        guard let text = String.fromDatabaseValue(value), let pattern = String.fromDatabaseValue(pattern) else { return nil }
+        guard let text = String.fromDatabaseValue(value), let pattern = String.fromDatabaseValue(pattern) else {
+            return nil
+        }
         let expression = try NSRegularExpression(pattern: pattern)
         return expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
     }

@@ -60,10 +60,14 @@ extension SchemaDifference.Kind {
         switch self {
         case .table: "Rename the object, or leave it out of the catalog; the next run creates the table."
         case .type: "Correct the catalog, or copy the table into one with the right type as for partitioning."
-        case .mode: "ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL makes a REQUIRED column NULLABLE. The other way needs a new table."
-        case .partitioning: "BigQuery cannot change it in place. Rebuild the table with the statements of --explain, or tolerate layout."
-        case .clustering: "--apply clustering sets it for new rows. UPDATE ... SET a column to itself clusters the old ones."
-        case .expiration: "Decide which is right, then ALTER TABLE ... SET OPTIONS (partition_expiration_days = ...). Shorter deletes rows."
+        case .mode:
+            "ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL makes a REQUIRED column NULLABLE. The other way needs a new table."
+        case .partitioning:
+            "BigQuery cannot change it in place. Rebuild the table with the statements of --explain, or tolerate layout."
+        case .clustering:
+            "--apply clustering sets it for new rows. UPDATE ... SET a column to itself clusters the old ones."
+        case .expiration:
+            "Decide which is right, then ALTER TABLE ... SET OPTIONS (partition_expiration_days = ...). Shorter deletes rows."
         case .partitionFilter: "ALTER TABLE ... SET OPTIONS (require_partition_filter = ...)."
         case .tableExpiration: "ALTER TABLE ... SET OPTIONS (expiration_timestamp = NULL) keeps the table."
         case .defaultValue: "--apply defaults sets it for new rows."
@@ -74,7 +78,8 @@ extension SchemaDifference.Kind {
         case .friendlyName: "ALTER TABLE ... SET OPTIONS (friendly_name = ...)."
         case .description: "--apply descriptions sets it."
         case .labels: "--apply labels sets it. Other labels of the table stay."
-        case .datasetExpiration: "ALTER SCHEMA ... SET OPTIONS (default_table_expiration_days = NULL) for new tables; tables that exist keep theirs."
+        case .datasetExpiration:
+            "ALTER SCHEMA ... SET OPTIONS (default_table_expiration_days = NULL) for new tables; tables that exist keep theirs."
         }
     }
 }

@@ -86,7 +86,11 @@ final class DifferenceLog: Sendable {
             if isTolerated || same.count > Self.mostLines {
                 guard !same.isEmpty else { continue }
                 let line = summary(of: same)
-                if isTolerated { report.line("tolerated: \(kind.rawValue): \(line)") } else { report.warn(kind.rawValue, line) }
+                if isTolerated {
+                    report.line("tolerated: \(kind.rawValue): \(line)")
+                } else {
+                    report.warn(kind.rawValue, line)
+                }
             } else {
                 for (entry, found) in same { report.warn(subject(entry, found), sentence(entry, found)) }
             }
@@ -121,7 +125,8 @@ final class DifferenceLog: Sendable {
     }
 
     private func sentence(_ entry: Entry, _ found: Found) -> String {
-        found.count == 1 ? "\(entry.difference)" : "\(entry.difference), in \(Self.datasets(found.count, found.datasets))"
+        found.count == 1
+            ? "\(entry.difference)" : "\(entry.difference), in \(Self.datasets(found.count, found.datasets))"
     }
 
     private static func outcome(_ found: Found) -> String {

@@ -25,7 +25,9 @@ package struct DifferenceSettings: JobSettings {
     package init(reading environment: inout EnvironmentReader) {
         let text = environment.optionalString(
             Self.variable, expected: "kinds of differences, separated by commas",
-            help: "Kinds of differences that do not fail the run, separated by commas: \(Self.words.joined(separator: ", ")).")
+            help:
+                "Kinds of differences that do not fail the run, separated by commas: \(Self.words.joined(separator: ", "))."
+        )
         var kinds: Set<SchemaDifference.Kind> = []
         for part in text?.split(separator: ",") ?? [] {
             let word = part.filter { $0 != " " }
@@ -42,9 +44,11 @@ package struct DifferenceSettings: JobSettings {
 
     private static func objection(to word: String) -> String {
         if let kind = SchemaDifference.Kind(rawValue: word), intolerable.contains(kind) {
-            return "\(quoted(word)) cannot be tolerated, because statements that rely on the catalog fail on such a table"
+            return
+                "\(quoted(word)) cannot be tolerated, because statements that rely on the catalog fail on such a table"
         }
-        return "\(quoted(word)) is no kind of difference\(suggestion(for: word, in: words)). The kinds are "
+        let similar = suggestion(for: word, in: words)
+        return "\(quoted(word)) is no kind of difference\(similar.isEmpty ? "." : similar) The kinds are "
             + words.joined(separator: ", ")
     }
 

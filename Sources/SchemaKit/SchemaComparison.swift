@@ -54,7 +54,9 @@ struct SchemaComparison: Sendable {
             case .noTable, .unreadableTable: open.append(group)
             case .table(let name, let actual):
                 guard let expected = tables.first(where: { $0.name == name }) else { continue }
-                guard let found = try await confirmed(SchemaDiff(expected: expected.table, actual: actual), expected, group)
+                guard
+                    let found = try await confirmed(
+                        SchemaDiff(expected: expected.table, actual: actual), expected, group)
                 else {
                     open.append(group)
                     continue
@@ -113,7 +115,8 @@ struct SchemaComparison: Sendable {
 
     /// The datasets with work by target. Datasets that the survey does not show are asked for.
     private func located(
-        _ open: [SchemaSurvey.Group], _ members: [String: [SurveyTarget]], _ scope: SurveyScope, _ outcome: inout Outcome
+        _ open: [SchemaSurvey.Group], _ members: [String: [SurveyTarget]], _ scope: SurveyScope,
+        _ outcome: inout Outcome
     ) async throws -> [SurveyTarget: Work] {
         var needed: [SurveyTarget: Work] = [:]
         var unseen: [SurveyTarget] = []

@@ -191,7 +191,8 @@ package struct SchemaChanges: Hashable, Sendable {
 
     /// The changes in a few words: `dataset created, 19 tables created`, in a dry run `would create dataset, would create 19
     /// tables`; `nil` without any.
-    package func summary(isDryRun: Bool) -> String? {
+    /// - Parameter tolerated: Kinds that do not count as conflicts.
+    package func summary(isDryRun: Bool, tolerated: Set<SchemaDifference.Kind> = []) -> String? {
         func part(_ subject: String, _ verb: String, _ participle: String) -> String {
             isDryRun ? "would \(verb) \(subject)" : "\(subject) \(participle)"
         }
@@ -205,12 +206,13 @@ package struct SchemaChanges: Hashable, Sendable {
         for kind in TableChange.kinds {
             let number = closed.count { $0.difference.kind == kind }
             guard number > 0 else { continue }
-            let subject = kind == .clustering ? "clustering of \(spoken(number, "tables"))" : spoken(number, kind.rawValue)
+            let subject =
+                kind == .clustering ? "clustering of \(spoken(number, "tables"))" : spoken(number, kind.rawValue)
             parts.append(part(subject, "set", "set"))
         }
         let missing = leftOut.reduce(0) { $0 + $1.diff.additions.count }
         if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
-        let conflicts = differences.filter(\.difference.isConflict)
+        let conflicts = differences.filter { $0.difference.isConflict && !tolerated.contains($0.difference.kind) }
         if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }

@@ -70,6 +70,8 @@ final class SchemaSync: Sendable {
             record(SchemaChanges(differences: plan.differences))
             hasFailed = restrict(&plan, record: record)
             if isDryRun {
+                // The run reports each of them once, and closes may bring many datasets here that share them.
+                plan.differences.removeAll { !applied.isEmpty || !differences.isConflict($0.difference) }
                 plan.lines.forEach(report.line)
                 planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
@@ -85,7 +87,7 @@ final class SchemaSync: Sendable {
             report.fail(subject, String(describing: error))
             hasFailed = true
         }
-        let summary = done.withLock { $0.summary(isDryRun: isDryRun) }
+        let summary = done.withLock { $0.summary(isDryRun: isDryRun, tolerated: differences.tolerated) }
         let text = hasFailed ? ["failed", summary].compactMap(\.self).joined(separator: "; ") : summary
         outcomes.withLock {
             $0.append(Outcome(subject: subject, dataset: dataset.id, text: text ?? "nothing to do"))

@@ -36,7 +36,8 @@ package struct TableRebuild: Sendable {
         self.reference = reference
         kept = "\(reference.table)_before_\("\(day)".filter(\.isNumber))"
         let built = "\(reference.table)_rebuilt"
-        guard let copy = TableReference(reference.dataset, built), let old = TableReference(reference.dataset, kept) else {
+        guard let copy = TableReference(reference.dataset, built), let old = TableReference(reference.dataset, kept)
+        else {
             obstacle = "the table's name is too long for a second one beside it"
             return
         }
@@ -82,7 +83,9 @@ package struct TableRebuild: Sendable {
     /// All of it as a script with comments. The way back is commented out.
     package var script: String {
         var lines = ["-- How to rebuild \(reference) with the partitioning and clustering of the catalog"]
-        if let obstacle { return (lines + ["-- This cannot be done by statements: \(obstacle)."]).joined(separator: "\n") }
+        if let obstacle {
+            return (lines + ["-- This cannot be done by statements: \(obstacle)."]).joined(separator: "\n")
+        }
         lines += [
             "-- 1. Stop everything that writes to the table, also streaming inserts, and do not run org-sync-all meanwhile.",
             "--    BigQuery neither renames a table with a streaming buffer nor shows all of its rows to a copy. The buffer is",
@@ -91,11 +94,15 @@ package struct TableRebuild: Sendable {
             "--    An INSERT writes at most 4,000 partitions; copy a longer history in parts, with a WHERE for each.",
         ]
         if !losses.isEmpty {
-            lines.append("-- 3. Set these again afterward, because the statements do not carry them: \(losses.joined(separator: ", ")).")
+            lines.append(
+                "-- 3. Set these again afterward, because the statements do not carry them: \(losses.joined(separator: ", "))."
+            )
         }
         lines.append("-- Grants and row access policies of the table itself do not move to the new one.")
         for step in copy + [comparison] + swap { lines += ["", "-- \(step.purpose)", step.sql] }
-        lines += ["", "-- Between the two renames the table does not exist for a moment. The old one stays as \(kept)."]
+        lines += [
+            "", "-- Between the two renames the table does not exist for a moment. The old one stays as \(kept).",
+        ]
         lines.append("-- To go back, first copy the rows that were written since, then:")
         for step in wayBack { lines.append("-- \(step.sql)") }
         return lines.joined(separator: "\n")
@@ -132,7 +139,8 @@ package struct TableRebuild: Sendable {
         func guarded(_ fields: [FieldSchema], _ path: String) -> [String] {
             fields.flatMap { field in
                 let own = !field.policyTags.isEmpty || (field.isGuarded && field.fields.isEmpty)
-                return (own ? ["policies of \(path)\(field.name)"] : []) + guarded(field.fields, "\(path)\(field.name).")
+                return (own ? ["policies of \(path)\(field.name)"] : [])
+                    + guarded(field.fields, "\(path)\(field.name).")
             }
         }
         return table.attributes.keys.sorted() + guarded(table.schema.fields, "")

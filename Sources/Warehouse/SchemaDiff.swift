@@ -123,7 +123,8 @@ package struct SchemaDiff: Hashable, Sendable {
     ]
 
     private mutating func differ(_ kind: SchemaDifference.Kind, _ path: String, _ expected: String, _ actual: String) {
-        let isSame = kind == .partitioning || kind == .clustering
+        let isSame =
+            kind == .partitioning || kind == .clustering
             ? expected.lowercased() == actual.lowercased() : expected == actual
         if !isSame { differences.append(SchemaDifference(kind, path, expected: expected, actual: actual)) }
     }

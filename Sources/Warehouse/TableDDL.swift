@@ -31,7 +31,9 @@ package enum TableDDL {
     ///
     /// Unlike `tables.patch` it does not send the other columns, so it needs no permission for their policy tags. It may run
     /// twice, and does nothing about a column that another client has added.
-    package static func additions(to reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema]) -> String? {
+    package static func additions(to reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema])
+        -> String?
+    {
         let known = Dictionary(old.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
         var columns: [String] = []
         for field in fields {
@@ -49,7 +51,9 @@ package enum TableDDL {
 
     /// The statement that sets other descriptions and defaults of columns; `nil` if the columns differ in something else, or
     /// within a RECORD, which a statement does not reach. It may run twice.
-    package static func alterations(of reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema]) -> String? {
+    package static func alterations(of reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema])
+        -> String?
+    {
         guard old.count == fields.count else { return nil }
         var actions: [String] = []
         for (before, after) in zip(old, fields) where before != after {
@@ -62,7 +66,8 @@ package enum TableDDL {
                 actions.append("\(column) SET OPTIONS (description = \(after.description.map(literal) ?? "NULL"))")
             }
             if before.defaultValueExpression != after.defaultValueExpression {
-                actions.append("\(column) \(after.defaultValueExpression.map { "SET DEFAULT \($0)" } ?? "DROP DEFAULT")")
+                actions.append(
+                    "\(column) \(after.defaultValueExpression.map { "SET DEFAULT \($0)" } ?? "DROP DEFAULT")")
             }
         }
         return actions.isEmpty ? nil : "ALTER TABLE \(reference.sql)\n  " + actions.joined(separator: ",\n  ") + ";"

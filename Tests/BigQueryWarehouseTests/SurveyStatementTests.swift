@@ -176,7 +176,9 @@ import Testing
 
     private static let group = "\u{1D}"
 
-    private static func shape(type: String, partitioned: String = "NO", options: String = "", clause: String = "", ddl: String = "")
+    private static func shape(
+        type: String, partitioned: String = "NO", options: String = "", clause: String = "", ddl: String = ""
+    )
         -> String
     {
         let column = ["a", type, "YES", partitioned, "", ""].joined(separator: "\u{1F}")

@@ -227,7 +227,8 @@ import Testing
     }
 
     @Test func readsTheListOfDatasetsPageByPage() async throws {
-        let first = #"{"datasets": [{"datasetReference": {"datasetId": "org_0"}, "location": "US"}], "nextPageToken": "p2"}"#
+        let first =
+            #"{"datasets": [{"datasetReference": {"datasetId": "org_0"}, "location": "US"}], "nextPageToken": "p2"}"#
         let second =
             #"{"datasets": [{"datasetReference": {"datasetId": "not-ours"}}, {"datasetReference": {"datasetId": "org_1"}}]}"#
         let fixture = try BigQueryFixture { request in
@@ -299,4 +300,3 @@ import Testing
         #expect(fixture.server.requests.dropFirst(2).map { Self.asked($0).count } == [3, 3, 1])
     }
 }
-

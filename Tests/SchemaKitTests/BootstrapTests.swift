@@ -174,7 +174,8 @@ import WarehouseKit
                 return .json(#"{"tables": [\#(items.joined(separator: ","))]}"#)
             }
             let sql = request.jsonBody["query"]?.string ?? ""
-            let dataset = ["organizations", "scheduler_jobs"].first { sql.contains("`\($0)`.INFORMATION_SCHEMA") } ?? ""
+            let dataset =
+                ["organizations", "scheduler_jobs"].first { sql.contains("`\($0)`.INFORMATION_SCHEMA") } ?? ""
             let group = catalog.tables(dataset == "organizations" ? .organizations : .operations)
             return SurveyAnswer(
                 [.init(dataset, name: dataset, tables: [:])], wanted: group.map(\.name), isKnownShown: nil

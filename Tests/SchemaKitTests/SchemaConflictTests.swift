@@ -98,7 +98,9 @@ import WarehouseKit
         let diff = SchemaDiff(expected: Table(fields: actual.schema.fields), actual: actual)
 
         #expect(
-            diff.conflicts.map(\.description) == ["partitioning is ranges of n from 0 to 10 by 1, the catalog says none"])
+            diff.conflicts.map(\.description) == [
+                "partitioning is ranges of n from 0 to 10 by 1, the catalog says none"
+            ])
     }
 
     @Test(arguments: [nil, ["b", "a"], ["a"]] as [[String]?])
@@ -114,9 +116,13 @@ import WarehouseKit
     }
 
     @Test func namesEachPartOfARange() {
-        var (expected, actual) = (Table(fields: [FieldSchema("n", "INT64")]), Table(fields: [FieldSchema("n", "INT64")]))
+        var (expected, actual) = (
+            Table(fields: [FieldSchema("n", "INT64")]), Table(fields: [FieldSchema("n", "INT64")])
+        )
         expected.rangePartitioning = Table.RangePartitioning(field: "n", start: 0, end: 100, interval: 10)
-        for range in [("m", 0, 100, 10), ("n", 1, 100, 10), ("n", 0, 99, 10), ("n", 0, 100, 1)] as [(String, Int64, Int64, Int64)] {
+        for range in [("m", 0, 100, 10), ("n", 1, 100, 10), ("n", 0, 99, 10), ("n", 0, 100, 1)]
+            as [(String, Int64, Int64, Int64)]
+        {
             actual.rangePartitioning = Table.RangePartitioning(
                 field: range.0, start: range.1, end: range.2, interval: range.3)
 

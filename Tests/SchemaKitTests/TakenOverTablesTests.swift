@@ -29,7 +29,8 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
     }
 
     private func sync(
-        _ warehouse: any Warehouse, tolerated: Set<SchemaDifference.Kind> = [], applied: Set<SchemaDifference.Kind> = [],
+        _ warehouse: any Warehouse, tolerated: Set<SchemaDifference.Kind> = [],
+        applied: Set<SchemaDifference.Kind> = [],
         isDryRun: Bool = false, explainedOn day: CivilDate? = nil
     ) async throws -> ReportFixture {
         let fixture = ReportFixture()
@@ -82,7 +83,8 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
         #expect(report.failures.count == expected)
         #expect(
             report.failures.allSatisfy {
-                $0.reason.contains("in 4 datasets (acme_test, globex_test, initech_test ...); they were left as they are")
+                $0.reason.contains(
+                    "in 4 datasets (acme_test, globex_test, initech_test ...); they were left as they are")
             })
         #expect(report["conflicts"] == 4 * expected)
     }
@@ -102,7 +104,10 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
         let (_, report) = try await thousand(tolerated: [])
 
         #expect(report.failures.count == 35)
-        #expect(report.failures.allSatisfy { $0.reason.contains("in 1000 datasets (org_000_test, org_001_test, org_002_test ...)") })
+        #expect(
+            report.failures.allSatisfy {
+                $0.reason.contains("in 1000 datasets (org_000_test, org_001_test, org_002_test ...)")
+            })
     }
 
     private func thousand(
@@ -134,7 +139,9 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
     @Test func clusteringIsSetInPlaceAndOnlyClustering() async throws {
         let bigQuery = try await EmulatedBigQuery(project: "taken-over-applied")
         try await takenOver(bigQuery.warehouse, ["acme", "globex"])
-        let clustered = try Catalog.embedded([.organization]).tables(.organization).filter { $0.table.clustering != nil }
+        let clustered = try Catalog.embedded([.organization]).tables(.organization).filter {
+            $0.table.clustering != nil
+        }
 
         let dry = try await sync(bigQuery.warehouse, tolerated: [.partitioning], applied: [.clustering], isDryRun: true)
         let first = try await sync(bigQuery.warehouse, tolerated: [.partitioning], applied: [.clustering])
@@ -167,7 +174,11 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
         let reference = try reference("acme_test", "plans")
         _ = try await warehouse.createDataset(Dataset(id: reference.dataset, location: "US"))
         let old = Table(
-            description: "Old", fields: [FieldSchema("own", "STRING", description: "Own"), FieldSchema("A", "STRING"), FieldSchema("b", "TIMESTAMP")],
+            description: "Old",
+            fields: [
+                FieldSchema("own", "STRING", description: "Own"), FieldSchema("A", "STRING"),
+                FieldSchema("b", "TIMESTAMP"),
+            ],
             clustering: .init(fields: ["own"]), labels: ["team": "old", "own": "x"])
         _ = try await warehouse.createTable(reference, old)
         let report = ReportFixture()
@@ -211,10 +222,13 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
         let reference = try #require(TableReference(dataset, "plans"))
         _ = try await bigQuery.warehouse.createDataset(Dataset(id: dataset, location: "US"))
         let fields = [
-            FieldSchema("id", "STRING", mode: .required), FieldSchema("day", "DATE"), FieldSchema("own column", "INTEGER"),
+            FieldSchema("id", "STRING", mode: .required), FieldSchema("day", "DATE"),
+            FieldSchema("own column", "INTEGER"),
         ]
         _ = try await bigQuery.warehouse.createTable(reference, Table(fields: fields, labels: ["own": "x"]))
-        func run(_ sql: String) async throws -> QueryResult { try await bigQuery.warehouse.query(Statement("rebuild", sql)) }
+        func run(_ sql: String) async throws -> QueryResult {
+            try await bigQuery.warehouse.query(Statement("rebuild", sql))
+        }
         _ = try await run(
             "INSERT INTO \(reference.sql) VALUES ('a', DATE '2026-01-01', 1), ('b', NULL, NULL), ('b', NULL, NULL)")
         var expected = Table(
@@ -235,7 +249,9 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
         #expect(table.clustering?.fields == ["id"])
         #expect(table.labels == ["own": "x"])
         #expect(table.schema.fields.map(\.name) == ["id", "day", "own column"])
-        for change in ["UPDATE \(built.sql) SET `own column` = 2 WHERE id = 'a'", "DELETE FROM \(built.sql) WHERE id = 'b'"] {
+        for change in [
+            "UPDATE \(built.sql) SET `own column` = 2 WHERE id = 'a'", "DELETE FROM \(built.sql) WHERE id = 'b'",
+        ] {
             _ = try await run(change)
             await #expect(throws: WarehouseError.self) { _ = try await run(rebuild.comparison.sql) }
         }
@@ -249,7 +265,8 @@ private func reference(_ dataset: String, _ table: String) throws -> TableRefere
 
         let rebuild = TableRebuild(of: reference, actual: actual, as: expected, on: CivilDate("2026-11-30")!)
 
-        #expect(rebuild.script.contains("cannot be done by statements: day is STRING, by which BigQuery cannot partition"))
+        #expect(
+            rebuild.script.contains("cannot be done by statements: day is STRING, by which BigQuery cannot partition"))
         #expect(!rebuild.script.contains("RENAME"))
     }
 }

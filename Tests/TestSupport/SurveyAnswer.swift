@@ -75,8 +75,10 @@ package struct SurveyAnswer: Sendable {
             ])
         }
         return Self.reply(
-            [("table_name", "STRING"), ("shape", "STRING"), ("shape_key", "STRING"), ("datasets", "INTEGER"),
-             ("members", "STRING")], rows)
+            [
+                ("table_name", "STRING"), ("shape", "STRING"), ("shape_key", "STRING"), ("datasets", "INTEGER"),
+                ("members", "STRING"),
+            ], rows)
     }
 
     /// A finished query.
@@ -155,7 +157,8 @@ package struct SurveyAnswer: Sendable {
 
     private static func clause(of table: Table) -> String {
         if let range = table.rangePartitioning {
-            return "\nPARTITION BY RANGE_BUCKET(\(range.field), GENERATE_ARRAY(\(range.start), \(range.end), \(range.interval)))"
+            return
+                "\nPARTITION BY RANGE_BUCKET(\(range.field), GENERATE_ARRAY(\(range.start), \(range.end), \(range.interval)))"
         }
         guard let time = table.timePartitioning else { return "" }
         let type = table.schema.fields.first { $0.name == time.field }?.canonicalType

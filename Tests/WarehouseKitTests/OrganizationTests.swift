@@ -58,7 +58,8 @@ import WarehouseKit
 
         let found = try await directory(backend, names.enumerated().map { ("org_\($0)", $1) })
 
-        #expect(found.targets == Dictionary(uniqueKeysWithValues: names.indices.map { ("org_\($0)", "org_\($0)_prod") }))
+        #expect(
+            found.targets == Dictionary(uniqueKeysWithValues: names.indices.map { ("org_\($0)", "org_\($0)_prod") }))
         #expect(found.problems.count == names.count)
         #expect(found.problems.allSatisfy { $0.contains("is not a dataset name; the job uses org_") })
     }

@@ -100,7 +100,8 @@ extension WarehouseContract {
 
             await contract.expect(.notFound) { _ = try await contract.warehouse.createTable(reference, table) }
             await contract.expect(.notFound) {
-                try await contract.warehouse.createTables([NamedTable("costs", table)], in: id, at: contract.warehouse.location)
+                try await contract.warehouse.createTables(
+                    [NamedTable("costs", table)], in: id, at: contract.warehouse.location)
             }
             #expect(try await contract.warehouse.dataset(id) == nil)
         },
@@ -271,7 +272,8 @@ extension WarehouseContract {
             fields[1].attributes["defaultValueExpression"] = .string("0")
             fields[2].fields[0].description = "A city"
             let change = TableChange(
-                clustering: .init(fields: ["id"]), description: "new", labels: ["team": "new", "more": "y"], fields: fields)
+                clustering: .init(fields: ["id"]), description: "new", labels: ["team": "new", "more": "y"],
+                fields: fields)
 
             try await contract.warehouse.update(reference, with: change, ifMatch: try #require(before.etag))
 
@@ -286,7 +288,8 @@ extension WarehouseContract {
         },
         Clause("clustering and a default are removed, and nothing else") { contract in
             let reference = try await contract.reference(contract.newDataset("unchanged"), "rows")
-            var table = Table(description: "old", fields: narrow, clustering: .init(fields: ["id"]), labels: ["own": "x"])
+            var table = Table(
+                description: "old", fields: narrow, clustering: .init(fields: ["id"]), labels: ["own": "x"])
             table.schema.fields[1].attributes["defaultValueExpression"] = .string("0")
             #expect(try await contract.warehouse.createTable(reference, table))
             let before = try #require(try await contract.warehouse.table(reference))
@@ -369,8 +372,10 @@ extension WarehouseContract {
         survey("a missing field of a RECORD", "missing_field") { $0.schema.fields[3].fields.remove(at: 1) },
         survey("another type", "type_drift") { $0.schema.fields[1].type = "FLOAT" },
         survey("types with parameters", "parameters") { table in
-            table.schema.fields[1] = FieldSchema("n", "NUMERIC", attributes: ["precision": .string("10"), "scale": .string("2")])
-            table.schema.fields[2] = FieldSchema("tags", "STRING", mode: .repeated, attributes: ["maxLength": .string("20")])
+            table.schema.fields[1] = FieldSchema(
+                "n", "NUMERIC", attributes: ["precision": .string("10"), "scale": .string("2")])
+            table.schema.fields[2] = FieldSchema(
+                "tags", "STRING", mode: .repeated, attributes: ["maxLength": .string("20")])
         },
         survey("another type in a RECORD", "inner_drift") { $0.schema.fields[3].fields[1].type = "STRING" },
         survey("a column that is not REPEATED", "mode_drift") { $0.schema.fields[2].mode = .nullable },
@@ -450,7 +455,8 @@ extension WarehouseContract {
             let dataset = try await contract.newDataset("survey_rows")
             let known = try await contract.newTable("survey_known", keyed)
             let targets = Statement(
-                "name the datasets", "SELECT s AS subject, d AS dataset FROM (SELECT 'acme' AS s, '\(dataset)' AS d) AS t")
+                "name the datasets",
+                "SELECT s AS subject, d AS dataset FROM (SELECT 'acme' AS s, '\(dataset)' AS d) AS t")
 
             let survey = try await contract.warehouse.survey(
                 SurveyScope(.rows(of: targets), location: contract.warehouse.location, known: .table(known)),

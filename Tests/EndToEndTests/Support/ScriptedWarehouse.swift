@@ -76,7 +76,9 @@ struct ScriptedWarehouse {
         return SurveyAnswer.reply(columns + flags + [("organizations", "INTEGER")], [row])
     }
 
-    static func isCensus(_ request: ScriptedRequest) -> Bool { statement(of: request).contains("is_ambiguous, COUNT(*)") }
+    static func isCensus(_ request: ScriptedRequest) -> Bool {
+        statement(of: request).contains("is_ambiguous, COUNT(*)")
+    }
 
     static func refusal(_ status: Int, _ reason: String, _ message: String) -> ScriptedReply {
         .json(
