@@ -123,10 +123,14 @@ let package = Package(
         tests(
             "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
             "EmbeddedWarehouse", "JobRuntime", logging),
-        tests(
-            "BillingKitTests", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
-            "JobRuntime",
-            "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging),
+        .testTarget(
+            name: "BillingKitTests",
+            dependencies: [
+                "TestSupport", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "EmbeddedWarehouse",
+                "JobRuntime",
+                "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging,
+            ],
+            exclude: ["Worlds"], swiftSettings: settings),
         .testTarget(
             name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
             exclude: ["Descriptions", "Golden", "jobs.txt"], swiftSettings: settings),

@@ -7,12 +7,13 @@ source scripts/lib/setup.sh
 
 usage() {
     cat <<'HELP'
-usage: scripts/build-images.sh <test|stage|prod> [--push | --cloud] [--only JOB]
+usage: scripts/build-images.sh <test|stage|prod> [--push | --cloud [--deploy]] [--only JOB]
 
 Builds one image for each job with docker. The environment's "images" and "image_tag" in jobs.yaml give the name and the tag.
 
   --push      push the images
   --cloud     build and push in Cloud Build (needs gcloud and no docker)
+  --deploy    with --cloud: then deploy there with create-all-jobs.sh, as the build's account
   --only JOB  build only the image of this job
 
 A tag always means the same sources. Each image has a revision label: the last commit that changed what is in an image.
@@ -31,11 +32,12 @@ HELP
 
 answer_help "$@"
 need_argument "$@"
-environment="" push=false cloud=false only=""
+environment="" push=false cloud=false deploy=false only=""
 while (($# > 0)); do
     case "$1" in
         --push) push=true ;;
         --cloud) cloud=true ;;
+        --deploy) deploy=true ;;
         --only)
             [[ -n "${2:-}" ]] || bad_usage "--only needs the name of a job"
             only="$2"
@@ -51,6 +53,7 @@ while (($# > 0)); do
 done
 [[ -n "$environment" ]] || bad_usage "the environment is missing"
 [[ -z "$only" ]] || ! $cloud || bad_usage "--only cannot be used with --cloud"
+! $deploy || $cloud || bad_usage "--deploy needs --cloud"
 
 generated="deploy/generated/$environment/deployment.json"
 if [[ ! -f "$generated" ]]; then
@@ -79,7 +82,7 @@ if $cloud; then
     command -v gcloud >/dev/null || fail "gcloud is not installed: https://cloud.google.com/sdk/docs/install"
     project="$(members project)"
     exec gcloud builds submit . --config=cloudbuild.yaml --project="$project" \
-        --substitutions="_ENVIRONMENT=$environment,_REVISION=$revision"
+        --substitutions="_ENVIRONMENT=$environment,_REVISION=$revision,_DEPLOY=$deploy"
 fi
 
 command -v docker >/dev/null || fail "docker is not installed; --cloud builds without it"

@@ -55,13 +55,21 @@ struct BillingChange: Sendable {
         differences = Self.differences(values, stored)
     }
 
+    /// How many rows beside the one that counts say that the organization has service. A write leaves none.
+    static let otherLiveRows = "other_live_rows"
+
     /// The names of all fields that are compared, in the order in which they are reported.
     static let fields =
-        BillingField.all.map(\.name) + ["profile.subscription_plan"] + BillingField.limits.map { "quota.\($0.name)" }
+        BillingField.all.map(\.name) + [otherLiveRows, "profile.subscription_plan"]
+        + BillingField.limits.map { "quota.\($0.name)" }
 
     private static func differences(_ values: BillingValues, _ stored: StoredBilling) -> [Difference] {
         var pairs = BillingField.all.map {
             Difference(field: $0.name, stripe: $0.value(values), warehouse: $0.value(stored.values))
+        }
+        if stored.otherLiveRows > 0 {
+            let rows = SQLValue.int64(Int64(stored.otherLiveRows))
+            pairs.append(Difference(field: otherLiveRows, stripe: .int64(0), warehouse: rows))
         }
         let plan = values.plan.map { SQLValue.string($0) } ?? .null(.string)
         switch stored.profilePlan {
@@ -127,25 +135,27 @@ extension BillingChange {
 extension SQLValue {
     fileprivate var isAbsent: Bool { isNull || self == .string("") }
 
-    fileprivate var shown: String {
-        switch self {
-        case .timestamp(let instant): instant.description
-        case .bool(let flag): flag ? "true" : "false"
-        default: isAbsent ? "-" : text
-        }
-    }
+    fileprivate var shown: String { isAbsent ? "-" : text }
 
     fileprivate var audited: JSONValue { isAbsent ? .null : .string(text) }
 
-    /// The value of a billing field as audits have it: instants as microseconds since 1970, flags as 0 or 1, NULL as nothing.
+    /// The value of a billing field as people read it, in audits and tables; NULL as nothing.
     var text: String {
         switch self {
         case .string(let text): text
         case .int64(let number): String(number)
         case .date(let date): date.description
-        case .timestamp(let instant): String(instant.microseconds)
-        case .bool(let flag): flag ? "1" : "0"
+        case .timestamp(let instant): instant.secondsText
+        case .bool(let flag): flag ? "true" : "false"
         default: ""
         }
+    }
+}
+
+extension Timestamp {
+    /// Without a fraction where it is zero, as all of Stripe's instants.
+    fileprivate var secondsText: String {
+        guard microseconds.isMultiple(of: 1_000_000) else { return description }
+        return String(description.prefix { $0 != "." }) + "Z"
     }
 }

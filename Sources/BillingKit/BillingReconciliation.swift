@@ -52,62 +52,119 @@ package struct BillingReconciliation: Sendable {
     /// - Parameter limit: Mark organizations as CANCELLED whose subscription is gone, but at most so many.
     package func run(cancelMissing limit: Int? = nil) async throws {
         report.declare(
-            counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "missing_in_stripe", "errors",
-            "queued")
-        let listing = try await StripeListing.read(stripe, report)
+            counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "ignored", "missing_in_stripe",
+            "live_without_subscription", "errors", "queued")
+        var listing = try await StripeListing.read(stripe, report)
         let state = try await BillingState.read(warehouse, today: today)
-        let assigned = SubscriptionAssignment(listing.subscriptions, state)
-        report(assigned.unmatched)
-        let comparison = compare(assigned.found, state, listing.plans)
-        show(comparison.changes)
-        try await apply(comparison.changes, comparison.overtaken)
-        let cancellations = try await cancellations(listing, state, assigned.found, limit)
-        show(cancellations)
-        try await apply(cancellations, [])
+        let listed = Set(listing.subscriptions.map(\.value.id))
+        if let (lost, reason) = state.loss(in: listed, since: listing.time.from) {
+            report.add(lost, to: "missing_in_stripe")
+            return report.fail("missing_in_stripe", reason)
+        }
+        let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
+        // They are in `assigned` now; a second copy of a hundred thousand would take the larger part of the memory.
+        listing.subscriptions = []
+        report(assigned, state)
+        try await correct(assigned, state, listing)
+        var rest = try await cancellations(listing, listed, state, assigned.found, limit)[...]
+        var left: [String] = []
+        while !rest.isEmpty {
+            var part = Array(rest.prefix(BillingWriter.mostChanges))
+            rest = rest.dropFirst(part.count)
+            left += try await apply(&part)
+        }
+        try await queue(left)
     }
 
-    private func report(_ unmatched: [(subscription: StripeSubscription, reason: String)]) {
-        report.add(unmatched.count, to: "unmatched")
-        for (subscription, reason) in unmatched {
-            if subscription.malformed.isEmpty {
-                report.warn("unmatched \(subscription.name)", reason)
-            } else {
+    private func report(_ assigned: SubscriptionAssignment, _ state: BillingState) {
+        report.add(assigned.ignored, to: "ignored")
+        report.add(assigned.unmatched.count, to: "unmatched")
+        var (named, unnamed): ([Finding], [Finding]) = ([], [])
+        for (subscription, reason) in assigned.unmatched {
+            if !subscription.malformed.isEmpty {
                 report.add(1, to: "errors")
                 report.fail(
                     subscription.name, "\(subscription.malformed.summary); its organization is unknown: \(reason)")
+            } else if state.bySubscription[subscription.id] != nil {
+                report.add(1, to: "errors")
+                report.fail(subscription.name, reason)
+            } else {
+                let finding = (
+                    subject: "unmatched \(subscription.name)", reason: reason, example: printable(subscription.id)
+                )
+                if subscription.namedOrganization == nil { unnamed.append(finding) } else { named.append(finding) }
             }
         }
+        warn(named, together: "unmatched", "subscriptions name an organization that does not exist")
+        warn(
+            unnamed, together: "unmatched",
+            "subscriptions name no organization; if they are not this service's, name them in STRIPE_IGNORE")
+        warn(
+            assigned.misnamed.map { subscription, slug in
+                (
+                    subscription.name, "its metadata names nobody; it stays with \(quoted(slug)), which has it stored",
+                    printable(subscription.id)
+                )
+            }, together: "misnamed", "subscriptions name nobody and stay with the organizations that have them stored")
     }
 
-    private func compare(
-        _ found: [String: OrganizationSubscriptions], _ state: BillingState, _ plans: PlanCatalog
-    ) -> (changes: [BillingChange], overtaken: [String]) {
+    private typealias Finding = (subject: String, reason: String, example: String)
+
+    private func finding(_ slug: String, _ reason: String) -> Finding { (quoted(slug), reason, quoted(slug)) }
+
+    /// Up to three findings have a line each; more have one together, with three examples.
+    private func warn(_ findings: [Finding], together subject: String, _ text: String) {
+        if findings.count <= 3 { return findings.forEach { report.warn($0.subject, $0.reason) } }
+        let examples = findings.prefix(3).map(\.example).joined(separator: ", ")
+        report.warn(subject, "\(findings.count) \(text): \(examples) and \(findings.count - 3) more")
+    }
+
+    /// Compares each organization, and writes what differs in parts as it is found: ten thousand changes at once would take
+    /// more memory than the listing.
+    private func correct(
+        _ assigned: SubscriptionAssignment, _ state: BillingState, _ listing: StripeListing
+    ) async throws {
+        let comparison = BillingComparison(
+            plans: listing.plans, today: today, moved: (assigned.moved, listing.time))
         var changes: [BillingChange] = []
-        var overtaken: [String] = []
-        for (slug, subscriptions) in found.sorted(by: { $0.key < $1.key }) {
-            guard let stored = state.organizations[slug] else { continue }
-            report.add(1, to: "checked")
-            if stored.rows > 1 {
-                report.warn(
-                    quoted(slug),
-                    "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts")
+        /// The organizations to queue.
+        var left: [String] = []
+        var (several, notes, live): ([Finding], [Finding], [Finding]) = ([], [], [])
+        for (slug, stored) in state.organizations.sorted(by: { $0.key < $1.key }) {
+            if assigned.found[slug] != nil { report.add(1, to: "checked") }
+            if stored.rows > 1, assigned.found[slug] != nil {
+                several.append(
+                    finding(
+                        slug, "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts"
+                    ))
             }
             do throws(BillingProblem) {
-                let chosen = try subscriptions.chosen()
-                let values = try BillingValues(chosen.value, plans)
-                let change = try BillingChange(
-                    values, stored, read: chosen.time.joined(plans.time), reason: "reconciliation",
-                    requestID: chosen.requestID)
-                guard let change else {
-                    overtaken.append(slug)
-                    continue
+                switch try comparison.outcome(of: stored, assigned.found[slug], reason: "reconciliation") {
+                case .change(let change, let note):
+                    if let note, !change.differences.isEmpty { notes.append(finding(slug, note)) }
+                    if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
+                case .overtaken: left.append(slug)
+                case .kept(let reason):
+                    // One whose stored subscription is gone is missing.
+                    guard stored.isLiveWithoutSubscription || (stored.isLive && assigned.found[slug] != nil) else {
+                        break
+                    }
+                    live.append(finding(slug, "is \(stored.values.status ?? "") and stays so: \(reason)"))
                 }
-                if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
             } catch {
                 fail(slug, error.description)
             }
+            if changes.count == BillingWriter.mostChanges { left += try await apply(&changes) }
         }
-        return (changes, overtaken)
+        left += try await apply(&changes)
+        try await queue(left)
+        report.add(live.count, to: "live_without_subscription")
+        warn(several, together: "rows", "organizations have several rows in org_subscriptions")
+        warn(
+            notes, together: "not all could be read",
+            "organizations lost their service, or their subscription to another organization; the audits have each of them"
+        )
+        warn(live, together: "live_without_subscription", "organizations have service without a subscription in Stripe")
     }
 
     /// Prints each mismatch as organization, field, Stripe, warehouse, and counts the mismatches by field.
@@ -122,18 +179,18 @@ package struct BillingReconciliation: Sendable {
         report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
     }
 
-    /// Writes what differs, and queues the organizations that could not be written or were overtaken by something newer.
-    private func apply(_ changes: [BillingChange], _ overtaken: [String]) async throws {
-        guard !isDryRun else { return }
-        var left = overtaken
-        var rest = changes[...]
-        while !rest.isEmpty {
-            try Task.checkCancellation()
-            let part = rest.prefix(BillingWriter.mostChanges)
-            rest = rest.dropFirst(part.count)
-            left += try await apply(part).map(\.slug)
-        }
-        guard !left.isEmpty else { return }
+    /// Shows and writes the changes, and forgets them.
+    /// - Returns: The organizations to queue: those that could not be written or were overtaken by something newer.
+    private func apply(_ changes: inout [BillingChange]) async throws -> [String] {
+        defer { changes = [] }
+        show(changes)
+        guard !isDryRun, !changes.isEmpty else { return [] }
+        try Task.checkCancellation()
+        return try await apply(changes[...]).map(\.slug)
+    }
+
+    private func queue(_ left: [String]) async throws {
+        guard !isDryRun, !left.isEmpty else { return }
         report.add(try await queue.add(left), to: "queued")
         logger.notice("queued \(left.count) organizations that were changed meanwhile or could not be written")
     }
@@ -167,28 +224,27 @@ package struct BillingReconciliation: Sendable {
 
 extension BillingReconciliation {
     /// Reports the organizations that are not cancelled and whose stored subscription is in no page of the listing. With a limit
-    /// they become cancelled, each after Stripe was asked once more. Nobody is cancelled in three cases, which are failures:
+    /// they become cancelled, each after Stripe was asked once more. Nobody is cancelled in two cases, which are failures:
     /// - more organizations than the limit are missing;
-    /// - no stored subscription at all is in the listing: then the key is that of another account;
     /// - a subscription of the listing has no readable id: it may be any of the missing ones.
     private func cancellations(
-        _ listing: StripeListing, _ state: BillingState, _ found: [String: OrganizationSubscriptions], _ limit: Int?
+        _ listing: StripeListing, _ listed: Set<String>, _ state: BillingState,
+        _ found: [String: OrganizationSubscriptions], _ limit: Int?
     ) async throws -> [BillingChange] {
-        let listed = Set(listing.subscriptions.map(\.value.id))
         let missing = state.organizations.values.filter { stored in
             let id = stored.values.subscription ?? ""
             // A row that was written after the listing began may be newer than the listing.
             return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil
-                && stored.version < listing.startedAt && stored.values.status != SubscriptionStatus.cancelled
+                && stored.version < listing.time.from && stored.values.status != SubscriptionStatus.cancelled
         }.sorted { $0.slug < $1.slug }
         report.add(missing.count, to: "missing_in_stripe")
-        for stored in missing {
-            report.warn(
-                quoted(stored.slug),
-                "missing_in_stripe: there is no subscription \(printable(stored.values.subscription ?? ""))")
-        }
+        warn(
+            missing.map { stored in
+                let id = printable(stored.values.subscription ?? "")
+                return finding(stored.slug, "missing_in_stripe: there is no subscription \(id)")
+            }, together: "missing_in_stripe", "organizations have a subscription stored that is not in the account")
         guard let limit, !missing.isEmpty else { return [] }
-        if let reason = refusal(missing.count, limit, listed, state) {
+        if let reason = refusal(missing.count, limit, listed) {
             report.fail("missing_in_stripe", reason)
             return []
         }
@@ -205,13 +261,9 @@ extension BillingReconciliation {
         return changes
     }
 
-    private func refusal(_ missing: Int, _ limit: Int, _ listed: Set<String>, _ state: BillingState) -> String? {
+    private func refusal(_ missing: Int, _ limit: Int, _ listed: Set<String>) -> String? {
         if listed.contains("") {
             return "a subscription of the account has no readable id, so none was cancelled"
-        }
-        if !state.bySubscription.keys.contains(where: listed.contains) {
-            return
-                "no stored subscription at all is in the account, so none was cancelled: is the key that of this account?"
         }
         if missing > limit {
             return
@@ -228,26 +280,25 @@ extension BillingReconciliation {
                 quoted(stored.slug), "its subscription is there after all; the next run compares it")
             return nil
         }
-        var values = stored.values
-        values.status = SubscriptionStatus.cancelled
-        values.end = values.end.map { min($0, today) } ?? today
-        return try BillingChange(values, stored, read: ReadTime(from: from, until: now()), reason: "missing_in_stripe")
+        return try BillingChange(
+            stored.values.cancelled(today), stored, read: ReadTime(from: from, until: now()),
+            reason: "missing_in_stripe")
     }
 }
 
 /// Everything that the account has, read to its end.
 struct StripeListing: Sendable {
-    let subscriptions: [StripeReply<StripeSubscription>]
+    var subscriptions: [StripeReply<StripeSubscription>]
     let plans: PlanCatalog
-    let startedAt: Timestamp
+    let time: ReadTime
 
     /// The products are read last, so that they include the product of every subscription.
-    static func read(_ stripe: StripeClient, _ report: RunReport) async throws -> StripeListing {
+    static func read(_ stripe: StripeClient, _ report: RunReport? = nil) async throws -> StripeListing {
         let subscriptions = try await all(stripe)
-        report.add(subscriptions.count, to: "subscriptions")
+        report?.add(subscriptions.count, to: "subscriptions")
         let plans = try await PlanCatalog.read(stripe, for: subscriptions.lazy.map(\.value))
-        let startedAt = subscriptions.map(\.time.from).min() ?? plans.time.from
-        return StripeListing(subscriptions: subscriptions, plans: plans, startedAt: startedAt)
+        let time = subscriptions.reduce(plans.time) { $0.joined($1.time) }
+        return StripeListing(subscriptions: subscriptions, plans: plans, time: time)
     }
 
     static func all(_ stripe: StripeClient) async throws -> [StripeReply<StripeSubscription>] {

@@ -9,6 +9,8 @@ import WarehouseKit
 /// - an item says which organization to read, never what to write; several items of one organization are one look-up;
 /// - an item is completed only after the warehouse had the state that was read; if a run is stopped or killed anywhere, the item
 ///   comes back;
+/// - what all items share (an outage of Stripe, a refused key, a refused warehouse) ends the run and costs none of them a retry;
+/// - an organization that loses its subscription to another one is looked at in the same run;
 /// - one bad item does not keep the others from their turn: a batch that the warehouse refuses is tried in halves, and the items
 ///   of a killed execution are tried one by one, after everything else;
 /// - an item is given up for killing its executions only if it was the only item that the last of them had claimed.
@@ -21,6 +23,7 @@ import WarehouseKit
 package struct BillingRetry: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
     package static let stripeRequestsPerSecond = 8.0
+
     private static let organizationsAtOnce = 25
 
     let stripe: StripeClient
@@ -72,10 +75,13 @@ package struct BillingRetry: Sendable {
         do {
             let items = try await queue.claim(claim, token: token, lease: lease)
             report.add(items.count, to: "claimed")
-            try await process(items, token)
+            try await process(items, token, lease)
             return items.count
         } catch {
             await release(token, after: error)
+            if let error = error as? StripeError, error.mayBeOutage {
+                throw error.withAdvice("Stripe is down or cannot be reached; the items wait, and lose no retry")
+            }
             throw error
         }
     }
@@ -96,29 +102,38 @@ package struct BillingRetry: Sendable {
 
     /// A few organizations at a time, in the order of their waiting, and each finished before the next ones are read: so a run
     /// that is stopped has done something. Organizations that need the listing of the whole account come last.
-    private func process(_ items: [QueuedSync], _ token: String) async throws {
+    private func process(_ items: [QueuedSync], _ token: String, _ lease: Duration) async throws {
         try await finish(items.filter { $0.problem != nil }, [:], token)
         var rest = items.filter { $0.problem == nil }
+        var known = Set(rest.map(\.slug))
         var elsewhere: [QueuedSync] = []
         while !rest.isEmpty {
             var slugs: Set<String> = []
             for item in rest where slugs.count < Self.organizationsAtOnce { slugs.insert(item.slug) }
-            elsewhere += try await synchronize(rest.filter { slugs.contains($0.slug) }, .known, token)
+            let part = rest.filter { slugs.contains($0.slug) }
+            elsewhere += try await synchronize(part, .known, &known, token, lease)
             rest.removeAll { slugs.contains($0.slug) }
         }
-        if !elsewhere.isEmpty { _ = try await synchronize(elsewhere, .everywhere, token) }
+        while !elsewhere.isEmpty { elsewhere = try await synchronize(elsewhere, .everywhere, &known, token, lease) }
     }
 
+    /// - Parameter known: The organizations of all items of the run.
     /// - Returns: The items that are not finished, since their organizations need the whole listing.
     private func synchronize(
-        _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach, _ token: String
+        _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach, _ known: inout Set<String>, _ token: String,
+        _ lease: Duration
     ) async throws -> [QueuedSync] {
         var synchronization = OrganizationSynchronization(self, items, reach, claim: token)
         defer { report.add(synchronization.changed, to: "organizations_changed") }
         try await synchronization.run()
+        // Before the items are finished: if this run dies, they come back and lead to the former owners again.
+        let former = synchronization.formerOwners.subtracting(known).sorted()
+        let more = try await queue.addClaimed(former, token: token, lease: lease)
+        known.formUnion(former)
+        report.add(more.count, to: "claimed")
         let elsewhere = synchronization.elsewhere
         try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronization.problems, token)
-        return items.filter { elsewhere.contains($0.slug) }
+        return items.filter { elsewhere.contains($0.slug) } + more
     }
 
     private func finish(_ items: [QueuedSync], _ problems: [String: BillingProblem], _ token: String) async throws {

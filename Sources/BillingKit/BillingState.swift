@@ -29,6 +29,8 @@ final class StoredBilling: Sendable {
     let version: Timestamp
     /// How many rows the organization has in `org_subscriptions`.
     let rows: Int
+    /// How many rows beside the one that counts say that the organization has service.
+    let otherLiveRows: Int
     /// Empty where there is no row.
     let values: BillingValues
     /// The limits in today's row of `org_usage_quotas`.
@@ -48,6 +50,8 @@ final class StoredBilling: Sendable {
         var values = BillingValues()
         for field in BillingField.all { try field.read(result, field.name, &values) }
         self.values = values
+        let counted = SubscriptionStatus.live.contains(values.status) ? 1 : 0
+        otherLiveRows = max(0, Int(try result.optionalInt64("live_rows") ?? 0) - counted)
         quota = try Self.copy(result, "quota") {
             var copy = BillingValues()
             for field in BillingField.limits { try field.read(result, "quota_\(field.name)", &copy) }
@@ -56,6 +60,15 @@ final class StoredBilling: Sendable {
         profilePlan = try Self.copy(result, "profile") { try result.optionalString("profile_plan") }
         isInProgress = try result.bool("is_in_progress")
     }
+
+    /// It has service without a subscription in Stripe that is known: by a contract, or as a gift.
+    var isContract: Bool { values.status == "ACTIVE" && (values.subscription ?? "").isEmpty }
+
+    var isCancelled: Bool { values.status == SubscriptionStatus.cancelled }
+    var isLive: Bool { SubscriptionStatus.live.contains(values.status) }
+
+    /// It says that it has service, and no subscription is stored for it.
+    var isLiveWithoutSubscription: Bool { isLive && (values.subscription ?? "").isEmpty }
 
     private static func copy<Value>(_ result: Row, _ table: String, _ read: () throws -> Value) throws -> Copy<Value> {
         switch try result.optionalInt64("\(table)_variants") ?? 0 {
@@ -126,7 +139,7 @@ extension BillingState {
     static let allSQL = """
         SELECT
           o.org_slug AS org_slug, s.subscription_id AS subscription_id, s.stripe_read_at AS stripe_read_at,
-          s.row_count AS row_count, \(BillingField.all.sql { "s.\($0) AS \($0)" }),
+          s.row_count AS row_count, l.live_rows AS live_rows, \(BillingField.all.sql { "s.\($0) AS \($0)" }),
           p.variants AS profile_variants, p.plan AS profile_plan,
           q.variants AS quota_variants, \(BillingField.limits.sql { "q.\($0) AS quota_\($0)" }),
           w.org_slug IS NOT NULL AS is_in_progress
@@ -146,6 +159,13 @@ extension BillingState {
             COUNT(*) OVER (PARTITION BY org_slug) AS row_count
           FROM \(BillingTables.subscriptions.sql)) AS s
         ON s.org_slug = o.org_slug AND s.place = 1
+        LEFT JOIN (
+          SELECT org_slug, COUNT(*) AS live_rows
+          FROM (
+            SELECT DISTINCT org_slug, subscription_id FROM \(BillingTables.subscriptions.sql)
+            WHERE status IN ('ACTIVE', 'TRIAL')) AS d
+          GROUP BY org_slug) AS l
+        ON l.org_slug = o.org_slug
         LEFT JOIN (
           SELECT org_slug, COUNT(*) AS variants, MIN(subscription_plan) AS plan
           FROM (SELECT DISTINCT org_slug, subscription_plan FROM \(BillingTables.profiles.sql)) AS d

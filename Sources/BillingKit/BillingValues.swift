@@ -95,21 +95,52 @@ extension [BillingField] {
 
 extension BillingValues {
     /// The state that a subscription gives its organization.
-    init(_ subscription: StripeSubscription, _ plans: PlanCatalog) throws(BillingProblem) {
-        if let problem = subscription.problem { throw problem }
-        status = try SubscriptionStatus(of: subscription).stored
-        let (plan, end) = try plans.plan(of: subscription)
-        self.plan = plan.name
-        limits = BillingLimits(
-            daily: plan.daily, monthly: plan.monthly, concurrent: plan.concurrent, seats: plan.seats,
-            providers: plan.providers)
-        currentPeriodEnd = try Self.instant(end, subscription)
-        cancelsAtPeriodEnd = subscription.cancelsAtPeriodEnd
-        let lastInstant = try Self.instant(subscription.endedAt ?? subscription.cancelAt, subscription)
-        self.end = (lastInstant ?? (subscription.cancelsAtPeriodEnd ? currentPeriodEnd : nil))?.date
-        trialEnd = try Self.instant(subscription.trialEnd, subscription)?.date
-        customer = subscription.customer
+    ///
+    /// The end of service waits for nothing: a status that is not live is written even where the plan or a date cannot be read.
+    /// Then the stored value stays, and `problem` says why.
+    ///
+    /// - Throws: Where a live subscription cannot be read, or one that is not live and has no stored values to keep.
+    init(
+        _ subscription: StripeSubscription, _ reading: PlanReading, keeping stored: StoredBilling, today: CivilDate,
+        problem: inout BillingProblem?
+    ) throws(BillingProblem) {
+        let status = try SubscriptionStatus(of: subscription)
+        problem = subscription.problem ?? reading.problem
+        if let problem, status.isLive || stored.row == nil { throw problem }
+        self = stored.values
+        self.status = status.stored
         self.subscription = subscription.id
+        customer = subscription.customer ?? (subscription.malformed.isEmpty ? nil : customer)
+        cancelsAtPeriodEnd = subscription.cancelsAtPeriodEnd
+        var periodEnd: Int64?
+        if case .plan(let plan, let end) = reading {
+            self.plan = plan.name
+            limits = BillingLimits(
+                daily: plan.daily, monthly: plan.monthly, concurrent: plan.concurrent, seats: plan.seats,
+                providers: plan.providers)
+            periodEnd = end
+        }
+        do throws(BillingProblem) {
+            try readDates(subscription, periodEnd: periodEnd)
+        } catch {
+            if status.isLive || stored.row == nil { throw error }
+            problem = problem ?? error
+        }
+        if problem != nil, self.status == SubscriptionStatus.cancelled { end = min(end ?? today, today) }
+    }
+
+    /// Reads each date, in this order, up to the first that is none. A malformed subscription keeps the dates that it lacks.
+    private mutating func readDates(_ subscription: StripeSubscription, periodEnd: Int64?) throws(BillingProblem) {
+        let isWhole = subscription.malformed.isEmpty
+        let last = subscription.endedAt ?? subscription.cancelAt ?? (cancelsAtPeriodEnd == true ? periodEnd : nil)
+        if isWhole || last != nil { end = try Self.instant(last, subscription)?.lastDay }
+        if isWhole || periodEnd != nil { currentPeriodEnd = try Self.instant(periodEnd, subscription) }
+        // The portal ends a subscription in flexible billing mode by cancel_at, and leaves cancel_at_period_end false:
+        // https://docs.stripe.com/billing/subscriptions/billing-mode/compare
+        if let cancelAt = subscription.cancelAt, cancelAt == periodEnd { cancelsAtPeriodEnd = true }
+        if isWhole || subscription.trialEnd != nil {
+            trialEnd = try Self.instant(subscription.trialEnd, subscription)?.lastDay
+        }
     }
 
     /// Stripe's instants are seconds since 1970. An instant outside of the warehouse's calendar would fail the whole batch.
@@ -122,4 +153,9 @@ extension BillingValues {
         }
         return Timestamp(microseconds: seconds * 1_000_000)
     }
+}
+
+extension Timestamp {
+    /// The last day of something that ends at this instant: the end of a day is midnight, which is the next day already.
+    fileprivate var lastDay: CivilDate { adding(.microseconds(-1)).date }
 }

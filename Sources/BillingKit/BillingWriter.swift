@@ -3,7 +3,8 @@ import Warehouse
 import WarehouseKit
 
 /// Writes changes: the subscription's row, today's limits, the plan in the profile and the audit. For each organization all of
-/// them are written, or none.
+/// them are written, or none. After a write the row that counts is the only one that can be live: the organization's other
+/// rows are cancelled.
 ///
 /// ## Why an older read never overwrites a newer one, and each change is audited once
 ///
@@ -24,6 +25,8 @@ struct BillingWriter: Sendable {
     struct Written: Sendable {
         /// The organizations whose rows have the versions of their changes now.
         var applied: Set<String> = []
+        /// The organizations that still have a subscription stored that was written for another one.
+        var formerOwners: Set<String> = []
         /// The organizations that the warehouse refuses, and why.
         var refused: [String: WarehouseError] = [:]
     }
@@ -51,26 +54,42 @@ struct BillingWriter: Sendable {
         try await halvingOnRefusal(
             changes, mostRefusals: Self.mostRefusals, isRefusal: { ($0 as? WarehouseError)?.concernsTheValues == true }
         ) { part in
-            written.applied.formUnion(try await apply(part, claim: claim))
+            try await apply(part, claim: claim, into: &written)
         } refused: { part, error in
             for change in part { written.refused[change.slug] = error as? WarehouseError }
         }
     }
 
-    /// - Returns: The organizations whose rows have the versions of their changes now. The others were changed meanwhile.
-    func apply(_ changes: some Collection<BillingChange>, claim: String = "") async throws -> Set<String> {
-        guard let statement = statement(changes, claim: claim) else { return [] }
-        return Set(try await warehouse.query(statement).rows.map { try $0.string("org_slug") })
+    /// The organizations that are not among the written ones afterward were changed meanwhile.
+    func apply(
+        _ changes: some Collection<BillingChange>, claim: String = "", into written: inout Written
+    ) async throws {
+        guard let statement = statement(changes, claim: claim) else { return }
+        for row in try await warehouse.query(statement).rows {
+            written.applied.insert(try row.string("org_slug"))
+            if let former = try row.optionalString("former_owner") { written.formerOwners.insert(former) }
+        }
     }
 
-    func statement(_ changes: some Collection<BillingChange>, claim: String = "") -> Statement? {
+    /// Writes nothing by the statements that write a change.
+    ///
+    /// - Throws: The error, if the warehouse refuses that too: then the refusal is of no value, but of all writes.
+    func confirmAccepts(like change: BillingChange, claim: String) async throws {
+        guard let statement = statement([change], claim: claim, isEmpty: true) else { return }
+        _ = try await warehouse.query(statement)
+    }
+
+    func statement(
+        _ changes: some Collection<BillingChange>, claim: String = "", isEmpty: Bool = false
+    ) -> Statement? {
         guard let first = changes.first else { return nil }
         let now = now()
         let differ = changes.contains { !$0.differences.isEmpty }
+        let elements = isEmpty ? [] : changes.map(\.parameter)
         var statement = Statement(
             "write the billing state of \(changes.count) organizations", differ ? Self.script : Self.touchScript,
             parameters: [
-                "changes": .array(of: first.parameter.type, changes.map(\.parameter)), "claim": .string(claim),
+                "changes": .array(of: first.parameter.type, elements), "claim": .string(claim),
                 "never": .timestamp(StoredBilling.never), "now": .timestamp(now),
             ])
         if differ {
@@ -120,6 +139,14 @@ extension BillingWriter {
         FROM (\(current)) AS n
         WHERE t.org_slug = n.org_slug AND n.differs AND t.subscription_plan IS DISTINCT FROM n.plan_name;
 
+        UPDATE \(BillingTables.subscriptions.sql) AS t
+        SET
+          status = '\(SubscriptionStatus.cancelled)', updated_at = @now,
+          subscription_end_date = IF(t.subscription_end_date < @today, t.subscription_end_date, @today)
+        FROM (\(current)) AS n
+        WHERE t.org_slug = n.org_slug AND t.subscription_id <> n.subscription_id AND t.status IN ('ACTIVE', 'TRIAL')
+          AND n.differs;
+
         \(update)
 
         COMMIT TRANSACTION;
@@ -164,11 +191,16 @@ extension BillingWriter {
           AND IFNULL(t.stripe_read_at, @never) = n.version;
         """
 
-    /// The organizations whose rows have the versions of their changes.
+    /// The organizations whose rows have the versions of their changes, each with those that still have its subscription
+    /// stored as theirs.
     private static let written = """
-        SELECT DISTINCT c.org_slug AS org_slug
+        SELECT DISTINCT c.org_slug AS org_slug, f.org_slug AS former_owner
         FROM UNNEST(@changes) AS c
         JOIN \(BillingTables.subscriptions.sql) AS s
-        ON s.org_slug = c.org_slug AND s.subscription_id = c.subscription_id AND s.stripe_read_at = c.read_until;
+        ON s.org_slug = c.org_slug AND s.subscription_id = c.subscription_id AND s.stripe_read_at = c.read_until
+        LEFT JOIN (
+          SELECT DISTINCT org_slug, stripe_subscription_id FROM \(BillingTables.subscriptions.sql)
+          WHERE status <> '\(SubscriptionStatus.cancelled)') AS f
+        ON f.stripe_subscription_id = c.stripe_subscription_id AND f.org_slug <> c.org_slug;
         """
 }

@@ -12,17 +12,22 @@ import Synchronization
 struct OrganizationLookup: Sendable {
     struct Found: Sendable {
         var subscriptions: [String: OrganizationSubscriptions] = [:]
+        /// The ids of all subscriptions that were read, also of those that belong to somebody else.
+        var seen: Set<String> = []
+        var plans: PlanCatalog
         /// Why the look-up of some organizations failed.
         var problems: [String: BillingProblem] = [:]
     }
 
     let stripe: StripeClient
     let state: BillingState
-    /// Reads the state again, with every organization that has one of these customers or subscriptions stored.
-    let stateWithOwners: @Sendable (_ customers: Set<String>, _ subscriptions: Set<String>) async throws -> BillingState
+    /// Reads the state again, with every organization that is named by these subscriptions, or has one of them or of their
+    /// customers stored.
+    let stateWithOwners: @Sendable (_ subscriptions: [StripeSubscription]) async throws -> BillingState
     private static let atOnce = 8
     private static let mostPagesOfNewest = 10
 
+    /// - Throws: What would fail every look-up: a refusal of the key, an outage of Stripe, a listing that cannot be read.
     func find(_ hints: [String: [StripeHints]]) async throws -> Found {
         let results = Mutex([String: Result<[StripeReply<StripeSubscription>], StripeError>]())
         try await eachConcurrently(hints.sorted { $0.key < $1.key }, atOnce: Self.atOnce) { slug, hints in
@@ -33,17 +38,26 @@ struct OrganizationLookup: Sendable {
                 results.withLock { $0[slug] = .failure(error) }
             }
         }
-        var found = Found()
+        var problems: [String: BillingProblem] = [:]
         var candidates: [String: [StripeReply<StripeSubscription>]] = [:]
+        var outage: StripeError?
         for (slug, result) in results.withLock({ $0 }) {
             switch result {
             case .success(let replies): candidates[slug] = replies
-            case .failure(let error): found.problems[slug] = BillingProblem(error.description)
+            case .failure(let error):
+                problems[slug] = BillingProblem(error.description)
+                if error.mayBeOutage { outage = error }
             }
         }
+        // One request says whether Stripe is down for all, or has a fault with one object.
+        if let outage { try await stripe.confirmIsThere(after: outage) }
+        var subscriptions: [String: OrganizationSubscriptions] = [:]
         for (slug, replies) in try await owned(candidates) {
-            for reply in replies { found.subscriptions.add(reply, to: slug) }
+            for reply in replies { subscriptions.add(reply, to: slug) }
         }
+        let plans = try await PlanCatalog.read(stripe, for: subscriptions.values.flatMap { $0.replies.map(\.value) })
+        var found = Found(subscriptions: subscriptions, plans: plans, problems: problems)
+        found.seen = Set(candidates.values.joined().map(\.value.id))
         try await searchNewest(&found)
         return found
     }
@@ -85,10 +99,10 @@ struct OrganizationLookup: Sendable {
     private func owned(
         _ seen: [String: [StripeReply<StripeSubscription>]]
     ) async throws -> [String: [StripeReply<StripeSubscription>]] {
-        let unnamed = seen.values.joined().map(\.value).filter { !$0.namesOrganization }
-        let state =
-            unnamed.isEmpty
-            ? state : try await stateWithOwners(Set(unnamed.compactMap(\.customer)), Set(unnamed.map(\.id)))
+        let unsure = seen.values.joined().map(\.value).filter { subscription in
+            subscription.namedOrganization.map { self.state.organizations[$0] == nil } ?? true
+        }
+        let state = unsure.isEmpty ? self.state : try await stateWithOwners(unsure)
         return seen.reduce(into: [:]) { owned, seen in
             owned[seen.key] = seen.value.filter { reply in
                 switch state.match(reply.value) {
@@ -99,27 +113,34 @@ struct OrganizationLookup: Sendable {
         }
     }
 
+    /// When the active subscription of an organization was created that counts as far as is known; `nil` without one. Only an
+    /// active subscription that is not older could count instead.
+    private func activeSince(_ slug: String, _ found: Found) -> Int64? {
+        guard found.problems[slug] == nil, let stored = state.organizations[slug] else { return nil }
+        let choice = try? found.subscriptions[slug]?.choice(found.plans, stored)
+        return choice?.active?.created
+    }
+
     private func searchNewest(_ found: inout Found) async throws {
-        let active = found.subscriptions.filter { $0.value.activeSince != nil && found.problems[$0.key] == nil }
-        guard let oldest = active.values.compactMap(\.activeSince).min() else { return }
+        let active = found.subscriptions.keys.reduce(into: [String: Int64]()) { $0[$1] = activeSince($1, found) }
+        guard let oldest = active.values.min() else { return }
         var seen: [String: [StripeReply<StripeSubscription>]] = [:]
         var pages = 0
-        do {
-            try await stripe.subscriptions { page in
-                for reply in page.each {
-                    guard case .organization(let slug) = state.match(reply.value), active[slug] != nil else { continue }
-                    seen[slug, default: []].append(try await stripe.withAllItems(reply))
-                }
-                pages += 1
-                return pages < Self.mostPagesOfNewest
-                    && page.value.allSatisfy { $0.created >= oldest || !$0.malformed.isEmpty }
+        try await stripe.subscriptions { page in
+            for reply in page.each {
+                guard case .organization(let slug) = state.match(reply.value), active[slug] != nil else { continue }
+                seen[slug, default: []].append(try await stripe.withAllItems(reply))
             }
-        } catch let error as StripeError where !error.endsRun {
-            for slug in active.keys { found.problems[slug] = BillingProblem(error.description) }
-            return
+            pages += 1
+            return pages < Self.mostPagesOfNewest
+                && page.value.allSatisfy { $0.created >= oldest || !$0.malformed.isEmpty }
         }
         for (slug, replies) in try await owned(seen) {
             for reply in replies { found.subscriptions.add(reply, to: slug) }
+        }
+        let subscriptions = found.subscriptions.values.flatMap { $0.replies.map(\.value) }
+        if !found.plans.knowsPrices(of: subscriptions) {
+            found.plans = try await PlanCatalog.read(stripe, for: subscriptions)
         }
     }
 }

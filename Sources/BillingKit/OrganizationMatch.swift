@@ -10,24 +10,28 @@ enum OrganizationMatch: Hashable, Sendable {
 }
 
 extension StripeSubscription {
-    /// Its own metadata names its organization, rightly or wrongly: nothing else is asked.
-    var namesOrganization: Bool { metadata[.orgSlug] != nil || metadata[.pendingOrgSlug] != nil }
+    /// The organization that its own metadata names, rightly or wrongly.
+    var namedOrganization: String? { metadata[.orgSlug] ?? metadata[.pendingOrgSlug] }
 }
 
 extension BillingState {
     /// The subscription's own metadata comes first, then the organization that has the subscription stored, then the one that
-    /// has its customer stored, then the customer's metadata.
+    /// has its customer stored, then the customer's metadata. If the metadata names nobody, only an organization that has this
+    /// very subscription stored counts: that is a fact and no guess.
     ///
     /// A malformed subscription is matched by the fields that can be read: its organization must not go on without it.
     func match(_ subscription: StripeSubscription) -> OrganizationMatch {
-        if let slug = subscription.metadata[.orgSlug] { return match(slug, "its metadata org_slug") }
-        if let slug = subscription.metadata[.pendingOrgSlug] { return match(slug, "its metadata pending_org_slug") }
+        if let slug = subscription.namedOrganization {
+            let key: StripeMetadata.Key = subscription.metadata[.orgSlug] == nil ? .pendingOrgSlug : .orgSlug
+            let match = match(slug, "its metadata \(key.rawValue)")
+            guard case .unmatched(let reason) = match, let slugs = bySubscription[subscription.id] else { return match }
+            return owner(among: slugs, subscription).map { .organization($0) }
+                ?? .unmatched("\(reason); \(several(slugs))")
+        }
         let customer = subscription.customer ?? ""
         for known in [bySubscription[subscription.id], byCustomer[customer]] {
             guard let slugs = known else { continue }
-            if slugs.count == 1 { return .organization(slugs[0]) }
-            return .unmatched(
-                "several organizations have it stored: \(slugs.sorted().map { quoted($0) }.joined(separator: ", "))")
+            return owner(among: slugs, subscription).map { .organization($0) } ?? .unmatched(several(slugs))
         }
         guard !customer.isEmpty else { return .unmatched("it has neither metadata nor a customer") }
         guard let metadata = subscription.customerMetadata else {
@@ -45,73 +49,48 @@ extension BillingState {
         let reason = Organization.isValid(slug: slug) ? "is no organization" : "is no valid slug"
         return .unmatched("\(origin) is \(quoted(slug)), which \(reason)")
     }
-}
 
-/// The subscriptions of one organization, of which one counts.
-struct OrganizationSubscriptions: Sendable {
-    private(set) var replies: [StripeReply<StripeSubscription>]
-    /// Covers all of them, since the choice depends on all of them.
-    private(set) var time: ReadTime
-
-    init(_ reply: StripeReply<StripeSubscription>) {
-        replies = [reply]
-        time = reply.time
+    /// The one of several organizations that have it stored: the only one that is not cancelled, or the one that the customer
+    /// names.
+    private func owner(among slugs: [String], _ subscription: StripeSubscription) -> String? {
+        if slugs.count == 1 { return slugs[0] }
+        let open = slugs.filter { organizations[$0]?.values.status != SubscriptionStatus.cancelled }
+        if open.count == 1 { return open[0] }
+        let named = subscription.customerMetadata.flatMap { $0[.orgSlug] ?? $0[.pendingOrgSlug] }
+        return slugs.first { $0 == named }
     }
 
-    /// A subscription that is known already is replaced: it was read again.
-    mutating func add(_ reply: StripeReply<StripeSubscription>) {
-        let id = reply.value.id
-        if !id.isEmpty, let index = replies.firstIndex(where: { $0.value.id == id }) {
-            replies[index] = reply
-        } else {
-            replies.append(reply)
-        }
-        time = time.joined(reply.time)
-    }
-
-    /// Why no choice is possible, where one of them is malformed.
-    var problem: BillingProblem? { replies.lazy.compactMap(\.value.problem).first }
-
-    /// Active comes before trialing, trialing before past due, past due before the rest; the newest counts among equals. An
-    /// unknown status and a malformed subscription make every choice a guess.
-    func chosen() throws(BillingProblem) -> StripeReply<StripeSubscription> {
-        if let problem { throw problem }
-        var best = replies[0]
-        var rank = try SubscriptionStatus(of: best.value).rank
-        for reply in replies.dropFirst() {
-            let other = try SubscriptionStatus(of: reply.value).rank
-            if (other, -reply.value.created, reply.value.id) < (rank, -best.value.created, best.value.id) {
-                (best, rank) = (reply, other)
-            }
-        }
-        best.time = time
-        return best
-    }
-
-    /// When the newest of its active subscriptions was created; `nil` without one. Only an active subscription that is not
-    /// older could count instead.
-    var activeSince: Int64? {
-        replies.lazy.map(\.value).filter { $0.status == SubscriptionStatus.active.rawValue }.map(\.created).max()
-    }
-}
-
-extension [String: OrganizationSubscriptions] {
-    mutating func add(_ reply: StripeReply<StripeSubscription>, to slug: String) {
-        if self[slug] == nil { self[slug] = OrganizationSubscriptions(reply) } else { self[slug]?.add(reply) }
+    private func several(_ slugs: [String]) -> String {
+        "several organizations have it stored: \(slugs.sorted().map { quoted($0) }.joined(separator: ", "))"
     }
 }
 
 /// The subscriptions of a listing by organization.
 struct SubscriptionAssignment: Sendable {
     private(set) var found: [String: OrganizationSubscriptions] = [:]
+    /// The subscriptions that another organization has stored than the one they belong to.
+    private(set) var moved: [String: (owner: String, customer: String?)] = [:]
     /// The subscriptions of no known organization, with the reason.
     private(set) var unmatched: [(subscription: StripeSubscription, reason: String)] = []
+    /// The subscriptions whose metadata names nobody, with the organization that has them stored.
+    private(set) var misnamed: [(subscription: StripeSubscription, slug: String)] = []
+    /// How many are not ours.
+    private(set) var ignored = 0
 
-    init(_ replies: [StripeReply<StripeSubscription>], _ state: BillingState) {
+    init(_ replies: [StripeReply<StripeSubscription>], _ state: BillingState, _ plans: PlanCatalog) {
         for reply in replies {
-            switch state.match(reply.value) {
-            case .organization(let slug): found.add(reply, to: slug)
-            case .unmatched(let reason): unmatched.append((reply.value, reason))
+            let (subscription, id) = (reply.value, reply.value.id)
+            let holders = state.bySubscription[id] ?? []
+            if holders.isEmpty, plans.isForeign(subscription) {
+                ignored += 1
+                continue
+            }
+            switch state.match(subscription) {
+            case .organization(let slug):
+                found.add(reply, to: slug)
+                if holders.contains(where: { $0 != slug }) { moved[id] = (slug, subscription.customer) }
+                if let named = subscription.namedOrganization, named != slug { misnamed.append((subscription, slug)) }
+            case .unmatched(let reason): unmatched.append((subscription, reason))
             }
         }
     }

@@ -21,6 +21,8 @@ struct OrganizationSynchronization {
     private(set) var problems: [String: BillingProblem] = [:]
     /// The organizations without an active subscription where it was looked for; the one that counts may be elsewhere.
     private(set) var elsewhere: Set<String> = []
+    /// The organizations whose subscription was written for another one. They have to be looked at, too.
+    private(set) var formerOwners: Set<String> = []
     private(set) var changed = 0
 
     init(_ retry: BillingRetry, _ items: [QueuedSync], _ reach: Reach, claim: String) {
@@ -37,8 +39,13 @@ struct OrganizationSynchronization {
             try Task.checkCancellation()
             let changes = try await changes()
             var written = BillingWriter.Written()
-            defer { changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty } }
+            defer {
+                changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }
+                formerOwners.formUnion(written.formerOwners)
+            }
             try await retry.writer.applyInParts(changes, claim: claim, into: &written)
+            // What refuses even a write of nothing refuses every organization.
+            if !written.refused.isEmpty { try await retry.writer.confirmAccepts(like: changes[0], claim: claim) }
             for (slug, error) in written.refused { problems[slug] = BillingProblem(error.description) }
             waiting = waiting.filter { !written.applied.contains($0.key) && problems[$0.key] == nil }
             if waiting.isEmpty { return }
@@ -49,86 +56,92 @@ struct OrganizationSynchronization {
     }
 
     /// The writes for the waiting organizations. An organization that agrees gets the time of the reading written: somebody who
-    /// read earlier and writes later must find it.
+    /// read earlier and writes later must find it. One for which Stripe has nothing to write waits no more.
     mutating func changes() async throws -> [BillingChange] {
         guard !waiting.isEmpty else { return [] }
-        let (state, found) = try await find()
-        for slug in waiting.keys where found[slug] == nil && problems[slug] == nil {
-            problems[slug] = BillingProblem("no subscription of it was found in Stripe")
-        }
-        waiting = waiting.filter { problems[$0.key] == nil }
-        guard !waiting.isEmpty else { return [] }
-        let plans: PlanCatalog
-        do {
-            plans = try await PlanCatalog.read(
-                retry.stripe, for: found.values.flatMap { $0.replies.map(\.value) })
-        } catch let error as StripeError where !error.endsRun {
-            for slug in waiting.keys { problems[slug] = BillingProblem(error.description) }
-            return []
-        }
-        return found.sorted { $0.key < $1.key }.compactMap { slug, subscriptions in
-            waiting[slug] == nil ? nil : change(slug, subscriptions, state, plans)
-        }
-    }
-
-    private mutating func find() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
         switch reach {
-        case .known: try await findWhereKnown()
-        case .everywhere: try await findEverywhere()
+        case .known: return try await changesWhereKnown()
+        case .everywhere: return try await changesEverywhere()
         }
     }
 
-    private mutating func findWhereKnown() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
+    private mutating func changesWhereKnown() async throws -> [BillingChange] {
         let (warehouse, today, slugs) = (retry.warehouse, retry.today, waiting.keys.sorted())
         let state = try await BillingState.read(warehouse, today: today, slugs: slugs)
         for slug in slugs where state.organizations[slug] == nil {
             problems[slug] = BillingProblem("there is no such organization")
             waiting[slug] = nil
         }
-        let lookup = OrganizationLookup(stripe: retry.stripe, state: state) { customers, subscriptions in
+        guard !waiting.isEmpty else { return [] }
+        let lookup = OrganizationLookup(stripe: retry.stripe, state: state) { subscriptions in
             try await BillingState.read(
-                warehouse, today: today, slugs: slugs, customers: customers.sorted(),
-                subscriptions: subscriptions.sorted())
+                warehouse, today: today,
+                slugs: slugs + subscriptions.compactMap(\.namedOrganization).filter(Organization.isValid),
+                customers: subscriptions.compactMap(\.customer), subscriptions: subscriptions.map(\.id))
         }
         let found = try await lookup.find(waiting.mapValues { $0.map(\.hints) })
         problems.merge(found.problems) { $1 }
-        for slug in slugs where problems[slug] == nil {
-            let subscriptions = found.subscriptions[slug]
-            problems[slug] = subscriptions?.problem
-            guard problems[slug] == nil, subscriptions?.activeSince == nil else { continue }
-            elsewhere.insert(slug)
-            waiting[slug] = nil
+        let comparison = BillingComparison(plans: found.plans, today: today)
+        return slugs.compactMap { slug in
+            guard problems[slug] == nil, let stored = state.organizations[slug] else { return nil }
+            do throws(BillingProblem) {
+                guard let subscriptions = found.subscriptions[slug],
+                    try subscriptions.choice(found.plans, stored).active != nil,
+                    // A stored subscription that is not there may mean another account: the listing tells.
+                    stored.isCancelled || found.seen.contains(stored.values.subscription ?? "")
+                        || (stored.values.subscription ?? "").isEmpty
+                else {
+                    elsewhere.insert(slug)
+                    waiting[slug] = nil
+                    return nil
+                }
+                return change(slug, stored, subscriptions, comparison)
+            } catch {
+                problems[slug] = error
+                return nil
+            }
         }
-        return (state, found.subscriptions)
     }
 
-    private mutating func findEverywhere() async throws -> (BillingState, [String: OrganizationSubscriptions]) {
-        let listed: [StripeReply<StripeSubscription>]
-        do {
-            listed = try await StripeListing.all(retry.stripe)
-        } catch let error as StripeError where !error.endsRun {
-            for slug in waiting.keys { problems[slug] = BillingProblem(error.description) }
-            return (try BillingState(), [:])
-        }
+    private mutating func changesEverywhere() async throws -> [BillingChange] {
+        let listing = try await StripeListing.read(retry.stripe)
         let state = try await BillingState.read(retry.warehouse, today: retry.today)
-        let assigned = SubscriptionAssignment(listed, state)
+        if let (_, reason) = state.loss(in: Set(listing.subscriptions.map(\.value.id)), since: listing.time.from) {
+            throw StripeError(.account, operation: "compare the account with the warehouse", message: reason)
+        }
+        let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
         for (subscription, reason) in assigned.unmatched where !subscription.malformed.isEmpty {
             retry.report.warn(
                 subscription.name, "\(subscription.malformed.summary); its organization is unknown: \(reason)")
         }
-        return (state, assigned.found.filter { waiting[$0.key] != nil })
+        let comparison = BillingComparison(
+            plans: listing.plans, today: retry.today, moved: (assigned.moved, listing.time))
+        return waiting.keys.sorted().compactMap { slug in
+            guard let stored = state.organizations[slug] else { return nil }
+            return change(slug, stored, assigned.found[slug], comparison)
+        }
     }
 
     private mutating func change(
-        _ slug: String, _ subscriptions: OrganizationSubscriptions, _ state: BillingState, _ plans: PlanCatalog
+        _ slug: String, _ stored: StoredBilling, _ subscriptions: OrganizationSubscriptions?,
+        _ comparison: BillingComparison
     ) -> BillingChange? {
-        guard let stored = state.organizations[slug] else { return nil }
+        let reasons = Set((waiting[slug] ?? []).map(\.reason)).sorted().joined(separator: ", ")
         do throws(BillingProblem) {
-            let chosen = try subscriptions.chosen()
-            let reasons = Set((waiting[slug] ?? []).map(\.type)).sorted().joined(separator: ", ")
-            return try BillingChange(
-                try BillingValues(chosen.value, plans), stored, read: chosen.time.joined(plans.time), reason: reasons,
-                requestID: chosen.requestID)
+            switch try comparison.outcome(of: stored, subscriptions, reason: reasons) {
+            case .change(let change, let note):
+                if let note, !change.differences.isEmpty { retry.report.warn(quoted(slug), note) }
+                return change
+            case .overtaken: return nil
+            case .kept where subscriptions == nil && !stored.isCancelled:
+                throw BillingProblem("no subscription of it was found in Stripe")
+            case .kept(let reason):
+                if stored.isLive {
+                    retry.report.warn(quoted(slug), "is \(stored.values.status ?? "") and stays so: \(reason)")
+                }
+                waiting[slug] = nil
+                return nil
+            }
         } catch {
             problems[slug] = error
             return nil

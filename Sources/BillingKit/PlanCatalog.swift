@@ -27,12 +27,17 @@ package struct Plan: Hashable, Sendable {
     static let largestLimit: Int64 = 1_000_000_000
 
     init(_ product: StripeProduct) throws(BillingProblem) {
-        name = try Self.name(product)
-        daily = try Self.limit(.pipelinesPerDay, product)
+        try self.init([product])
+    }
+
+    /// - Parameter products: At least one. Several products with one plan_id are one plan; a limit may stand in any of them.
+    init(_ products: [StripeProduct]) throws(BillingProblem) {
+        name = try Self.name(products[0])
+        daily = try Self.limit(.pipelinesPerDay, products)
         monthly = daily * Self.daysPerMonth
-        concurrent = try Self.limit(.concurrentPipelines, product, default: Self.usualConcurrency)
-        seats = try Self.limit(.teamMembers, product)
-        providers = try Self.limit(.providers, product)
+        concurrent = try Self.limit(.concurrentPipelines, products, default: Self.usualConcurrency)
+        seats = try Self.limit(.teamMembers, products)
+        providers = try Self.limit(.providers, products)
     }
 
     private static func name(_ product: StripeProduct) throws(BillingProblem) -> String {
@@ -47,23 +52,45 @@ package struct Plan: Hashable, Sendable {
     }
 
     private static func limit(
-        _ key: StripeMetadata.Key, _ product: StripeProduct, default fallback: Int64? = nil
+        _ key: StripeMetadata.Key, _ products: [StripeProduct], default fallback: Int64? = nil
     ) throws(BillingProblem) -> Int64 {
-        guard let text = product.metadata[key] else {
-            if let fallback { return fallback }
-            throw missing(key, product)
+        var found: Int64?
+        for product in products {
+            guard let text = product.metadata[key] else { continue }
+            // Int64(text) would also accept "+5" and "-0".
+            guard text.utf8.allSatisfy({ 48...57 ~= $0 }), let number = Int64(text), number <= largestLimit else {
+                throw BillingProblem(
+                    "product \(printable(product.id)): metadata \(key.rawValue) \(quoted(text)) is not a whole number from 0 to \(largestLimit)"
+                )
+            }
+            guard found == nil || found == number else {
+                let names = products.map { printable($0.id) }.joined(separator: " and ")
+                throw BillingProblem("products \(names) are one plan, and their metadata \(key.rawValue) disagree")
+            }
+            found = number
         }
-        // Int64(text) would also accept "+5" and "-0".
-        guard text.utf8.allSatisfy({ 48...57 ~= $0 }), let number = Int64(text), number <= largestLimit else {
-            throw BillingProblem(
-                "product \(printable(product.id)): metadata \(key.rawValue) \(quoted(text)) is not a whole number from 0 to \(largestLimit)"
-            )
-        }
+        guard let number = found ?? fallback else { throw missing(key, products[0]) }
         return number
     }
 
-    private static func missing(_ key: StripeMetadata.Key, _ product: StripeProduct) -> BillingProblem {
+    static func missing(_ key: StripeMetadata.Key, _ product: StripeProduct) -> BillingProblem {
         BillingProblem("product \(printable(product.id)) has no metadata \(key.rawValue)")
+    }
+}
+
+/// What the items of a subscription say about its plan.
+enum PlanReading: Hashable, Sendable {
+    case plan(Plan, periodEnd: Int64?)
+    /// All of its products can be read, and none of them is a plan: an add-on, support, or a plan whose metadata is gone.
+    case noPlan(BillingProblem)
+    /// It may be a plan; nobody can tell which.
+    case unreadable(BillingProblem)
+
+    var problem: BillingProblem? {
+        switch self {
+        case .plan: nil
+        case .noPlan(let problem), .unreadable(let problem): problem
+        }
     }
 }
 
@@ -72,9 +99,14 @@ struct PlanCatalog: Sendable {
     private let products: [String: StripeProduct]
     /// Needed for subscriptions that show a price only as its id.
     private let prices: [String: StripePrice]
+    private let ignore: StripeIgnore
     let time: ReadTime
 
-    init(products: StripeReply<[StripeProduct]>, prices: StripeReply<[StripePrice]>? = nil) {
+    init(
+        products: StripeReply<[StripeProduct]>, prices: StripeReply<[StripePrice]>? = nil,
+        ignore: StripeIgnore = StripeIgnore()
+    ) {
+        self.ignore = ignore
         self.products = Dictionary(products.value.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         self.prices = Dictionary((prices?.value ?? []).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         time = prices.map { products.time.joined($0.time) } ?? products.time
@@ -85,35 +117,63 @@ struct PlanCatalog: Sendable {
         -> PlanCatalog
     {
         let products = try await stripe.products()
-        let needsPrices = subscriptions.contains { $0.items.contains { $0.product == nil && $0.price != nil } }
-        return PlanCatalog(products: products, prices: needsPrices ? try await stripe.prices() : nil)
+        let needsPrices = subscriptions.contains { $0.items.contains(where: \.namesOnlyPrice) }
+        return PlanCatalog(
+            products: products, prices: needsPrices ? try await stripe.prices() : nil, ignore: stripe.ignore)
+    }
+
+    /// Whether each item leads to a product, as far as prices do that.
+    func knowsPrices(of subscriptions: some Sequence<StripeSubscription>) -> Bool {
+        subscriptions.allSatisfy { subscription in
+            subscription.items.allSatisfy { !$0.namesOnlyPrice || prices[$0.price ?? ""] != nil }
+        }
+    }
+
+    /// It is for another business of the account: STRIPE_IGNORE names a member of its metadata, or all of its products.
+    func isForeign(_ subscription: StripeSubscription) -> Bool {
+        if subscription.metadata.isForeign || subscription.customerMetadata?.isForeign == true { return true }
+        return !subscription.items.isEmpty && subscription.items.allSatisfy(isForeign)
+    }
+
+    private func isForeign(_ item: StripeSubscriptionItem) -> Bool {
+        guard let id = item.product ?? item.price.flatMap({ prices[$0]?.product }) else { return false }
+        return ignore.products.contains(id)
     }
 
     /// The plan of the subscription, with the end of its period.
     ///
-    /// A plan's product may have several items, such as a base price and a price for seats: the item that ends first ends the
-    /// period. A subscription may also have items for products that are no plan. If its only product is no plan, somebody
-    /// forgot that product's metadata.
-    func plan(of subscription: StripeSubscription) throws(BillingProblem) -> (plan: Plan, periodEnd: Int64?) {
+    /// A plan's products may have several items, such as a base price and a price for seats: the item that ends first ends the
+    /// period. A subscription may also have items for products that are no plan.
+    func reading(of subscription: StripeSubscription) -> PlanReading {
         var found: [(product: StripeProduct, ends: [Int64])] = []
-        for item in subscription.items {
-            let product = try product(of: item)
-            let end = item.currentPeriodEnd.map { [$0] } ?? []
-            if let known = found.firstIndex(where: { $0.product.id == product.id }) {
-                found[known].ends += end
-            } else {
-                found.append((product, end))
+        do throws(BillingProblem) {
+            for item in subscription.items where !isForeign(item) {
+                let product = try product(of: item)
+                let end = item.currentPeriodEnd.map { [$0] } ?? []
+                if let known = found.firstIndex(where: { $0.product.id == product.id }) {
+                    found[known].ends += end
+                } else {
+                    found.append((product, end))
+                }
             }
+            let plans = found.filter { $0.product.metadata[.planID] != nil }
+            guard !plans.isEmpty else {
+                let problem =
+                    found.count == 1
+                    ? Plan.missing(.planID, found[0].product)
+                    : BillingProblem("\(subscription.name) has no item that is a plan")
+                return found.isEmpty ? .unreadable(problem) : .noPlan(problem)
+            }
+            let names = Set(plans.map { ($0.product.metadata[.planID] ?? "").uppercased() })
+            guard names.count == 1 else {
+                let names = plans.map { quoted($0.product.metadata[.planID] ?? "") }.joined(separator: " and ")
+                throw BillingProblem("\(subscription.name) has several plans: \(names)")
+            }
+            return .plan(
+                try Plan(plans.map(\.product)), periodEnd: plans.flatMap(\.ends).min() ?? subscription.currentPeriodEnd)
+        } catch {
+            return .unreadable(error)
         }
-        let plans = found.count == 1 ? found : found.filter { $0.product.metadata[.planID] != nil }
-        guard let first = plans.first else {
-            throw BillingProblem("\(subscription.name) has no item that is a plan")
-        }
-        guard plans.count == 1 else {
-            let names = plans.map { quoted($0.product.metadata[.planID] ?? "") }.joined(separator: " and ")
-            throw BillingProblem("\(subscription.name) has several plans: \(names)")
-        }
-        return (try Plan(first.product), first.ends.min() ?? subscription.currentPeriodEnd)
     }
 
     private func product(of item: StripeSubscriptionItem) throws(BillingProblem) -> StripeProduct {
@@ -160,13 +220,25 @@ package enum SubscriptionStatus: String, Sendable, CaseIterable {
 
     static let cancelled = "CANCELLED"
 
-    /// If an organization has several subscriptions, the lowest rank counts.
+    static let live: Set<String?> = ["ACTIVE", "TRIAL"]
+
+    /// Whether it gives its organization service.
+    var isLive: Bool { Self.live.contains(stored) }
+
+    /// Nobody ever paid: https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
+    var isAttempt: Bool { self == .incomplete || self == .incompleteExpired }
+
+    /// If an organization has several subscriptions, the lowest rank counts: the living before the dead, and before them what
+    /// can come back.
     package var rank: Int {
         switch self {
         case .active: 0
         case .trialing: 1
         case .pastDue: 2
-        default: 3
+        case .unpaid, .paused: 3
+        case .canceled: 4
+        case .incomplete: 5
+        case .incompleteExpired: 6
         }
     }
 }

@@ -15,8 +15,20 @@ struct QueuedSync: Sendable {
     var maxRetries: Int64
     /// Where to look, from the payload. The values that are written come from Stripe.
     var hints: StripeHints
+    /// Why somebody queued it, in their words.
+    var why: String?
     /// The fault of the item itself.
     var problem: BillingProblem?
+
+    /// An item of the program itself.
+    init(id: String, slug: String) {
+        self.id = id
+        self.slug = slug
+        type = "reconciliation"
+        retries = 0
+        maxRetries = 5
+        hints = StripeHints()
+    }
 
     init(_ row: Row) throws {
         id = try row.string("sync_id")
@@ -33,13 +45,12 @@ struct QueuedSync: Sendable {
         if retries > maxRetries {
             problem = BillingProblem("its executions ended without finishing it", isPermanent: true)
         }
-        do throws(BillingProblem) {
-            hints = try StripeHints(payload: payload)
-        } catch {
-            hints = StripeHints()
-            problem = problem ?? error
-        }
+        hints = StripeHints(payload: payload)
+        why = payload.flatMap { JSONValue.members(of: Data($0.utf8))?["why"]?.text }.map { String($0.prefix(200)) }
     }
+
+    /// As the audit of its change has it.
+    var reason: String { why.map { "\(type): \($0)" } ?? type }
 
     /// As messages name it.
     var name: String { "\(quoted(slug)) (\(printable(type)), sync \(printable(id)))" }
@@ -52,30 +63,25 @@ struct StripeHints: Hashable, Sendable {
 
     init() {}
 
-    /// Reads `subscription_id` and `customer_id`, with or without `stripe_` before and `_id` after. Other members are ignored.
-    init(payload: String?) throws(BillingProblem) {
-        guard let payload, payload != "null" else { return }
-        guard let members = JSONValue.members(of: Data(payload.utf8)) else {
-            throw BillingProblem("its payload is not a JSON object", isPermanent: true)
+    /// Reads `subscription_id` and `customer_id`, with or without `stripe_` before and `_id` after, from the payload or from
+    /// the object of Stripe's that it is or has, such as an event's. An object counts by its id. What cannot be read says
+    /// nothing: the organization is known without it.
+    init(payload: String?) {
+        guard let payload, let members = JSONValue.members(of: Data(payload.utf8)) else { return }
+        let object = members["data"]?.object?["object"]?.object
+        for members in [members, object].compactMap({ $0 }) {
+            subscription = subscription ?? Self.id("subscription", prefix: "sub_", members)
+            customer = customer ?? Self.id("customer", prefix: "cus_", members)
         }
-        subscription = try Self.id("subscription", prefix: "sub_", members)
-        customer = try Self.id("customer", prefix: "cus_", members)
     }
 
-    private static func id(
-        _ name: String, prefix: String, _ members: [String: JSONValue]
-    ) throws(BillingProblem) -> String? {
-        for key in ["stripe_\(name)_id", "\(name)_id", name] {
-            guard let value = members[key], value != .null else { continue }
-            guard case .string(let id) = value, id.hasPrefix(prefix), id.utf8.count <= 255,
-                id.utf8.allSatisfy(\.isWordCharacter)
-            else {
-                throw BillingProblem(
-                    "its payload's \(key) is no identifier that begins with \(prefix)", isPermanent: true)
-            }
-            return id
-        }
-        return nil
+    private static func id(_ name: String, prefix: String, _ members: [String: JSONValue]) -> String? {
+        // A payload may be the subscription or the customer itself.
+        ["stripe_\(name)_id", "\(name)_id", name, "id"].lazy.compactMap { key -> String? in
+            guard let value = members[key], let id = value.text ?? value.object?["id"]?.text else { return nil }
+            let isID = id.hasPrefix(prefix) && id.utf8.count <= 255 && id.utf8.allSatisfy(\.isWordCharacter)
+            return isID ? id : nil
+        }.first
     }
 }
 

@@ -3,33 +3,6 @@ package import HTTPTransport
 package import JobRuntime
 package import Logging
 
-/// How Stripe is reached.
-package struct StripeSettings: JobSettings {
-    package let key: Secret
-    package let baseURL: String
-
-    package init(reading environment: inout EnvironmentReader) {
-        let expected = "a restricted key (rk_...) or a secret key (sk_...) of the Stripe account"
-        key = environment.requiredSecret(
-            "STRIPE_SECRET_KEY", expected: expected,
-            help: "A restricted key that may read customers, products, prices and subscriptions.")
-        // An empty key is reported already, or is not needed to describe the job.
-        if !key.value.isEmpty, !environment.hasProblem(with: ["STRIPE_SECRET_KEY"]), !Self.isKey(key.value) {
-            environment.note(
-                "STRIPE_SECRET_KEY", problem: "is no secret or restricted key (it is not shown)", expected: expected)
-        }
-        let url = environment.string(
-            "STRIPE_API_BASE", default: "https://api.stripe.com", expected: "https://api.stripe.com, or unset it",
-            help: "For tests: another server's base URL.", check: problemOfSecureURL)
-        baseURL = url.hasSuffix("/") ? String(url.dropLast()) : url
-    }
-
-    private static func isKey(_ text: String) -> Bool {
-        (text.hasPrefix("sk_") || text.hasPrefix("rk_")) && text.utf8.count > 5
-            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-    }
-}
-
 /// Reads from Stripe, and never writes.
 ///
 /// Both jobs together send at most 20 requests a second, far below Stripe's limit, since the account serves others too:
@@ -37,7 +10,7 @@ package struct StripeSettings: JobSettings {
 /// own share.
 ///
 /// ```swift
-/// let stripe = StripeClient(settings.stripe, requestsPerSecond: 8, transport: transport, logger: logger)
+/// let stripe = StripeClient(settings.stripe, requestsPerSecond: 8, of: run)
 /// try await BillingRetry(stripe: stripe, ...).run(limit: 100, lease: .seconds(900))
 /// ```
 package struct StripeClient: Sendable {
@@ -47,37 +20,55 @@ package struct StripeClient: Sendable {
     /// `expand[]`: https://docs.stripe.com/api/expanding_objects
     private static let expand = "expand[]"
 
+    /// A page takes a second or two. An attempt that takes longer has stalled, and the next one may be answered at once.
+    private static let attemptTimeout = Duration.seconds(20)
+    /// So many objects may vanish between two pages before a listing has no cursor left.
+    private static let mostCursors = 100
+
     private let baseURL: String
     private let key: Secret
+    private let mode: StripeMode
+    let ignore: StripeIgnore
     private let transport: any HTTPTransport
     private let limiter: RateLimiter
     private let retry: RetryPolicy
+    private let listing: RetryPolicy
     private let time: TimeSource
     private let now: @Sendable () -> Timestamp
     private let logger: Logger
 
+    /// - Parameters:
+    ///   - mode: The mode that every object must be of.
+    ///   - patience: How long one page of a listing is asked for again. A listing that ends early is lost as a whole, so the
+    ///     job's time is its limit. Without it a page has the attempts of every other request.
     package init(
-        baseURL: String, key: Secret, requestsPerSecond: Double, transport: any HTTPTransport,
-        retry: RetryPolicy = RetryPolicy(
-            attempts: 5, firstDelay: .milliseconds(500), maximumDelay: .seconds(8), budget: .seconds(120)),
-        time: TimeSource = .system, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock, logger: Logger
+        baseURL: String, key: Secret, mode: StripeMode, ignore: StripeIgnore = StripeIgnore(),
+        requestsPerSecond: Double,
+        patience: Duration? = nil, transport: any HTTPTransport, time: TimeSource = .system,
+        now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock, logger: Logger
     ) {
         self.baseURL = baseURL
         self.key = key
+        self.mode = mode
+        self.ignore = ignore
         self.transport = transport
         limiter = RateLimiter(ratePerSecond: requestsPerSecond, burst: 1, maxInFlight: 8, time: time)
-        self.retry = retry
+        // Five attempts fit the budget even if each of them stalls.
+        retry = RetryPolicy(
+            attempts: 5, firstDelay: .milliseconds(500), maximumDelay: .seconds(8), budget: .seconds(120))
+        listing = patience.map { RetryPolicy(firstDelay: .milliseconds(500), budget: $0) } ?? retry
         self.time = time
         self.now = now
         self.logger = logger
     }
 
-    package init(
-        _ settings: StripeSettings, requestsPerSecond: Double, transport: any HTTPTransport, logger: Logger
-    ) {
+    /// The client of a run. One page of a listing is asked for again for half of the run's time, since the rest of the work comes
+    /// after the listing.
+    package init(_ settings: StripeSettings, requestsPerSecond: Double, of run: Run) {
         self.init(
-            baseURL: settings.baseURL, key: settings.key, requestsPerSecond: requestsPerSecond, transport: transport,
-            logger: logger)
+            baseURL: settings.baseURL, key: settings.key, mode: settings.mode, ignore: settings.ignore,
+            requestsPerSecond: requestsPerSecond, patience: (run.deadline ?? .seconds(2400)) / 2,
+            transport: run.transport(), logger: run.logger)
     }
 
     /// Hands over every subscription of the account, or of one customer, page by page as the pages arrive. Canceled
@@ -107,15 +98,29 @@ package struct StripeClient: Sendable {
     func subscription(_ id: String) async throws -> StripeReply<StripeSubscription>? {
         let operation = "read subscription \(printable(id))"
         do {
-            let reply = try await get(
+            return try await get(
                 StripeSubscription.self, "/subscriptions/\(percentEncoded(id))", query: [(Self.expand, "customer")],
-                of: .subscriptions, to: operation)
-            guard reply.value.id == id else {
-                throw unexpected("the reply is not that subscription", operation, reply.requestID)
+                of: .subscriptions, to: operation
+            ) { subscription in
+                if let fault = fault([subscription]) { return fault }
+                return subscription.id == id ? nil : .final("the reply is not that subscription")
             }
-            return reply
         } catch let error as StripeError where error.code == .notFound {
             return nil
+        }
+    }
+
+    /// Asks for the least that there is.
+    ///
+    /// - Throws: The error, if Stripe does not answer that either. Then the error concerned no object, but all of them.
+    func confirmIsThere(after error: StripeError) async throws {
+        do {
+            _ = try await get(
+                StripePage<StripeSubscription>.self, "/subscriptions", query: [("limit", "1")], of: .subscriptions,
+                to: "list subscriptions"
+            ) { _ in nil }
+        } catch let again as StripeError {
+            throw again.endsRun ? again : error
         }
     }
 
@@ -150,38 +155,78 @@ package struct StripeClient: Sendable {
         return whole!
     }
 
+    /// Reads a list page by page. If the object that a page ended with is gone when the next page is asked for, the object
+    /// before it leads to the same place.
     private func pages<Element: StripeObject>(
         _ type: Element.Type, _ path: String, _ query: [(name: String, value: String)], of resource: StripeResource,
         _ handle: (StripeReply<[Element]>) async throws -> Bool
     ) async throws {
         let operation = "list \(resource.rawValue.lowercased())"
-        var cursor: String?
+        /// The ids that were read last, the last one at the end.
+        var cursors: [String] = []
         while true {
             try Task.checkCancellation()
+            let cursor = cursors.last
             var items = query + [("limit", String(Self.pageSize))]
             if let cursor { items.append(("starting_after", cursor)) }
-            let reply = try await get(StripePage<Element>.self, path, query: items, of: resource, to: operation)
+            let reply: StripeReply<StripePage<Element>>
+            do {
+                reply = try await get(
+                    StripePage<Element>.self, path, query: items, of: resource, to: operation, listing: true
+                ) { page in
+                    if let fault = fault(page.data) { return fault }
+                    return page.hasMore && page.data.isEmpty ? .passing("there is more, but the page is empty") : nil
+                }
+            } catch let error as StripeError where error.isOfMissingCursor && cursors.count > 1 {
+                cursors.removeLast()
+                continue
+            }
             let page = StripeReply(value: reply.value.data, time: reply.time, requestID: reply.requestID)
             guard try await handle(page), reply.value.hasMore else { return }
+            let ids = page.value.lazy.map(\.id).filter { !$0.isEmpty }
             // Without this check a server that repeats itself would be asked for ever.
-            guard let last = reply.value.data.last(where: { !$0.id.isEmpty })?.id, last != cursor else {
+            guard let last = ids.last, last != cursor else {
                 throw unexpected("there is more, but no page of it", operation, reply.requestID)
             }
-            cursor = last
+            cursors = (cursors + ids).suffix(Self.mostCursors)
         }
+    }
+
+    /// What is wrong with a reply that could be read.
+    private enum Fault {
+        /// The next reply may be right.
+        case passing(String)
+        case final(String)
+        /// The objects are those of the other mode.
+        case mode
+    }
+
+    private func fault(_ objects: [some StripeObject]) -> Fault? {
+        objects.contains { $0.isLive != nil && $0.isLive != (mode == .live) } ? .mode : nil
     }
 
     /// - Parameters:
     ///   - path: Below `/v1`, its parts percent-encoded.
     ///   - query: Not yet encoded.
+    ///   - check: What is wrong with the value, if anything.
     private func get<Value: Decodable & Sendable>(
         _ type: Value.Type, _ path: String, query: [(name: String, value: String)], of resource: StripeResource,
-        to operation: String
+        to operation: String, listing isListing: Bool = false, check: @Sendable (Value) -> Fault?
     ) async throws -> StripeReply<Value> {
         let items = query.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&")
         let url = "\(baseURL)/v1\(path)?\(items)"
-        return try await retry.run(on: time, decide: decide, noting: logger.tryingAgain) { _ in
-            try await limiter.withPermit { try await attempt(type, url, of: resource, to: operation) }
+        let policy = isListing ? listing : retry
+        return try await policy.run(on: time, decide: decide, noting: logger.tryingAgain) { _ in
+            let reply = try await limiter.withPermit { try await attempt(type, url, of: resource, to: operation) }
+            switch check(reply.value) {
+            case nil: return reply
+            case .passing(let message):
+                var failure = unexpected(message, operation, reply.requestID)
+                failure.isRetryable = true
+                throw failure
+            case .final(let message): throw unexpected(message, operation, reply.requestID)
+            case .mode: throw StripeError(of: mode, operation: operation, requestID: reply.requestID)
+            }
         }
     }
 
@@ -200,7 +245,7 @@ package struct StripeClient: Sendable {
         let from = now()
         let response: HTTPResponse
         do {
-            response = try await transport.send(HTTPRequest(.get, url, headers: headers, timeout: .seconds(60)))
+            response = try await transport.send(HTTPRequest(.get, url, headers: headers, timeout: Self.attemptTimeout))
         } catch let error as HTTPTransportError {
             var failure = StripeError(.transport, operation: operation, message: error.description)
             failure.isRetryable = error.isRetryable
@@ -212,7 +257,9 @@ package struct StripeClient: Sendable {
             throw StripeError(response, operation: operation, resource: resource, key: key, now: arrival)
         }
         let requestID = response.requestID
-        guard let value = try? JSONDecoder().decode(type, from: response.body) else {
+        let decoder = JSONDecoder()
+        decoder.userInfo[StripeIgnore.userInfoKey] = ignore
+        guard let value = try? decoder.decode(type, from: response.body) else {
             // Something in between may have cut the reply off; the next one may be whole.
             var failure = unexpected("the reply is not what it should be", operation, requestID)
             failure.isRetryable = true

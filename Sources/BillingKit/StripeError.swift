@@ -9,8 +9,14 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     package enum Code: String, Sendable {
         /// The key is not one of the account's, or was revoked.
         case unauthenticated
-        /// The key lacks a permission.
+        /// The key may not do that, or not from here.
         case forbidden
+        /// The account does not know the version of the API.
+        case version
+        /// The objects are of the other mode, live or test.
+        case mode
+        /// The account is not the one that the warehouse mirrors.
+        case account
         case notFound, rateLimited, invalid, serverError, transport, unexpectedReply
     }
 
@@ -21,6 +27,8 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     /// Stripe's `request-id`, under which its dashboard has the request.
     package var requestID: String?
     package var isRetryable = false
+    /// The object that a page was asked for by is not there.
+    var isOfMissingCursor = false
     /// How long Stripe asks to wait. A wait that does not fit into the budget of the retries ends them.
     package var retryAfter: Duration?
 
@@ -31,7 +39,17 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     }
 
     /// The next request would fail in the same way, so the run stops here.
-    package var endsRun: Bool { code == .unauthenticated || code == .forbidden }
+    package var endsRun: Bool { [.unauthenticated, .forbidden, .version, .mode, .account].contains(code) }
+
+    /// The same error with the next thing to do. It is printed after the message.
+    func withAdvice(_ advice: String) -> StripeError {
+        var error = self
+        error.message += " - \(advice)"
+        return error
+    }
+
+    /// Stripe may be down, or have a fault with this one object.
+    var mayBeOutage: Bool { [.serverError, .transport, .rateLimited, .unexpectedReply].contains(code) }
 
     package var reason: String {
         let id = requestID.map { ", request \($0)" } ?? ""
@@ -54,20 +72,30 @@ enum StripeResource: String, Sendable {
 }
 
 extension StripeError {
+    /// The objects of a reply are not of the mode of the environment.
+    init(of mode: StripeMode, operation: String, requestID: String?) {
+        let (expected, found) = mode == .live ? ("live", "test") : ("test", "live")
+        self.init(
+            .mode, operation: operation,
+            message: """
+                the account's objects are of \(found) mode, and ENVIRONMENT needs \(expected) mode - nothing was written; \
+                use a key of \(expected) mode
+                """)
+        self.requestID = requestID
+    }
+
     /// The error of a response that is not 2xx: https://docs.stripe.com/api/errors. The body may be anything, or nothing.
     init(_ response: HTTPResponse, operation: String, resource: StripeResource, key: Secret, now: Date) {
-        let body = try? JSONDecoder().decode(Envelope.self, from: response.body)
-        let message = body?.error?.message.map { Self.withoutKeys($0, key) } ?? "HTTP status \(response.status)"
-        let code = Self.code(of: response.status)
-        let text =
-            switch code {
-            case .unauthenticated: "Stripe does not accept STRIPE_SECRET_KEY: \(message)"
-            case .forbidden: "STRIPE_SECRET_KEY lacks the permission \(resource.permissions): \(message)"
-            default: message
-            }
-        self.init(code, operation: operation, message: text)
+        let body = (try? JSONDecoder().decode(Envelope.self, from: response.body))?.error
+        let message = body?.message.map { Self.withoutKeys($0, key) } ?? "HTTP status \(response.status)"
+        let refusal = StripeRefusal(status: response.status, code: body?.code, message: message)
+        let advice = refusal.map { " - \($0.advice(resource))" } ?? ""
+        self.init(
+            refusal == .version ? .version : Self.code(of: response.status), operation: operation,
+            message: message + advice)
         requestID = response.requestID
         isRetryable = Self.isRetryable(response)
+        isOfMissingCursor = body?.code == "resource_missing" && body?.param == "starting_after"
         retryAfter = response.retryAfter(now: now)
     }
 
@@ -107,8 +135,52 @@ extension StripeError {
     private struct Envelope: Decodable {
         struct Body: Decodable {
             var message: String?
+            var code: String?
+            var param: String?
         }
 
         var error: Body?
+    }
+}
+
+/// Why Stripe refuses a key or the program as such, as far as that can be told, with the next thing to do.
+enum StripeRefusal: Sendable, CaseIterable {
+    case permission, address, expired, key, version
+
+    /// What Stripe says where it has no code of its own for it, in lower case:
+    /// - permission: stripe/stripe-node#2246, "Having the 'rak_subscription_read' permission would allow this request";
+    /// - address: stripe/stripe-dotnet#884;
+    /// - expired: https://docs.stripe.com/error-codes has `api_key_expired` and `platform_api_key_expired`;
+    /// - version: https://docs.stripe.com/api/versioning.
+    static let texts: [(refusal: StripeRefusal, status: Int, text: String)] = [
+        (.address, 403, "ip address"), (.address, 401, "ip address"), (.permission, 403, "required permission"),
+        (.permission, 403, "rak_"), (.expired, 401, "expired"), (.version, 400, "api version"),
+        (.version, 400, "stripe-version"),
+    ]
+
+    init?(status: Int, code: String?, message: String) {
+        let message = message.lowercased()
+        if status == 401 || status == 403, code == "api_key_expired" || code == "platform_api_key_expired" {
+            self = .expired
+        } else if let known = Self.texts.first(where: { $0.status == status && message.contains($0.text) }) {
+            self = known.refusal
+        } else if status == 401 {
+            self = .key
+        } else {
+            return nil
+        }
+    }
+
+    func advice(_ resource: StripeResource) -> String {
+        switch self {
+        case .permission:
+            "STRIPE_SECRET_KEY lacks the permission \(resource.permissions): add it to the key in Stripe's dashboard"
+        case .address:
+            "STRIPE_SECRET_KEY may be used from certain addresses only: add the address of the job, or remove the limit"
+        case .expired: "STRIPE_SECRET_KEY has expired: create a key and store it in the key's secret"
+        case .key:
+            "Stripe does not accept STRIPE_SECRET_KEY: it was revoked, or is no key of the account; store a valid one"
+        case .version: "this program asks for version \(StripeClient.version) of the API, which the account refuses"
+        }
     }
 }

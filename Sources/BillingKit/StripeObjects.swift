@@ -8,7 +8,13 @@ import JobRuntime
 protocol StripeObject: Decodable, Hashable, Sendable {
     /// Empty where the object has none; that is malformed.
     var id: String { get }
+    /// Whether the object is one of live mode; `nil` where it does not say.
+    var isLive: Bool? { get }
     var malformed: [MalformedField] { get }
+}
+
+extension StripeObject {
+    var isLive: Bool? { nil }
 }
 
 /// A field whose value is not what Stripe documents.
@@ -66,6 +72,12 @@ struct StripeFields {
     mutating func text(_ name: String) -> String? { value(name, String.self, expected: "a text") }
     mutating func integer(_ name: String) -> Int64? { value(name, Int64.self, expected: "a whole number") }
     mutating func flag(_ name: String) -> Bool? { value(name, Bool.self, expected: "true or false") }
+
+    /// Whether there is such a member with any value but an empty one, or with this value.
+    func has(_ name: String, value: String?) -> Bool {
+        let found = try? container?.decodeIfPresent(String.self, forKey: Name(stringValue: name))
+        return value == nil ? !(found ?? "").isEmpty : found == value
+    }
 
     /// A text, or a whole number as its text.
     mutating func textOrInteger(_ name: String) -> String? {
@@ -138,12 +150,17 @@ struct StripeMetadata: StripePart {
     }
 
     private var values: [Key: String] = [:]
+    /// It has a member that STRIPE_IGNORE names.
+    private(set) var isForeign = false
     private(set) var malformed: [MalformedField] = []
 
     init() {}
 
     init(from decoder: any Decoder) throws {
         var fields = StripeFields(decoder)
+        if let ignore = decoder.userInfo[StripeIgnore.userInfoKey] as? StripeIgnore {
+            isForeign = ignore.members.contains { fields.has($0.key, value: $0.value) }
+        }
         for key in Key.allCases { values[key] = fields.textOrInteger(key.rawValue) }
         malformed = fields.malformed
     }
@@ -170,6 +187,7 @@ struct StripeSubscription: StripeObject {
     var cancelAt: Int64?
     var endedAt: Int64?
     var cancelsAtPeriodEnd: Bool
+    var isLive: Bool?
     private(set) var malformed: [MalformedField]
 
     init(from decoder: any Decoder) throws {
@@ -190,6 +208,7 @@ struct StripeSubscription: StripeObject {
         cancelAt = fields.integer("cancel_at")
         endedAt = fields.integer("ended_at")
         cancelsAtPeriodEnd = fields.flag("cancel_at_period_end") ?? false
+        isLive = fields.flag("livemode")
         malformed = fields.malformed
     }
 
@@ -232,6 +251,11 @@ struct StripeSubscriptionItem: StripeObject {
     }
 }
 
+extension StripeSubscriptionItem {
+    /// The price came as its id, so that the price itself has to be read.
+    var namesOnlyPrice: Bool { product == nil && price != nil }
+}
+
 /// A price, or a plan of the older shape: which product it is for.
 struct StripePrice: StripeObject {
     /// A product of which only the id matters.
@@ -262,12 +286,14 @@ struct StripePrice: StripeObject {
 struct StripeProduct: StripeObject {
     var id: String
     var metadata: StripeMetadata
+    var isLive: Bool?
     var malformed: [MalformedField]
 
     init(from decoder: any Decoder) throws {
         var fields = StripeFields(decoder)
         id = fields.id()
         metadata = fields.part("metadata", StripeMetadata.self) ?? StripeMetadata()
+        isLive = fields.flag("livemode")
         malformed = fields.malformed
     }
 }

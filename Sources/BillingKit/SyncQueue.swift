@@ -101,6 +101,45 @@ struct SyncQueue: Sendable {
         return try affectedRows(of: result, "queue organizations")
     }
 
+    /// - Returns: `false` if the warehouse has no such organization.
+    func knows(_ slug: String) async throws -> Bool {
+        let row = try await row(
+            Statement("look for the organization", Self.knowsSQL, parameters: ["org_slug": .string(slug)]))
+        return try row.int64("places") > 0
+    }
+
+    /// Queues one organization, also where it is waiting already.
+    func enqueue(_ slug: String, why: String?) async throws {
+        let payload = why.map { JSONValue.object([("why", .string($0))]).description }
+        _ = try await warehouse.query(
+            Statement(
+                "queue an organization", Self.enqueueSQL,
+                parameters: [
+                    "sync_id": .string(UUID().uuidString.lowercased()), "org_slug": .string(slug),
+                    "payload": payload.map { .string($0) } ?? .null(.string), "now": .timestamp(now()),
+                ]))
+    }
+
+    /// Queues organizations as items that this execution has claimed already.
+    func addClaimed(_ slugs: [String], token: String, lease: Duration) async throws -> [QueuedSync] {
+        guard !slugs.isEmpty else { return [] }
+        let now = now()
+        let items = slugs.map { QueuedSync(id: UUID().uuidString.lowercased(), slug: $0) }
+        let elements = items.map { item in
+            SQLValue.structure([
+                SQLValue.Field("sync_id", .string(item.id)), SQLValue.Field("org_slug", .string(item.slug)),
+            ])
+        }
+        _ = try await warehouse.query(
+            Statement(
+                "queue \(slugs.count) organizations that lost their subscription", Self.addClaimedSQL,
+                parameters: [
+                    "items": .array(of: elements[0].type, elements), "token": .string(token), "now": .timestamp(now),
+                    "expires_at": .timestamp(now.adding(lease)),
+                ]))
+        return items
+    }
+
     /// Puts a failed item back into the queue with all of its retries; without an id, all failed items.
     /// - Returns: The number of items.
     func requeue(_ id: String?, isDryRun: Bool) async throws -> Int {
@@ -204,6 +243,27 @@ extension SyncQueue {
         FROM UNNEST(@items) AS i
         WHERE i.org_slug NOT IN (SELECT waiting.org_slug FROM \(table) AS waiting WHERE waiting.status = 'pending')
         """
+    static let knowsSQL = """
+        SELECT COUNT(*) AS places FROM (
+          SELECT org_slug FROM \(BillingTables.profiles.sql) WHERE org_slug = @org_slug
+          UNION ALL
+          SELECT org_slug FROM \(BillingTables.subscriptions.sql) WHERE org_slug = @org_slug) AS o
+        """
+    static let enqueueSQL = """
+        INSERT INTO \(table) (
+          sync_id, org_slug, sync_type, payload, status, retry_count, max_retries, created_at, updated_at)
+        SELECT @sync_id, @org_slug, 'plan_change', PARSE_JSON(@payload), 'pending', 0, 5, @now, @now
+        FROM (SELECT 1 AS one) AS o
+        WHERE @sync_id NOT IN (SELECT known.sync_id FROM \(table) AS known)
+        """
+    static let addClaimedSQL = """
+        INSERT INTO \(table) (
+          sync_id, org_slug, sync_type, status, retry_count, max_retries, lease_token, lease_expires_at, created_at,
+          updated_at)
+        SELECT i.sync_id, i.org_slug, 'reconciliation', 'processing', 0, 5, @token, @expires_at, @now, @now
+        FROM UNNEST(@items) AS i
+        WHERE i.sync_id NOT IN (SELECT known.sync_id FROM \(table) AS known)
+        """
     static let countFailedSQL = """
         SELECT COUNT(*) AS failed FROM \(table) WHERE status = 'failed' AND (@sync_id = '' OR sync_id = @sync_id)
         """
@@ -256,6 +316,17 @@ package struct QueueUpkeep: Sendable {
                 ["oldest pending", oldest ?? "-"]
             ])
         report.attach("oldest_pending", oldest.map { .string($0) } ?? .null)
+    }
+
+    /// Puts an organization into the queue.
+    ///
+    /// - Parameter why: Stands in the audit of what the item changes.
+    package func enqueue(_ slug: String, why: String?) async throws {
+        report.declare(counts: "queued")
+        guard try await queue.knows(slug) else { return report.fail(quoted(slug), "there is no such organization") }
+        if !isDryRun { try await queue.enqueue(slug, why: why) }
+        report.add(1, to: "queued")
+        report.line("\(slug) \(isDryRun ? "would be" : "is") queued")
     }
 
     /// - Parameter choice: The id of an item, or `all`.

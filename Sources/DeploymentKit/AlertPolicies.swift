@@ -6,34 +6,56 @@ struct AlertPolicies {
     static let metric = "run.googleapis.com/job/completed_execution_count"
 
     var documents: [(name: String, document: Document)] {
-        [("job-failed", jobFailed), ("trigger-failed", triggerFailed)]
+        jobFailed + [("trigger-failed", triggerFailed)]
             + jobs.compactMap { job in
                 job.job.schedule?.longestGap.map { ("no-success-\(job.job.name)", noSuccess(of: job, gap: $0)) }
             }
     }
 
-    private var jobFailed: Document {
-        let names = jobs.map { Document.quoted($0.name) }.joined(separator: ", ")
-        let filter = [
+    /// Cloud Monitoring takes 2,048 characters of a filter and six conditions of a policy. Many jobs are divided.
+    private var jobFailed: [(name: String, document: Document)] {
+        var filters: [[String]] = []
+        for name in jobs.map(\.name) {
+            if let last = filters.last, failedFilter(last + [name]).count <= 2048 {
+                filters[filters.count - 1].append(name)
+            } else {
+                filters.append([name])
+            }
+        }
+        let policies = stride(from: 0, to: filters.count, by: 6).map { filters[$0..<min($0 + 6, filters.count)] }
+        return policies.enumerated().map { index, filters in
+            let name = index == 0 ? "job-failed" : "job-failed-\(index + 1)"
+            return (name, jobFailed(name, conditions: filters.map(failedCondition)))
+        }
+    }
+
+    private func failedFilter(_ names: [String]) -> String {
+        [
             "resource.type = \"cloud_run_job\"", "metric.type = \"\(Self.metric)\"",
-            "metric.labels.result = \"failed\"",
-            "resource.labels.location = \"\(environment.region)\"", "resource.labels.job_name = one_of(\(names))",
-        ]
-        return policy(
-            "job-failed", "a job failed", severity: "ERROR",
-            [
-                "displayName": "Failed executions of a job",
-                "conditionThreshold": [
-                    "filter": .string(filter.joined(separator: " AND ")),
-                    "aggregations": [
-                        [
-                            "alignmentPeriod": "300s", "perSeriesAligner": "ALIGN_SUM",
-                            "crossSeriesReducer": "REDUCE_SUM", "groupByFields": ["resource.label.job_name"],
-                        ]
-                    ],
-                    "comparison": "COMPARISON_GT", "thresholdValue": 0, "duration": "0s",
+            "metric.labels.result = \"failed\"", "resource.labels.location = \"\(environment.region)\"",
+            "resource.labels.job_name = one_of(\(names.map(Document.quoted).joined(separator: ", ")))",
+        ].joined(separator: " AND ")
+    }
+
+    private func failedCondition(_ names: [String]) -> Document {
+        [
+            "displayName": "Failed executions of a job",
+            "conditionThreshold": [
+                "filter": .string(failedFilter(names)),
+                "aggregations": [
+                    [
+                        "alignmentPeriod": "300s", "perSeriesAligner": "ALIGN_SUM",
+                        "crossSeriesReducer": "REDUCE_SUM", "groupByFields": ["resource.label.job_name"],
+                    ]
                 ],
+                "comparison": "COMPARISON_GT", "thresholdValue": 0, "duration": "0s",
             ],
+        ]
+    }
+
+    private func jobFailed(_ name: String, conditions: [Document]) -> Document {
+        policy(
+            name, "a job failed", severity: "ERROR", conditions,
             """
             An execution of `${resource.label.job_name}` failed. Its last log entry is a summary that names what failed.
 
@@ -53,8 +75,10 @@ struct AlertPolicies {
         return policy(
             "trigger-failed", "a trigger could not start its job", severity: "ERROR",
             [
-                "displayName": "Failed attempts of a trigger",
-                "conditionMatchedLog": ["filter": .string(filter.joined(separator: " AND "))],
+                [
+                    "displayName": "Failed attempts of a trigger",
+                    "conditionMatchedLog": ["filter": .string(filter.joined(separator: " AND "))],
+                ]
             ],
             """
             Cloud Scheduler could not start a job. `scripts/create-all-jobs.sh \(environment.name) --dry-run` shows \
@@ -76,33 +100,37 @@ struct AlertPolicies {
             "no-success-\(job.job.name)", "\(job.job.name) has not succeeded for \(Self.spoken(window))",
             severity: "ERROR",
             [
-                "displayName": .string("No success of \(job.name) within \(Self.spoken(window))"),
-                "conditionPrometheusQueryLanguage": [
-                    "query": .string("(sum(increase(\(series)[\(window)s])) or vector(0)) < 1"),
-                    // The metric is written a few minutes late.
-                    "duration": "300s", "evaluationInterval": window < 86_400 ? "60s" : "300s",
-                    // In a new project the metric exists only after the first execution.
-                    "disableMetricValidation": true,
-                ],
+                [
+                    "displayName": .string("No success of \(job.name) within \(Self.spoken(window))"),
+                    "conditionPrometheusQueryLanguage": [
+                        "query": .string("(sum(increase(\(series)[\(window)s])) or vector(0)) < 1"),
+                        // The metric is written a few minutes late.
+                        "duration": "300s", "evaluationInterval": window < 86_400 ? "60s" : "300s",
+                        // In a new project the metric exists only after the first execution.
+                        "disableMetricValidation": true,
+                    ],
+                ]
             ],
             """
             `\(job.name)` runs at `\(job.job.schedule?.text ?? "")` (\(job.job.timeZone)) and has not succeeded within \
             one and a half times the longest time between two runs. `scripts/list-jobs.sh \(environment.name)` shows \
             its trigger and last executions; `scripts/run-job.sh \(environment.name) \(job.job.name)` runs it now.
-            """)
+            """,
+            // Nobody waits for a job that is paused on purpose.
+            isEnabled: !job.isPaused)
     }
 
     private func policy(
-        _ name: String, _ title: String, severity: Document, _ condition: Document, _ text: String,
-        strategy: Document = ["autoClose": "86400s"]
+        _ name: String, _ title: String, severity: Document, _ conditions: [Document], _ text: String,
+        strategy: Document = ["autoClose": "86400s"], isEnabled: Bool = true
     ) -> Document {
         [
             "displayName": .string("Scheduler jobs (\(environment.name)): \(title)"),
             "combiner": "OR",
             "severity": severity,
-            "enabled": true,
+            "enabled": .bool(isEnabled),
             "userLabels": .object(environment.mark + [.init(key: "alert", value: .string(name))]),
-            "conditions": [condition],
+            "conditions": .array(conditions),
             "alertStrategy": strategy,
             "documentation": ["content": .string(text), "mimeType": "text/markdown"],
         ]

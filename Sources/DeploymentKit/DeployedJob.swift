@@ -15,7 +15,7 @@ struct DeployedJob {
     /// Cloud Scheduler's job that starts it, if it has a schedule.
     var triggerName: String? { job.schedule == nil ? nil : environment.triggerName(job.name) }
 
-    private var isPaused: Bool { environment.paused.contains { $0.value == job.name } }
+    var isPaused: Bool { environment.paused.contains { $0.value == job.name } }
 
     var image: String { "\(environment.images)/\(job.name):\(environment.imageTag)" }
 

@@ -10,6 +10,8 @@ struct Deployment {
         "secretmanager",
     ]
 
+    static let serviceNames = services.map { "\($0).googleapis.com" }
+
     // MARK: deployment.json
 
     var index: Document {
@@ -26,7 +28,7 @@ struct Deployment {
             "images": .string(environment.images),
             "image_tag": .string(environment.imageTag),
             "notification_channels": .array(environment.alertEmails.map(channel)),
-            "services": .strings(Self.services.map { "\($0).googleapis.com" }),
+            "services": .strings(Self.serviceNames),
             "secrets": .strings(Set(jobs.flatMap { $0.secrets.map(\.secret) }).sorted()),
             "words": ["job": DeployedJob.words, "trigger": DeployedJob.triggerWords],
             "jobs": .array(jobs.map(entry)),
@@ -107,7 +109,7 @@ struct Deployment {
         ]
     }
 
-    private var accounts: [Document] {
+    var accounts: [Document] {
         let own = file.jobs.map { ($0.name, accountTitle($0.name), $0.purpose) }
         let trigger = (
             environment.triggerAccount, triggerAccountTitle,
@@ -118,8 +120,8 @@ struct Deployment {
                 "id": .string(environment.accountID(name)),
                 "email": .string(environment.accountEmail(name)),
                 "resource": [
-                    "displayName": .string(String(title.prefix(100))),
-                    "description": .string(String(purpose.prefix(256))),
+                    "displayName": .string(title.shortened(toBytes: 100)),
+                    "description": .string(purpose.shortened(toBytes: 256)),
                 ],
             ]
         }
@@ -131,7 +133,7 @@ struct Deployment {
 
     private var customRoleDescription: String { "For the scheduler jobs of \(environment.name)." }
 
-    private func customRole(_ role: CustomRole) -> Document {
+    func customRole(_ role: CustomRole) -> Document {
         [
             "id": .string(environment.customRoleID(role.name)),
             "resource": [
@@ -144,7 +146,7 @@ struct Deployment {
     }
 
     /// Left to itself BigQuery makes whoever creates a dataset its owner, and every editor of the project a writer.
-    private func dataset(_ dataset: Variable) -> Document {
+    func dataset(_ dataset: Variable) -> Document {
         [
             "datasetReference": ["projectId": .string(environment.project), "datasetId": .string(dataset.name)],
             "description": .string(dataset.value),
@@ -159,7 +161,7 @@ struct Deployment {
     }
 
     /// Members by role.
-    private func grants(_ scope: String) -> [String: [String]] {
+    func grants(_ scope: String) -> [String: [String]] {
         var result: [String: [String]] = [:]
         for job in file.jobs {
             for role in job.roles.filter({ $0.scope == scope }).flatMap(\.roles) {
@@ -170,7 +172,7 @@ struct Deployment {
         return result
     }
 
-    private var secretUsers: [String: [String]] {
+    var secretUsers: [String: [String]] {
         var result: [String: [String]] = [:]
         for job in jobs {
             for secret in Set(job.secrets.map(\.secret)) { result[secret, default: []].append(member(job.job.name)) }
@@ -185,5 +187,15 @@ struct Deployment {
             grants.sorted { $0.key < $1.key }.map { role, members in
                 ["role": .string(role), "members": .strings(Set(members).sorted())]
             })
+    }
+}
+
+extension String {
+    /// The longest beginning that has at most that many bytes of UTF-8, the unit in which IAM counts.
+    fileprivate func shortened(toBytes limit: Int) -> String {
+        guard utf8.count > limit else { return self }
+        var result = self
+        while result.utf8.count > limit { result.removeLast() }
+        return result
     }
 }

@@ -13,6 +13,7 @@ struct FileRules {
         checkCollisions()
         checkPrefixes()
         AccessRules(file: file, log: log).check()
+        PlaceRules(file: file, log: log).check()
         for job in file.jobs { checkShape(of: job) }
         VariableRules(file: file, log: log).check()
     }

@@ -20,7 +20,10 @@ package enum GeneratedFiles {
         for environment: EnvironmentDefinition, of file: JobsFile, jobs: [DeployedJob]
     ) -> [String: String] {
         let deployment = Deployment(file: file, environment: environment, jobs: jobs)
-        var result = ["deployment.json": deployment.index.json, "iam.json": deployment.access.json]
+        var result = [
+            "deployment.json": deployment.index.json, "iam.json": deployment.access.json,
+            "commands.sh": Commands(deployment: deployment).text,
+        ]
         for job in jobs {
             result["jobs/\(job.name).yaml"] = header + job.resource.yaml
             if let trigger = job.trigger, let name = job.triggerName { result["triggers/\(name).json"] = trigger.json }

@@ -123,13 +123,22 @@ struct SQLiteRewriter {
         let isOperand = position > 0 && tokens[position - 1].isWord("IN")
         position += 4
         let columns = isOperand ? "value" : columns(of: element)
-        emit("(SELECT \(columns) FROM json_each(\(parameter)))", space: unnest.followsSpace)
+        // LIMIT keeps SQLite from merging the subquery into the statement around it (rule 13 of
+        // https://www.sqlite.org/optoverview.html#subquery_flattening). Merged, the JSON text is read again for each row that it
+        // is joined with; as a table of its own it is read once and gets an index.
+        let limit = isOperand ? "" : " LIMIT -1"
+        emit("(SELECT \(columns) FROM json_each(\(parameter))\(limit))", space: unnest.followsSpace)
     }
 
     private func columns(of element: SQLType) -> String {
         switch element {
         case .structure(let fields):
-            return fields.map { "json_extract(value, '$.\"\($0.name)\"') AS `\($0.name)`" }.joined(separator: ", ")
+            // An index serves a comparison only if both sides have one affinity, which an expression gets from a CAST.
+            return fields.map { field in
+                let value = "json_extract(value, '$.\"\(field.name)\"')"
+                let isText = SQLiteColumn.storage(of: field.type) == .text
+                return "\(isText ? "CAST(\(value) AS TEXT)" : value) AS `\(field.name)`"
+            }.joined(separator: ", ")
         default:
             guard position + 1 < tokens.count, tokens[position].isWord("AS") else { return "value" }
             return "value AS \(tokens[position + 1].text)"

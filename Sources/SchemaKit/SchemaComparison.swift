@@ -41,24 +41,24 @@ struct SchemaComparison: Sendable {
         let survey = try await warehouse.survey(scope, for: tables)
         report.add(Int(survey.bytesBilled), to: "bytes_billed")
         var outcome = Outcome()
-        var open: [SchemaSurvey.Group] = []
+        var incomplete: [SchemaSurvey.Group] = []
         var conflicting: [SchemaSurvey.Group] = []
         for group in survey.groups {
             switch group.state {
             case .noDataset:
                 outcome.datasets += group.count
-                open.append(group)
+                incomplete.append(group)
             case .dataset(let defaults):
                 outcome.datasets += group.count
                 note(defaults, of: group)
-            case .noTable, .unreadableTable: open.append(group)
+            case .noTable, .unreadableTable: incomplete.append(group)
             case .table(let name, let actual):
                 guard let expected = tables.first(where: { $0.name == name }) else { continue }
                 guard
                     let found = try await confirmed(
                         SchemaDiff(expected: expected.table, actual: actual), expected, group)
                 else {
-                    open.append(group)
+                    incomplete.append(group)
                     continue
                 }
                 for difference in found {
@@ -70,8 +70,8 @@ struct SchemaComparison: Sendable {
                 }
             }
         }
-        let members = try await warehouse.members(of: open + conflicting, in: scope, for: tables)
-        var needed = try await located(open, members, scope, &outcome)
+        let members = try await warehouse.members(of: incomplete + conflicting, in: scope, for: tables)
+        var needed = try await located(incomplete, members, scope, &outcome)
         let isInConflict = Set(conflicting.flatMap { members[$0.key] ?? [] }).subtracting(needed.keys)
         outcome.inSync = max(0, outcome.datasets - needed.count - isInConflict.count - outcome.elsewhere.count)
         let moved = try await compareElsewhere(&outcome, scope)
@@ -115,12 +115,12 @@ struct SchemaComparison: Sendable {
 
     /// The datasets with work by target. Datasets that the survey does not show are asked for.
     private func located(
-        _ open: [SchemaSurvey.Group], _ members: [String: [SurveyTarget]], _ scope: SurveyScope,
+        _ incomplete: [SchemaSurvey.Group], _ members: [String: [SurveyTarget]], _ scope: SurveyScope,
         _ outcome: inout Outcome
     ) async throws -> [SurveyTarget: Work] {
         var needed: [SurveyTarget: Work] = [:]
         var unseen: [SurveyTarget] = []
-        for group in open {
+        for group in incomplete {
             for target in members[group.key] ?? [] {
                 if group.state == .noDataset {
                     unseen.append(target)

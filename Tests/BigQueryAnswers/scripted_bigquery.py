@@ -111,9 +111,11 @@ CENSUS_COLUMNS = [column(name) for name in ("slug", "named", "dataset", "owner")
     column(name, "BOOLEAN") for name in ("is_valid", "is_reserved", "is_misnamed", "is_ambiguous")] + [
     column("organizations", "INTEGER")]
 SURVEY_COLUMNS = [column("table_name"), column("shape"), column("shape_key"), column("datasets", "INTEGER"), column("members")]
+QUOTA_CENSUS_COLUMNS = [column("census_kind"), column("census_name"), *(column(f"census_{n}", "INTEGER") for n in (1, 2, 3))]
 LIMITS = ("daily_limit", "monthly_limit", "concurrent_limit", "seat_limit", "providers_limit")
 BILLING_COLUMNS = [
     column("org_slug"), column("subscription_id"), column("stripe_read_at", "TIMESTAMP"), column("row_count", "INTEGER"),
+    column("live_rows", "INTEGER"),
     column("plan_name"), column("status"), *(column(name, "INTEGER") for name in LIMITS), column("trial_end_date", "DATE"),
     column("subscription_end_date", "DATE"), column("stripe_customer_id"), column("stripe_subscription_id"),
     column("current_period_end", "TIMESTAMP"), column("cancel_at_period_end", "BOOLEAN"), column("profile_variants", "INTEGER"),
@@ -127,8 +129,14 @@ def billing_row(state):
     if fields[12]:
         fields[12] = "true" if fields[12] == "1" else "false"
     rows, quota = state.get("rows", "1"), state.get("quota", "1")
-    return [state["slug"], state.get("row") or None, state.get("version"), rows, *fields[:13], "1", fields[13], quota,
+    live = "1" if fields[1] in ("ACTIVE", "TRIAL") else "0"
+    return [state["slug"], state.get("row") or None, state.get("version"), rows, live, *fields[:13], "1", fields[13], quota,
             *fields[14:], "false"]
+
+
+def microseconds(seconds_from_now):
+    """An instant as BigQuery writes it."""
+    return str(int((time.time() + seconds_from_now) * 1_000_000))
 
 
 class Server(ThreadingHTTPServer):
@@ -310,7 +318,8 @@ class World:
             return rows(job, BILLING_COLUMNS, [billing_row(state) for state in world.get("billing", [])])
         if "SELECT DISTINCT c.org_slug" in sql:
             changes = next(p for p in request["queryParameters"] if p["name"] == "changes")["parameterValue"]["arrayValues"]
-            return rows(job, [column("org_slug")], [[change["structValues"]["org_slug"]["value"]] for change in changes])
+            written = [[change["structValues"]["org_slug"]["value"], None] for change in changes]
+            return rows(job, [column("org_slug"), column("former_owner")], written)
         if "AS abandoned" in sql:
             return self.numbers(job, pending=len(world.get("queue", [])), abandoned=0)
         if "SELECT sync_id, org_slug, sync_type" in sql:
@@ -331,18 +340,18 @@ class World:
         if "SELECT job, holder" in sql:
             columns = [column("job"), column("holder"), column("token"), column("acquired_at", "TIMESTAMP"),
                        column("expires_at", "TIMESTAMP")]
-            return rows(job, columns, world.get("leases", []))
+            return rows(job, columns, [[*lease[:3], *map(microseconds, lease[3:])] for lease in world.get("leases", [])])
         if sql.startswith("MERGE"):
             return dml(job, inserted=2, updated=1)
-        if "AS lacks_limit" in sql:
-            names = ("subscriptions", "quota_rows", "lacks_limit", "organizations", "unknown_runs")
-            columns = [column("org_slug")] + [column(name, "INTEGER") for name in names]
-            return rows(job, columns, [[None, "0", "0", "0", "2", "0"]])
+        if "census_kind" in sql:
+            return rows(job, QUOTA_CENSUS_COLUMNS, [
+                ["organizations", None, "2", "0", "0"], ["profiles", None, "2", "2", "0"], ["subscriptions", None, "2", "0", "0"]])
         if sql.startswith("DELETE"):
             return dml(job, deleted=3)
-        if "AS runs, MIN(start_time)" in sql:
-            columns = [column("org_slug"), column("runs", "INTEGER"), column("oldest", "TIMESTAMP")]
-            return rows(job, columns, world.get("stale", []))
+        if "'stale' AS kind" in sql:
+            columns = [column("kind"), column("name"), column("number", "INTEGER"), column("oldest", "TIMESTAMP"),
+                       column("day", "DATE")]
+            return rows(job, columns, [["stale", *row, None] for row in world.get("stale", [])])
         if "running_before" in sql:
             names = [f"{name}_{when}" for name in ("running", "highest", "failed") for when in ("before", "after")]
             columns = [column("org_slug"), column("usage_date", "DATE")] + [column(name, "INTEGER") for name in names]

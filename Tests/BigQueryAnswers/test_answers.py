@@ -52,7 +52,7 @@ class Run:
         if "LD_LIBRARY_PATH" in os.environ:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         if case["job"].startswith("Billing"):
-            environment.update({"STRIPE_API_BASE": stripe.server.url, "STRIPE_SECRET_KEY": "rk_test_scripted"})
+            environment.update({"STRIPE_API_BASE": stripe.server.url, "STRIPE_SECRET_KEY": "rk_live_scripted"})
         command = [binaries() / case["job"], *case.get("args", [])]
         begin = time.monotonic()
         done = subprocess.run(command, env={**environment, **case.get("env", {})}, capture_output=True, text=True, timeout=90)

@@ -161,6 +161,19 @@ import WarehouseKit
         return summary
     }
 
+    @Test(arguments: ["BillingSyncReconcileJob", "BillingSyncRetryJob"])
+    func aKeyOfTheOtherModeEndsTheRunBeforeAnythingIsRead(_ product: String) async throws {
+        let stage = try await Stage(["acme"])
+        try await stage.fixture.enqueue("acme", id: "sync_1")
+
+        let outcome = try await stage.start(product, more: ["ENVIRONMENT": "prod"]).outcome()
+
+        #expect(outcome.exitCode == 78)
+        #expect(stage.fixture.stripe.requests() == 0)
+        #expect((outcome.output + outcome.error).contains("STRIPE_SECRET_KEY is a key of test mode (it is not shown)"))
+        #expect(!(outcome.output + outcome.error).contains("NeverShown"))
+    }
+
     @Test func anUnknownIdCannotBeRequeued() async throws {
         let stage = try await Stage([])
 

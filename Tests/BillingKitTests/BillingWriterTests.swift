@@ -176,15 +176,17 @@ import WarehouseKit
             "customers": "ARRAY<STRING>", "subscriptions": "ARRAY<STRING>", "limit": "INT64",
             "today": "DATE", "claim": "STRING", "token": "STRING", "sync_id": "STRING",
             "never": "TIMESTAMP", "now": "TIMESTAMP", "audits_since": "TIMESTAMP", "expires_at": "TIMESTAMP",
-            "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
+            "org_slug": "STRING", "payload": "STRING", "day_start": "TIMESTAMP", "day_end": "TIMESTAMP",
         ]
         let single = [
             "all": BillingState.allSQL, "some": BillingState.someSQL,
             "claim": SyncQueue.claimPendingSQL, "claim alone": SyncQueue.claimAbandonedSQL,
             "due count": SyncQueue.countDueSQL,
             "claimed": SyncQueue.claimedSQL, "due": SyncQueue.dueSQL, "finish": SyncQueue.finishSQL,
-            "release": SyncQueue.releaseSQL, "add": SyncQueue.addSQL, "count": SyncQueue.countFailedSQL,
-            "requeue": SyncQueue.requeueSQL, "statistics": SyncQueue.statisticsSQL,
+            "release": SyncQueue.releaseSQL, "add": SyncQueue.addSQL, "add claimed": SyncQueue.addClaimedSQL,
+            "count": SyncQueue.countFailedSQL,
+            "requeue": SyncQueue.requeueSQL, "knows": SyncQueue.knowsSQL, "enqueue": SyncQueue.enqueueSQL,
+            "statistics": SyncQueue.statisticsSQL,
         ]
         let script = (BillingWriter.script + BillingWriter.touchScript).split(separator: ";").map(String.init)
             .filter { text in !text.allSatisfy(\.isWhitespace) && !text.contains("TRANSACTION") }
@@ -196,13 +198,22 @@ import WarehouseKit
             in: named.map { SQLAnalyzer.Statement(name: $0.0, sql: $0.1, parameters: types) })
 
         #expect(problems == [])
-        #expect(script.count == 8)
+        #expect(script.count == 9)
     }
 
     /// The row of an organization of which nothing is stored.
     private static let emptyState: [SQLValue.Field] =
         [.init("org_slug", .string("acme")), .init("is_in_progress", .bool(false))]
-        + ["subscription_id", "stripe_read_at", "row_count", "profile_variants", "quota_variants"].map {
+        + ["subscription_id", "stripe_read_at", "row_count", "live_rows", "profile_variants", "quota_variants"].map {
             .init($0, .null(.string))
         } + BillingField.all.map { .init($0.name, .null($0.type)) }
+}
+
+extension BillingWriter {
+    /// The organizations that were written.
+    fileprivate func apply(_ changes: [BillingChange], claim: String = "") async throws -> Set<String> {
+        var written = Written()
+        try await apply(changes, claim: claim, into: &written)
+        return written.applied
+    }
 }

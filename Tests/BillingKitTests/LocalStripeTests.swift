@@ -35,7 +35,7 @@ import WarehouseKit
 
         func client(_ key: String = "sk_test_12345") -> StripeClient {
             StripeClient(
-                baseURL: server.url, key: Secret(key), requestsPerSecond: 20, transport: transport,
+                baseURL: server.url, key: Secret(key), mode: .test, requestsPerSecond: 20, transport: transport,
                 time: LeapingClock().time, logger: BillingFixture.quiet)
         }
     }

@@ -46,11 +46,12 @@ import WarehouseKit
             warehouse: MeteredWarehouse(fixture.warehouse, ReportFixture().report), today: fixture.today,
             now: fixture.clock.now)
 
-        let first = try await writer.apply([change])
-        let second = try await writer.apply([change])
+        var (first, second) = (BillingWriter.Written(), BillingWriter.Written())
+        try await writer.apply([change], into: &first)
+        try await writer.apply([change], into: &second)
 
-        #expect(first == ["acme"])
-        #expect(second == ["acme"])
+        #expect(first.applied == ["acme"])
+        #expect(second.applied == ["acme"])
         #expect(try await fixture.audits("acme").count == 1)
     }
 
@@ -123,7 +124,12 @@ import WarehouseKit
             beforeEach: { index in
                 guard index == Self.applyOfRetry else { return }
                 fixture.clock.pass(.seconds(1000))
-                fixture.stripe.change { $0.onRequest = { _, _ in .json("{}", status: 400) } }
+                fixture.stripe.change {
+                    $0.onRequest = { _, request in
+                        request.query["customer"] != nil || request.path.hasSuffix("sub_1")
+                            ? .json("{}", status: 400) : nil
+                    }
+                }
                 try await fixture.retry()
                 fixture.stripe.change {
                     $0.onRequest = nil

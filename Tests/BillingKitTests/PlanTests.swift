@@ -75,15 +75,36 @@ import Testing
         #expect(end == 7)
     }
 
-    @Test func twoProductsThatArePlansAreAnError() throws {
-        let error = #expect(throws: BillingProblem.self) { try Self.plan(items: [("prod_1", 9), ("prod_3", 9)]) }
+    @Test func productsOfOnePlanIDAreOnePlan() throws {
+        let (plan, end) = try Self.plan(items: [("prod_1", 9), ("prod_3", 8), ("prod_5", 7)])
 
-        #expect(error?.description == #"subscription sub_1 has several plans: "professional" and "professional""#)
+        #expect(plan.name == "PROFESSIONAL")
+        #expect(plan.daily == 25)
+        #expect(end == 7)
     }
 
-    /// prod_1 and prod_3 are plans, prod_2 is none.
+    @Test func productsOfOnePlanThatDisagreeAreAnError() throws {
+        let error = #expect(throws: BillingProblem.self) { try Self.plan(items: [("prod_1", 9), ("prod_6", 9)]) }
+
+        #expect(
+            error?.description == "products prod_1 and prod_6 are one plan, and their metadata teamMembers disagree")
+    }
+
+    @Test func twoPlansAreAnError() throws {
+        let error = #expect(throws: BillingProblem.self) { try Self.plan(items: [("prod_1", 9), ("prod_4", 9)]) }
+
+        #expect(error?.description == #"subscription sub_1 has several plans: "professional" and "other""#)
+    }
+
+    /// prod_1 and prod_3 are one plan, prod_4 is another one, prod_2 is none. prod_5 names the first plan and no limits, and
+    /// prod_6 names it with another limit.
     private static func plan(items: [(product: String, end: Int)]) throws -> (Plan, Int64?) {
-        let products = try [("prod_1", complete), ("prod_2", [:]), ("prod_3", complete)].map { id, metadata in
+        let other = complete.merging(["plan_id": "other"]) { $1 }
+        let contradiction = complete.merging(["teamMembers": "7"]) { $1 }
+        let products = try [
+            ("prod_1", complete), ("prod_2", [:]), ("prod_3", complete), ("prod_4", other),
+            ("prod_5", ["plan_id": "Professional"]), ("prod_6", contradiction),
+        ].map { id, metadata in
             let data = try JSONSerialization.data(withJSONObject: ["id": id, "metadata": metadata])
             return try JSONDecoder().decode(StripeProduct.self, from: data)
         }
@@ -96,8 +117,10 @@ import Testing
         let data = try JSONSerialization.data(
             withJSONObject: ["id": "sub_1", "items": ["data": list, "has_more": false]])
         let time = ReadTime(from: SteadyClock.start, until: SteadyClock.start)
-        return try PlanCatalog(products: StripeReply(value: products, time: time))
-            .plan(of: try JSONDecoder().decode(StripeSubscription.self, from: data))
+        let reading = PlanCatalog(products: StripeReply(value: products, time: time))
+            .reading(of: try JSONDecoder().decode(StripeSubscription.self, from: data))
+        guard case .plan(let plan, let end) = reading else { throw reading.problem! }
+        return (plan, end)
     }
 
     @Test(arguments: [

@@ -30,8 +30,16 @@ import WarehouseKit
         FROM UNNEST(@numbers) AS number
         """
 
+    private static let quotas = """
+        INSERT INTO `organizations.org_usage_quotas` (
+          usage_id, org_slug, usage_date, current_daily_pipelines, pipelines_succeeded_today, pipelines_failed_today,
+          current_monthly_pipelines, concurrent_pipelines_running, daily_limit, last_updated, created_at)
+        SELECT 'quota_' || number, 'org_' || number, @today, 0, 0, 0, 0, 0, 1, @created, @created
+        FROM UNNEST(@numbers) AS number
+        """
+
     /// A page is made when it is asked for.
-    private static func answer(_ request: ScriptedRequest) -> ScriptedReply {
+    private static func answer(_ request: ScriptedRequest, organizations: Int = organizations) -> ScriptedReply {
         if request.path == "/v1/products" {
             return .json(
                 """
@@ -64,7 +72,7 @@ import WarehouseKit
                     "end": .timestamp(Timestamp(microseconds: 1_800_000_000_000_000)),
                 ])
         }
-        let server = try ScriptedServer(Self.answer)
+        let server = try ScriptedServer { Self.answer($0) }
         // The first run of all makes the row of the lease.
         try await JobLease(
             warehouse: warehouse, job: "billing-sync-reconcile", holder: "first", validity: .seconds(60),
@@ -80,13 +88,37 @@ import WarehouseKit
         #expect(night.statements == 3)
     }
 
+    /// Its time would grow with the cube of the number if SQLite read the changes again for each row.
+    @Test(.timeLimit(.minutes(2))) func aThousandNewOrganizationsAreWrittenOnSQLite() async throws {
+        let warehouse = try EmbeddedWarehouse(path: ":memory:")
+        let fixture = try await BillingFixture(warehouse)
+        let numbers = SQLValue.strings((0..<1000).map(String.init))
+        for sql in [Self.profiles, Self.quotas] {
+            _ = try await fixture.run(
+                sql,
+                [
+                    "numbers": numbers, "created": .timestamp(BillingFixture.longAgo), "today": .date(fixture.today),
+                ])
+        }
+        let server = try ScriptedServer { Self.answer($0, organizations: 1000) }
+
+        let first = try await reconcile(warehouse, server, fixture)
+        let second = try await reconcile(warehouse, server, fixture)
+
+        #expect(first.report["synced"] == 1000)
+        #expect(first.report.failures.isEmpty)
+        #expect(second.report["mismatches"] == 0)
+        let audits = try await fixture.run("SELECT COUNT(*) AS audits FROM `organizations.org_audit_logs`")
+        #expect(try audits.first?.int64("audits") == 1000)
+    }
+
     private func reconcile(
         _ warehouse: EmbeddedWarehouse, _ server: ScriptedServer, _ fixture: BillingFixture
     ) async throws -> (report: ReportFixture, statements: Int) {
         let counting = FaultyWarehouse(warehouse)
         let report = ReportFixture()
         let stripe = StripeClient(
-            baseURL: server.url, key: Secret("rk_test_fixture0001"), requestsPerSecond: 20,
+            baseURL: server.url, key: Secret("rk_test_fixture0001"), mode: .test, requestsPerSecond: 20,
             transport: CurlTransport(),
             time: LeapingClock().time, now: fixture.clock.now, logger: BillingFixture.quiet)
         let lease = JobLease(

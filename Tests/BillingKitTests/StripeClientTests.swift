@@ -4,6 +4,7 @@ import JobRuntime
 import Logging
 import TestSupport
 import Testing
+import WarehouseKit
 
 @testable import BillingKit
 
@@ -12,7 +13,7 @@ import Testing
 
     private func client(_ server: ScriptedServer, _ clock: LeapingClock = LeapingClock()) -> StripeClient {
         StripeClient(
-            baseURL: server.url, key: Secret(Self.key), requestsPerSecond: 20, transport: CurlTransport(),
+            baseURL: server.url, key: Secret(Self.key), mode: .test, requestsPerSecond: 20, transport: CurlTransport(),
             time: clock.time, logger: BillingFixture.quiet)
     }
 
@@ -114,7 +115,7 @@ import Testing
             request.index < 2 ? .json("{}", status: 500 + request.index) : Self.page(["sub_1"])
         }
         let client = StripeClient(
-            baseURL: server.url, key: Secret(Self.key), requestsPerSecond: 20, transport: CurlTransport(),
+            baseURL: server.url, key: Secret(Self.key), mode: .test, requestsPerSecond: 20, transport: CurlTransport(),
             time: LeapingClock().time, logger: lines.logger)
 
         _ = try await ids(client)
@@ -207,7 +208,11 @@ import Testing
         let subscriptions = try await StripeListing.all(client(server)).map(\.value)
         let plans = try await PlanCatalog.read(client(server), for: subscriptions)
 
-        #expect(try plans.plan(of: subscriptions[0]).plan.name == "STARTER")
+        guard case .plan(let plan, _) = plans.reading(of: subscriptions[0]) else {
+            Issue.record("no plan")
+            return
+        }
+        #expect(plan.name == "STARTER")
     }
 
     private static let metadata =
@@ -217,14 +222,48 @@ import Testing
 @Suite struct BillingSettingsTests {
     private static func problems(_ variables: [String: String]) -> [String] {
         var reader = EnvironmentReader(variables)
-        _ = StripeSettings(reading: &reader)
+        let deployment = DeploymentEnvironment(reading: &reader, isRequired: false)
+        _ = StripeSettings(reading: &reader, for: deployment)
         _ = NotificationSettings(reading: &reader)
         return reader.problems
     }
 
-    @Test(arguments: ["rk_test_1", "sk_live_abcDEF", "rk_live_x\n"])
-    func takesSecretAndRestrictedKeys(_ key: String) {
-        #expect(Self.problems(["STRIPE_SECRET_KEY": key]) == [])
+    @Test(arguments: [
+        ("rk_test_1", "test"), ("sk_live_abcDEF", "prod"), ("rk_live_x\n", "prod"), ("sk_test_1", "stage"),
+        ("rk_test_1", ""), ("sk_org_live_1", "prod"), ("sk_12345", "prod"), ("sk_12345", "test"),
+    ])
+    func takesSecretAndRestrictedKeysOfTheEnvironmentsMode(_ key: String, _ environment: String) {
+        #expect(Self.problems(["STRIPE_SECRET_KEY": key, "ENVIRONMENT": environment]) == [])
+    }
+
+    @Test(arguments: [
+        ("rk_test_NeverShown", "prod", "test", "live"), ("sk_test_NeverShown", "prod", "test", "live"),
+        ("rk_live_NeverShown", "test", "live", "test"), ("sk_live_NeverShown", "stage", "live", "test"),
+        ("sk_live_NeverShown", "", "live", "test"), ("sk_org_test_NeverShown", "prod", "test", "live"),
+    ])
+    func aKeyOfTheOtherModeIsAProblemAndNotShown(_ key: String, _ environment: String, _ has: String, _ needs: String) {
+        let problems = Self.problems(["STRIPE_SECRET_KEY": key, "ENVIRONMENT": environment])
+
+        #expect(problems.count == 1)
+        #expect(
+            problems.first?.hasPrefix(
+                "STRIPE_SECRET_KEY is a key of \(has) mode (it is not shown), and ENVIRONMENT needs one of \(needs) mode"
+            )
+                == true)
+        #expect(problems.first?.contains("Never") == false)
+    }
+
+    @Test func readsWhatIsToBeIgnored() {
+        var reader = EnvironmentReader([
+            "STRIPE_SECRET_KEY": "rk_test_1", "STRIPE_IGNORE": "prod_Q1support, shop_id,tier=legacy",
+        ])
+
+        let ignore = StripeSettings(reading: &reader, for: nil).ignore
+
+        #expect(reader.problems == [])
+        #expect(ignore.products == ["prod_Q1support"])
+        #expect(ignore.members == [.init(key: "shop_id"), .init(key: "tier", value: "legacy")])
+        #expect(Self.problems(["STRIPE_SECRET_KEY": "rk_test_1", "STRIPE_IGNORE": "prod_1,,x"]).count == 1)
     }
 
     @Test(arguments: [

@@ -89,6 +89,68 @@ import Yams
         }
     }
 
+    // MARK: Alerts and commands
+
+    @Test func aPausedJobHasNoDeadMansSwitch() throws {
+        let yaml = try Fixture.yaml("    confirm: false", "    confirm: false\n    paused: [sweep]")
+        let texts = GeneratedFiles.texts(for: try JobsFileReader.read(yaml), describedBy: try Fixture.descriptions())
+
+        #expect(try #require(texts["test/alerts/no-success-sweep.json"]).contains("\"enabled\": false"))
+        #expect(try #require(texts["test/alerts/job-failed.json"]).contains("\"enabled\": true"))
+        #expect(try #require(texts["test/commands.sh"]).contains("gcloud scheduler jobs pause demo-sweep-trigger"))
+    }
+
+    /// 2,048 characters of a filter and six conditions of a policy are the most that Cloud Monitoring takes.
+    @Test(arguments: [2, 60, 900]) func theAlertsOfManyJobsStayWithinTheLimits(_ count: Int) throws {
+        let file = try Fixture.file()
+        var names: Set<String> = []
+        let jobs = try (0..<count).map { number in
+            let text = try Fixture.yaml("- name: setup", "- name: export-report-\(number)")
+            let job = try #require(try JobsFileReader.read(text).jobs.last)
+            names.insert("demo-export-report-\(number)")
+            return DeployedJob(job: job, environment: file.environments[0], file: file, description: nil)
+        }
+
+        let policies = AlertPolicies(jobs: jobs, environment: file.environments[0]).documents.filter {
+            $0.name.hasPrefix("job-failed")
+        }
+
+        for policy in policies {
+            let body = try #require(
+                try JSONSerialization.jsonObject(with: Data(policy.document.json.utf8)) as? [String: Any])
+            let conditions = try #require(body["conditions"] as? [[String: Any]])
+            #expect((1...6).contains(conditions.count))
+            for condition in conditions {
+                let threshold = try #require(condition["conditionThreshold"] as? [String: Any])
+                let filter = try #require(threshold["filter"] as? String)
+                #expect(filter.count <= 2048)
+                names.subtract(filter.split(separator: "\"").map(String.init))
+            }
+        }
+        #expect(names.isEmpty, "every job is in a filter")
+        #expect(Set(policies.map(\.name)).count == policies.count)
+    }
+
+    @Test func aLongPurposeIsShortenedInTheUnitOfIAM() throws {
+        let yaml = try Fixture.yaml("purpose: Sweeps.", "purpose: \(String(repeating: "ü", count: 200))")
+        let file = try JobsFileReader.read(yaml)
+        let jobs = file.jobs.map {
+            DeployedJob(job: $0, environment: file.environments[0], file: file, description: nil)
+        }
+
+        let access = Deployment(file: file, environment: file.environments[0], jobs: jobs).access.json
+
+        #expect(access.contains("\"\(String(repeating: "ü", count: 128))\""))
+    }
+
+    @Test(arguments: [
+        ("plain", "plain"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("--title=a b", "--title='a b'"), ("", "''"),
+        ("$HOME", "'$HOME'"), ("--x=`y`", "--x='`y`'"),
+    ])
+    func aWordOfACommandIsQuotedWhereItMustBe(_ word: String, _ expected: String) {
+        #expect(Commands.quoted(word) == expected)
+    }
+
     // MARK: The schema
 
     @Test func theSchemaHasEveryDeclaredKeyAndNoOther() throws {

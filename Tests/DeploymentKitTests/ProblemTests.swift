@@ -172,6 +172,21 @@ import Testing
         ),
     ]
 
+    static let places = [
+        Mistake(
+            "region: us-central1", "region: us-centrall1",
+            "4: environments test: Cloud Run has no region us-centrall1; did you mean us-central1?"),
+        Mistake(
+            "bigquery_location: US", "bigquery_location: us-centrall1",
+            "5: environments test: BigQuery has no location us-centrall1; did you mean us-central1?"),
+        Mistake(
+            "[ops@example.com]", "[ops@example.com, Ops@Example.com]",
+            "11: environments test: alert_emails names Ops@Example.com twice"),
+        Mistake(
+            "[ops@example.com]", "[\((1...17).map { "a\($0)@example.com" }.joined(separator: ", "))]",
+            "11: environments test: alert_emails has 17 addresses, and an alert notifies at most 16"),
+    ]
+
     static let variables = [
         Mistake(
             "DAYS_TO_KEEP: 90", "API_KEY: 90",
@@ -208,7 +223,7 @@ import Testing
             "19: defaults: API_KEY looks like a secret; put it into secrets, not into environment"),
     ]
 
-    @Test(arguments: shapes + schedules + sizes + names + roles + variables)
+    @Test(arguments: shapes + schedules + sizes + names + roles + places + variables)
     func namesWhatIsWrongAndItsLine(_ mistake: Mistake) throws {
         let found = Fixture.problems(try Fixture.yaml(mistake.passage, mistake.replacement))
 

@@ -10,10 +10,14 @@ import Testing
         ("SELECT 1 -- UNNEST(@l); x\n, 2 # ; y\n, /* ; ' */ 3", "SELECT 1 , 2 , 3"),
         ("SELECT \"it's\" AS a", "SELECT 'it''s' AS a"),
         ("SELECT a FROM t WHERE a IN UNNEST(@l)", "SELECT a FROM t WHERE a IN (SELECT value FROM json_each(@l))"),
-        ("SELECT x FROM unnest(@l) AS x", "SELECT x FROM (SELECT value AS x FROM json_each(@l)) AS x"),
+        ("SELECT x FROM unnest(@l) AS x", "SELECT x FROM (SELECT value AS x FROM json_each(@l) LIMIT -1) AS x"),
         (
             "SELECT r.a FROM UNNEST(@r) AS r",
-            "SELECT r.a FROM (SELECT json_extract(value, '$.\"a\"') AS `a` FROM json_each(@r)) AS r"
+            "SELECT r.a FROM (SELECT json_extract(value, '$.\"a\"') AS `a` FROM json_each(@r) LIMIT -1) AS r"
+        ),
+        (
+            "SELECT s.a FROM UNNEST(@s) AS s",
+            "SELECT s.a FROM (SELECT CAST(json_extract(value, '$.\"a\"') AS TEXT) AS `a` FROM json_each(@s) LIMIT -1) AS s"
         ),
         ("SELECT IF(GREATEST(a, 1) > least(b, 2), 1, 0)", "SELECT iif(max(a, 1) > min(b, 2), 1, 0)"),
         ("SELECT greatest FROM t", "SELECT greatest FROM t"),
@@ -63,6 +67,7 @@ import Testing
                 parameters: [
                     "l": .strings(["x"]), "n": .int64(1), "b": .array(of: .bytes, []),
                     "r": .array(of: .structure([.init("a", .int64)]), []),
+                    "s": .array(of: .structure([.init("a", .date)]), []),
                 ]))
     }
 }

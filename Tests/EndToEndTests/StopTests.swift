@@ -36,8 +36,8 @@ import WarehouseKit
         let stage = try await stage(catalog)
 
         let job = try stage.start(.orgSyncAll, with: catalog.variables)
-        // The list, the comparison, and then some creations.
-        while job.isRunning, try await stage.progress() < 6 { try await Task.sleep(for: .milliseconds(5)) }
+        // The census, the comparison, one question about each dataset, and then some creations.
+        while job.isRunning, try await stage.progress() < 26 { try await Task.sleep(for: .milliseconds(5)) }
         job.send(signal)
         let outcome = try await job.outcome()
 

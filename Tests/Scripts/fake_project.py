@@ -126,6 +126,52 @@ class FakeGoogle:
             self.states["deployed"] = self.state()
         return copy.deepcopy(self.states["deployed"])
 
+    def original(self):
+        """The deployment that the Python jobs left: one account with wide roles, one image, v1 URLs, no label, as plain commands of
+        gcloud create it. One trigger has another name, one is in another region, and one starts something else."""
+        if "original" not in self.states:
+            state = self.prepared()
+            state["docker_images"] = {}
+            state["secrets"][f"projects/{PROJECT}/secrets/slack-webhook-test"] = {
+                **state["secrets"][f"projects/{PROJECT}/secrets/stripe-secret-key-test"], "name": f"projects/{PROJECT}/secrets/slack-webhook-test"}
+            self.put(state)
+            done = self.run("bash", "-euc", ORIGINAL)
+            if done.returncode:
+                raise RuntimeError(done.stdout + done.stderr)
+            self.states["original"] = {**self.state(), "docker_images": self.prepared()["docker_images"]}
+        return copy.deepcopy(self.states["original"])
+
+
+OLD_ACCOUNT = f"cloudact-jobs@{PROJECT}.iam.gserviceaccount.com"
+OLD_IMAGE = f"gcr.io/{PROJECT}/cloudact-api-service-test:latest"
+OLD_TRIGGERS = " ".join(f"'trigger cloudact-{name}-trigger cloudact-{name} \"{schedule}\" {REGION}'" for name, schedule in SCHEDULES.items())
+ORIGINAL = f"""
+export PROJECT={PROJECT} REGION={REGION} ACCOUNT={OLD_ACCOUNT}
+gcloud iam service-accounts create cloudact-jobs --display-name='Cloud Run jobs' --project=$PROJECT --quiet
+for role in bigquery.admin secretmanager.secretAccessor run.invoker; do
+    gcloud projects add-iam-policy-binding $PROJECT --member=serviceAccount:$ACCOUNT --role=roles/$role --condition=None --quiet
+done
+create() {{
+    gcloud run jobs create cloudact-$1 --image={OLD_IMAGE} --command=python --args=src/jobs/$1.py --service-account=$ACCOUNT \\
+        --set-env-vars=ENVIRONMENT=test,GCP_PROJECT_ID=$PROJECT \\
+        --set-secrets=CA_ROOT_API_KEY=ca-root-api-key-test:latest,SLACK_WEBHOOK=slack-webhook-test:latest \\
+        --memory=2Gi --cpu=2 --max-retries=1 --task-timeout=30m --region=$REGION --project=$PROJECT --quiet
+}}
+trigger() {{
+    gcloud scheduler jobs create http $1 --schedule="$3" --time-zone=UTC --http-method=POST --location=$4 --project=$PROJECT --quiet \\
+        --uri=https://$REGION-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/$PROJECT/jobs/$2:run \\
+        --oauth-service-account-email=$ACCOUNT
+}}
+export -f create trigger
+printf '%s\\n' {' '.join(job['job'] for job in JOBS)} | xargs -P 4 -I % bash -euc 'create %'
+{{
+    printf '%s\\0' {OLD_TRIGGERS}
+    printf '%s\\0' 'trigger nightly-quota cloudact-quota-cleanup "30 1 * * *" {REGION}' \\
+        'trigger cloudact-stale-cleanup-trigger cloudact-stale-cleanup "*/15 * * * *" europe-west1' \\
+        'trigger cloudact-report-trigger cloudact-report "0 6 * * *" {REGION}'
+}} | xargs -0 -P 4 -I % bash -euc %
+"""
+
 
 _fake = []
 

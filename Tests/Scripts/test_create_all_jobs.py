@@ -131,6 +131,21 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual(deployed_job(state, "cloudact-billing-sync-retry")["metadata"]["generation"], 1)
         self.assertEqual(trigger(state, "cloudact-billing-sync-retry-trigger")["state"], "ENABLED")
 
+    def test_the_plain_commands_create_the_same(self):
+        """commands.sh, with a bq that only says yes: the stand-in has no queries."""
+        self.google.put(self.google.prepared())
+        with tempfile.TemporaryDirectory() as name:
+            bq = pathlib.Path(name, "bq")
+            bq.write_text("#!/bin/sh\nexit 0\n")
+            bq.chmod(0o755)
+            environment = {**self.google.environment, "PATH": f"{name}:{self.google.environment['PATH']}", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+            done = self.google.run("bash", ROOT / "deploy/generated/test/commands.sh", environment=environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown = self.google.script("create-all-jobs.sh", "test", "--dry-run")
+        changes = [line.strip() for line in shown.stdout.splitlines() if line.startswith(("  +", "  ~", "  -", "  !"))]
+        self.assertEqual(changes, ["+ create dataset organizations", "+ create dataset scheduler_jobs",
+                                   "! alerts notify nobody: jobs.yaml has no alert_emails"], shown.stdout)
+
     def test_only_deploys_one_job_with_what_it_needs(self):
         self.google.put(self.google.prepared())
         done = self.google.script("create-all-jobs.sh", "test", "--yes", "--only", "cloudact-stale-cleanup")

@@ -1,5 +1,6 @@
 """The parts of the scripts that need neither gcloud nor a project."""
 import copy
+import io
 import subprocess
 import sys
 import tempfile
@@ -8,10 +9,11 @@ import unittest
 import unittest.mock
 
 from fake_project import ROOT
-from deployment import access, change, command, comparison, executions, ownership, page, preflight, resources
+from deployment import (access, change, command, comparison, effects, executions, ownership, page, patience, preflight, refusals,
+                        resources)
 from deployment.change import Change
 from deployment.desired import Desired, resource
-from deployment.google import GoogleError, gcloud_message
+from deployment.google import GoogleError, account_of, gcloud_message, json_in
 
 
 class ComparisonTests(unittest.TestCase):
@@ -144,33 +146,164 @@ class PolicyTests(unittest.TestCase):
 
 
 class PatienceTests(unittest.TestCase):
+    def setUp(self):
+        self.now, self.waits = 0.0, []
+        self.out = io.StringIO()
+        self.google = unittest.mock.Mock(project="p", account="me@example.com")
+        self.google.lacks_act_as.return_value = False
+        self.google.patience = patience.Patience(60, sleep=self.sleep, clock=lambda: self.now, out=self.out)
+
+    def sleep(self, seconds):
+        self.now += seconds
+
     def attempts(self, *outcomes):
-        """How long it waits between attempts that end so, and what it ends with."""
-        waits, left = [], list(outcomes)
+        """When it tries, where attempts end so, and what it ends with."""
+        times, left = [], list(outcomes)
 
         def attempt():
-            outcome = left.pop(0)
+            times.append(round(self.now))
+            outcome = left.pop(0) if len(left) > 1 else left[0]
             if isinstance(outcome, Exception):
                 raise outcome
             return outcome
-        google = unittest.mock.Mock(sleep=waits.append)
         try:
-            return waits, access.patiently(google, attempt)
+            return times, effects.patiently(self.google, attempt)
         except GoogleError as error:
-            return waits, str(error)
+            return times, str(error)
 
     def test_waits_for_a_new_account_and_for_others(self):
         for error in (GoogleError("Service account a@b does not exist."), GoogleError("Precondition Failed", 412),
                       GoogleError("Permission denied on secret: projects/1/secrets/s for Revision service account a@b."),
                       GoogleError("There were concurrent policy changes. Please retry.")):
-            self.assertEqual(self.attempts(error, error, "done"), ([2, 4], "done"))
+            self.setUp()
+            self.assertEqual(self.attempts(error, error, "done"), ([0, 2, 6], "done"))
 
-    def test_gives_up_after_a_minute_with_the_last_error(self):
+    def test_gives_up_after_a_minute_for_everything_with_the_last_error(self):
         error = GoogleError("Service account a@b does not exist.")
-        self.assertEqual(self.attempts(*[error] * 6), ([2, 4, 8, 16, 30], str(error)))
+        times, outcome = self.attempts(error)
+        self.assertEqual((times[-1], outcome), (60, str(error)))
+        self.assertEqual(self.attempts(error), ([60], str(error)), "the next one has no minute of its own")
+
+    def test_shows_how_long_it_still_waits(self):
+        self.attempts(GoogleError("Service account a@b does not exist."))
+        self.assertIn("waiting, up to 60 s more: Google does not know a new account everywhere yet (Service account a@b", self.out.getvalue())
+        self.assertLessEqual(len(self.out.getvalue().splitlines()), 7)
 
     def test_does_not_wait_for_a_refusal(self):
-        self.assertEqual(self.attempts(GoogleError("denied", 403)), ([], "denied"))
+        self.assertEqual(self.attempts(GoogleError("denied", 403)), ([0], "denied"))
+        self.google.lacks_act_as.return_value = True
+        times, outcome = self.attempts(GoogleError("Permission 'iam.serviceaccounts.actAs' denied on service account a@b (or it may not exist)."))
+        self.assertEqual(times, [0])
+        self.assertIn("Service Account User", outcome)
+        self.assertIn("gcloud projects add-iam-policy-binding p --member=user:me@example.com --role=roles/iam.serviceAccountUser", outcome)
+
+
+class RefusalTests(unittest.TestCase):
+    def explained(self, text, status, method, service, path, reason=""):
+        return refusals.explained(GoogleError(text, status, reason), "p", "ci@x.iam.gserviceaccount.com", method, service, path)
+
+    def test_a_refusal_names_service_resource_what_is_missing_and_the_command(self):
+        policy = "v1/projects/p:getIamPolicy"
+        for arguments, texts in (
+                (("The caller does not have permission", 403, "POST", "cloudresourcemanager", policy),
+                 ("(Resource Manager, project p)", "Project IAM Admin",
+                  "--member=serviceAccount:ci@x.iam.gserviceaccount.com --role=roles/resourcemanager.projectIamAdmin")),
+                (("Permission 'run.jobs.list' denied on resource (or it may not exist).", 403, "GET", "run",
+                  "apis/run.googleapis.com/v1/namespaces/p/jobs"), ("(Cloud Run, jobs in project p)", "The permission run.jobs.list", "Cloud Run Viewer")),
+                (("denied", 403, "PATCH", "cloudscheduler", "v1/projects/p/locations/us-central1/jobs/a-trigger"),
+                 ("(Cloud Scheduler, jobs/a-trigger in project p)", "roles/cloudscheduler.admin")),
+                (("denied", 403, "POST", "iam", "v1/projects/p/roles"), ("Role Administrator",)),
+                (("Cloud Scheduler API has not been used in project 1 before or it is disabled.", 403, "GET", "cloudscheduler",
+                  "v1/projects/p/locations"), ("gcloud services enable cloudscheduler.googleapis.com --project=p",)),
+                (("no", 403, "GET", "serviceusage", "v1/projects/p/services", "SERVICE_DISABLED"),
+                 ("gcloud services enable serviceusage.googleapis.com --project=p",)),
+                (("Request had invalid authentication credentials.", 401, "GET", "run", "v1/x"), ("gcloud auth login",)),
+                (("internal", 500, "GET", "bigquery", "bigquery/v2/projects/p/datasets/d"), ("(BigQuery, datasets/d in project p)",))):
+            with self.subTest(arguments):
+                said = ". ".join(self.explained(*arguments))
+                for text in texts:
+                    self.assertIn(text, said)
+
+
+class OutputTests(unittest.TestCase):
+    def test_what_gcloud_prints_around_its_answer_is_left_out(self):
+        answer = '{\n "credential": {"access_token": "t"}\n}'
+        for text in (answer, f"Updates are available {{for}} some components.\n{answer}\nBye {{", f'{{"other": 1}}\n{answer}'):
+            self.assertEqual(json_in(text, "credential")["credential"], {"access_token": "t"})
+        for text in ("", "Updates are available", '{"other": 1}'):
+            with self.subTest(text), self.assertRaisesRegex(GoogleError, "did not print"):
+                json_in(text, "credential")
+
+    def test_the_account_that_acts_is_named(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+
+        def file(content):
+            path = f"{folder}/{len(content)}.json"
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(content)
+            return path
+        url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/ci@p.iam.gserviceaccount.com:generateAccessToken"
+        for settings, expected in (
+                ({"core": {"account": "me@example.com"}}, "me@example.com"),
+                ({"core": {"account": "me@example.com"}, "auth": {"impersonate_service_account": "ci@p.iam.gserviceaccount.com"}},
+                 "ci@p.iam.gserviceaccount.com"),
+                ({"auth": {"credential_file_override": file('{"client_email": "key@p.iam.gserviceaccount.com"}')}}, "key@p.iam.gserviceaccount.com"),
+                ({"auth": {"credential_file_override": file(f'{{"service_account_impersonation_url": "{url}"}}')}}, "ci@p.iam.gserviceaccount.com"),
+                ({"auth": {"credential_file_override": "/nowhere"}}, "the credentials in /nowhere"),
+                ({"auth": {"access_token_file": "/t"}}, "the owner of the token in /t"), ({}, "an account that gcloud does not name")):
+            with self.subTest(settings):
+                self.assertEqual(account_of(settings), expected)
+
+
+class WholeComparisonTests(unittest.TestCase):
+    """Whatever a replacement would remove is a difference."""
+
+    def differences(self, change_job, name="quota-cleanup"):
+        desired = Desired("test")
+        wanted, live = desired.resources[f"cloudact-{name}"], copy.deepcopy(desired.resources[f"cloudact-{name}"])
+        change_job(live, live["spec"]["template"]["spec"]["template"]["spec"])
+        return comparison.job_differences(wanted, live, desired.words["job"])
+
+    def test_parts_of_a_job_that_jobs_yaml_does_not_have(self):
+        annotation = "run.googleapis.com/vpc-access-egress"
+        for change_job, line in (
+                (lambda job, task: job["spec"]["template"]["metadata"]["annotations"].update({annotation: "all-traffic"}),
+                 f"annotation {annotation}: all-traffic -> none"),
+                (lambda job, task: task.update(volumes=[{"name": "keys", "secret": {"secretName": "s"}}]),
+                 'task volumes: [{"name": "keys", "secret": {"secretName": "s"}}] -> none'),
+                (lambda job, task: task["containers"][0].update(volumeMounts=[{"name": "keys", "mountPath": "/keys"}]),
+                 'container volumeMounts: [{"name": "keys", "mountPath": "/keys"}] -> none'),
+                (lambda job, task: task.update(nodeSelector={"run.googleapis.com/accelerator": "nvidia-l4"}),
+                 "task nodeSelector run.googleapis.com/accelerator: nvidia-l4 -> none"),
+                (lambda job, task: task["containers"][0]["resources"]["limits"].update({"nvidia.com/gpu": "1"}),
+                 "container resources limits nvidia.com/gpu: 1 -> none"),
+                (lambda job, task: job["metadata"]["labels"].update(team="data"), "label team: data -> none"),
+                (lambda job, task: job["metadata"].update(annotations={"run.googleapis.com/binary-authorization": "default"}),
+                 "job annotation run.googleapis.com/binary-authorization: default -> none")):
+            with self.subTest(line):
+                self.assertEqual(self.differences(change_job), [line])
+
+    def test_what_cloud_run_and_gcloud_add_is_no_difference(self):
+        def add(job, task):
+            job["metadata"] |= {"uid": "u", "generation": 3, "annotations": {"run.googleapis.com/creator": "me", "run.googleapis.com/launch-stage": "GA"}}
+            job["metadata"]["labels"] |= {"cloud.googleapis.com/location": "us-central1", "run.googleapis.com/lastUpdatedTime": "t"}
+            job["spec"]["template"]["metadata"] |= {"labels": {"client.knative.dev/nonce": "a_b_c"}}
+            job["spec"]["template"]["metadata"]["annotations"] |= {"run.googleapis.com/client-name": "gcloud", "run.googleapis.com/client-version": "1"}
+            task["containers"][0] |= {"name": "job-1", "resources": {**task["containers"][0]["resources"], "requests": {}}}
+            task["nodeSelector"] = {}
+            job["status"] = {"observedGeneration": 3, "conditions": [{"type": "Ready", "status": "True"}]}
+        self.assertEqual(self.differences(add), [])
+
+    def test_parts_of_a_trigger_that_jobs_yaml_does_not_have(self):
+        desired = Desired("test")
+        wanted = next(iter(desired.triggers.values()))
+        live = {**copy.deepcopy(wanted), "userUpdateTime": "t", "scheduleTime": "t", "status": {}, "lastAttemptTime": "t"}
+        live["httpTarget"] |= {"headers": {"User-Agent": "Google-Cloud-Scheduler", "X-Team": "data"}, "body": "e30="}
+        self.assertEqual(comparison.trigger_differences(wanted, live, desired.words["trigger"]),
+                         ["header X-Team: data -> none", "body: e30= -> none"])
+        mask = resources.mask_of(wanted, live).split(",")
+        self.assertIn("httpTarget.body", mask)
+        self.assertIn("httpTarget.headers", mask)
 
 
 class OwnershipTests(unittest.TestCase):
@@ -187,22 +320,43 @@ class OwnershipTests(unittest.TestCase):
     def test_a_name_is_no_proof_of_ownership(self):
         desired = Desired("test")
         live = types.SimpleNamespace(jobs={"cloudact-old": {"metadata": {"labels": {
-            "managed-by": "scheduler-jobs", "environment": "test"}}}})
+            "managed-by": "scheduler-jobs", "environment": "test"}}}}, accounts={}, jobs_elsewhere=[])
         self.assertTrue(ownership.of_job(desired, live.jobs["cloudact-old"]))
         self.assertFalse(ownership.of_job(desired, {"metadata": {"labels": {"managed-by": "scheduler-jobs", "environment": "stage"}}}))
         self.assertFalse(ownership.of_job(desired, {"metadata": {}}))
         place = "https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/"
-        for name, target, expected in (
-                ("x", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
-                ("cloudact-x", {"uri": place + "cloudact-old:run"}, True), ("x", {"uri": place + "cloudact-old:run"}, False),
-                ("cloudact-x", {"uri": place + "cloudact-shop:run"}, False), ("cloudact-x", {}, False),
-                ("cloudact-x", {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
-            with self.subTest(name=name, target=target):
-                self.assertEqual(ownership.of_trigger(desired, live, {"name": f"projects/p/jobs/{name}", "httpTarget": target}), expected)
+        starts, older = "Starts cloudact-old. It did something.", place.replace("https://run", "https://us-central1-run").replace(
+            "v2/projects/cloudact-testing-1/locations/us-central1", "apis/run.googleapis.com/v1/namespaces/cloudact-testing-1")
+        for description, target, expected in (
+                ("", {"oauthToken": {"serviceAccountEmail": desired.trigger_account}}, True),
+                (starts, {"uri": place + "cloudact-old:run"}, True), (starts, {"uri": older + "cloudact-old:run"}, True),
+                ("", {"uri": place + "cloudact-old:run"}, False), ("Starts cloudact-older.", {"uri": place + "cloudact-old:run"}, False),
+                ("Starts cloudact-shop. ", {"uri": place + "cloudact-shop:run"}, False), (starts, {}, False),
+                (starts, {"uri": place.replace("testing-1", "prod") + "cloudact-old:run"}, False)):
+            with self.subTest(description=description, target=target):
+                found = ownership.of_trigger(desired, live, {
+                    "name": "projects/p/jobs/cloudact-x", "description": description, "httpTarget": target})
+                self.assertEqual(found, expected)
         account = {"email": "ca-test-old@cloudact-testing-1.iam.gserviceaccount.com", "displayName": "cloudact-old (test)"}
         self.assertTrue(ownership.of_account(desired, account))
         for change_of in ({"displayName": "Old"}, {"displayName": "cloudact-old (stage)"}, {"email": "shop@x.iam.gserviceaccount.com"}):
             self.assertFalse(ownership.of_account(desired, account | change_of))
+
+
+class TargetTests(unittest.TestCase):
+    def test_the_job_that_a_trigger_starts_is_found_in_every_form(self):
+        desired = Desired("test")
+        for uri, expected in (
+                ("https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/cloudact-testing-1/jobs/a:run", ("us-east1", "a")),
+                ("https://us-east1-run.googleapis.com/apis/run.googleapis.com/v1/namespaces/123456/jobs/a:run?x=y", ("us-east1", "a")),
+                ("https://run.us-east1.rep.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a:run", ("us-east1", "a")),
+                ("https://run.googleapis.com/v2/projects/other/locations/us-east1/jobs/a:run", None),
+                ("https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-east1/jobs/a", None),
+                ("https://shop.example.com/jobs/a:run", None), ("", None)):
+            with self.subTest(uri):
+                self.assertEqual(ownership.started_job(desired, {"httpTarget": {"uri": uri}}), expected)
 
 
 class ChangeTests(unittest.TestCase):

@@ -149,6 +149,29 @@ package struct ScriptedRequest: Sendable {
     /// Counts the server's requests from 0.
     package var index: Int
 
+    /// A request of a client in this process, without a server.
+    package init(_ request: HTTPRequest, index: Int) {
+        method = request.method.rawValue
+        target = request.url
+        headers = request.headers
+        rawBody = request.body ?? Data()
+        body = rawBody
+        connection = 0
+        self.index = index
+    }
+
+    init(
+        method: String, target: String, headers: HTTPHeaders, rawBody: Data, body: Data, connection: Int, index: Int
+    ) {
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.rawBody = rawBody
+        self.body = body
+        self.connection = connection
+        self.index = index
+    }
+
     /// The target without scheme, host and query, still percent-encoded.
     package var path: String {
         var rest = target.prefix { $0 != "?" }

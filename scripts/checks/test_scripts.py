@@ -112,6 +112,8 @@ class ArgumentTests(Scripts):
                 ("build-images.sh", ["staging"], "prod, stage, test"), ("build-images.sh", ["test", "--only"], "--only needs"),
                 ("build-images.sh", ["test", "--only", "nothing"], "jobs.yaml has no job nothing"),
                 ("build-images.sh", ["test", "--only", "bootstrap", "--cloud"], "--only cannot be used with --cloud"),
+                ("build-images.sh", ["test", "--push", "--deploy"], "--deploy needs --cloud"),
+                ("rollback.sh", [], "usage: "), ("compare-with-original.sh", [], "usage: "), ("generate-jobs.sh", ["test"], "--check only"),
                 ("check-image-packages.sh", [], "usage: "), ("check-image-packages.sh", ["/nowhere"], "there is no folder /nowhere"),
                 ("check-image-packages.sh", ["/", "mirror", "more"], "a folder and a mirror"),
                 ("create-all-jobs.sh", [], "usage: "), ("list-jobs.sh", [], "usage: "), ("run-job.sh", [], "usage: ")):

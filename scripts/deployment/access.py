@@ -4,8 +4,9 @@ from . import change as phases
 from . import ownership
 from .change import Change
 from .comparison import changes
+from .effects import already, patiently
 from .google import GoogleError
-from .live import dataset_grants
+from .live import dataset_grants, granted
 
 
 def accounts(google, desired, live):
@@ -33,17 +34,6 @@ def words(path):
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in path[-1])
 
 
-def already(create):
-    """A creation whose answer was lost is repeated. The repetition then finds what the first one created."""
-    def apply():
-        try:
-            create()
-        except GoogleError as error:
-            if "already exists" not in str(error).lower():
-                raise
-    return apply
-
-
 def custom_roles(google, desired, live):
     parent = f"v1/projects/{desired.project}/roles"
     for role in desired.custom_roles:
@@ -64,8 +54,9 @@ def custom_roles(google, desired, live):
             if deleted:
                 google.request("POST", "iam", f"{path}:undelete", body={})
             google.request("PATCH", "iam", path, body=body, query={"updateMask": ",".join(body)})
+        is_ours = ownership.of_role(desired, there) or there.get("deleted")
         if details:
-            yield Change(phases.ACCOUNTS, "update", "custom role", role["id"], update, details)
+            yield Change(phases.ACCOUNTS, "update" if is_ours else "take over", "custom role", role["id"], update, details)
 
 
 def datasets(google, desired, live):
@@ -156,8 +147,7 @@ def orphans(google, desired, live):
         for email in live.accounts if email not in known and "serviceAccount:" + email in ours]
     found += [Change(phases.ACCOUNT_REMOVAL, "delete", "custom role", name, lambda name=name: google.request(
         "DELETE", "iam", f"v1/projects/{desired.project}/roles/{name}"))
-        for name, role in live.roles.items() if name not in roles and desired.owns_role(name) and not role.get("deleted")
-        and ownership.of_role(desired, role)]
+        for name, role in live.roles.items() if name not in roles and not role.get("deleted") and ownership.of_role(desired, role)]
     return found
 
 
@@ -180,9 +170,20 @@ def amended(policy, add, remove):
 def set_policy(google, live, kind, name, add, remove):
     """The policy of the project, a secret or a job. Its etag makes sure that nobody else's change is lost."""
     service, path, region = live.place(kind, name)
-    patiently(google, lambda: google.request(
-        "POST", service, f"{path}:setIamPolicy", region=region, repeatable=True,
-        body={"policy": amended(live.policy(kind, name), add, remove)}))
+
+    def once():
+        policy = google.request("POST", service, f"{path}:setIamPolicy", region=region, repeatable=True,
+                                body={"policy": amended(live.policy(kind, name), add, remove)})
+        check(granted(policy), add, remove)
+
+    patiently(google, once)
+
+
+def check(pairs, add, remove):
+    """The reply to a change is the access that holds now."""
+    left = spoken("+", add - pairs) + spoken("-", remove & pairs)
+    if left:
+        raise GoogleError(f"the service accepted the change, and still differs: {'; '.join(left)}")
 
 
 def set_access(google, live, name, add, remove):
@@ -191,29 +192,12 @@ def set_access(google, live, name, add, remove):
         dataset = live.dataset(name)
         entries = [e for e in dataset.get("access", []) if not dataset_grants({"access": [e]}) & remove]
         entries += access_entries(add)
-        google.request("PATCH", "bigquery", f"bigquery/v2/projects/{google.project}/datasets/{name}",
-                       body={"access": entries}, headers={"If-Match": dataset["etag"]})
+        changed = google.request("PATCH", "bigquery", f"bigquery/v2/projects/{google.project}/datasets/{name}",
+                                 body={"access": entries}, headers={"If-Match": dataset["etag"]})
+        check(dataset_grants(changed), add, remove)
 
     patiently(google, once)
 
 
 def access_entries(pairs):
     return [{"role": role, "userByEmail": member.partition(":")[2]} for role, member in sorted(pairs)]
-
-
-# The answers of a service that does not know a new account, or a role of it, everywhere. gcloud shows the text of a refusal
-# only, not its code.
-NOT_KNOWN_YET = ("does not exist", "may not exist", "Permission denied on secret")
-CHANGED_MEANWHILE = ("concurrent policy changes",)
-
-
-def patiently(google, attempt):
-    """Repeats after somebody else's change, and while a new account is not known everywhere, which takes up to a minute."""
-    for seconds in (2, 4, 8, 16, 30, None):
-        try:
-            return attempt()
-        except GoogleError as error:
-            passing = error.status == 412 or any(text in str(error) for text in NOT_KNOWN_YET + CHANGED_MEANWHILE)
-            if not passing or seconds is None:
-                raise
-            google.sleep(seconds)

@@ -14,7 +14,7 @@ from .google import GoogleError
 @dataclasses.dataclass
 class Change:
     phase: int
-    action: str  # create, update or delete
+    action: str  # create, update, delete, or "take over": an update of a resource that does not have our mark
     kind: str  # job, trigger, account ...
     name: str
     apply: Callable[[], object]

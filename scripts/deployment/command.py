@@ -24,10 +24,38 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
+class Output:
+    """A standard stream whose reader may go away, as `head` does: the work goes on, and the rest of the text is lost."""
+
+    def __init__(self, stream):
+        self._stream = stream or open(os.devnull, "w", encoding="utf-8")
+
+    def write(self, text):
+        return self._try(lambda: self._stream.write(text))
+
+    def flush(self):
+        return self._try(lambda: self._stream.flush())
+
+    def _try(self, action):
+        try:
+            return action()
+        except BrokenPipeError:
+            # Python writes what is left when it ends; by then the descriptor must accept it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = open(os.devnull, "w", encoding="utf-8")
+            return None
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
 def run(main, interrupted):
     """Ends the process with the exit code of `main`, or with the message and the exit code of what stopped it."""
+    sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
     try:
-        sys.exit(main())
+        code = main()
+        sys.stdout.flush()
+        sys.exit(code)
     except UsageError as error:
         end(USAGE, error)
     except GcloudMissing as error:
@@ -60,7 +88,8 @@ def answer(question):
         return ""
 
 
-SIGNS = {"create": ("+", "32"), "update": ("~", "33"), "delete": ("-", "31")}
+SIGNS = {"create": ("+", "32"), "update": ("~", "33"), "delete": ("-", "31"), "take over": ("!", "33")}
+PAST = {"create": "created", "update": "updated", "delete": "deleted", "take over": "taken over"}
 
 
 def show_change(change, indent="  "):

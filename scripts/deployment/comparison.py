@@ -1,16 +1,28 @@
 """Resources as they should be and as they are, compared part by part."""
+import json
 import re
 
 UNITS = {"m": 1 / 1000, "": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "K": 1e3, "M": 1e6, "G": 1e9}
 TASK = ("spec", "template", "spec", "template", "spec")
 CONTAINER = (*TASK, "containers", "0")
-# The parts of which a resource has no more than it should. Of other mappings what a service adds does not count.
-WHOLE = {(*CONTAINER, "env"), (*CONTAINER, "secrets")}
+# Google writes labels and annotations with names of its own into a job. These are the ones that people choose.
+GOOGLES = ("run.googleapis.com/", "cloud.googleapis.com/", "client.knative.dev/", "serving.knative.dev/", "goog-")
+CHOSEN = {f"run.googleapis.com/{name}" for name in (
+    "vpc-access-connector", "vpc-access-egress", "network-interfaces", "cloudsql-instances", "execution-environment", "encryption-key",
+    "encryption-key-shutdown-hours", "post-key-revocation-action-type", "binary-authorization", "binary-authorization-breakglass",
+    "secrets", "sandbox", "cpu-throttling", "startup-cpu-boost", "gpu-zonal-redundancy-disabled", "container-dependencies", "launch-stage")}
 # The parts whose texts are compared letter by letter: 1 and 1.0 are two values of a variable.
 LITERAL = {"env", "secrets", "args", "command", "labels", "image"}
 # The values that Cloud Run uses where a job has none.
 DEFAULTS = {(*TASK, "maxRetries"): 3, (*TASK, "timeoutSeconds"): 600, ("spec", "template", "spec", "taskCount"): 1,
             ("spec", "template", "metadata", "annotations", "run.googleapis.com/execution-environment"): "gen2"}
+# The names of parts that jobs.yaml has no word for. A replacement removes them.
+OTHER_WORDS = {("metadata", "annotations"): "job annotation", ("spec", "template", "metadata", "labels"): "execution label",
+               CONTAINER: "container", TASK: "task", ("spec", "template", "spec"): "execution", ("httpTarget", "headers"): "header"}
+# The parts of a trigger that people choose, and the headers that Cloud Scheduler sets.
+TRIGGER_PARTS = {"description", "schedule", "timeZone", "state", "attemptDeadline", "retryConfig", "httpTarget", "pubsubTarget",
+                 "appEngineHttpTarget"}
+SET_HEADERS = ("User-Agent", "Host", "Content-Length", "X-CloudScheduler", "X-Google-", "X-AppEngine-")
 
 
 def container_of(job):
@@ -23,27 +35,56 @@ def job_differences(wanted, actual, words):
     for path, value in DEFAULTS.items():
         if at(actual, path) is None:
             put(actual, path, value)
-    return differences(wanted, actual, words) + not_ready(actual)
+    ready = not_ready(actual)
+    wanted.pop("status"), actual.pop("status")
+    return differences(wanted, actual, words) + ready
 
 
 def comparable(job):
-    """The parts of a job that are compared; its variables by name, those that hold secrets apart."""
+    """The whole job without what the service adds; its variables by name, those that hold secrets apart."""
     spec = job["spec"]["template"]["spec"]["template"]["spec"]
-    containers = [dict(c) for c in spec["containers"]]
+    # Cloud Run names a container by itself.
+    containers = [{k: v for k, v in c.items() if k != "name"} for c in spec["containers"]]
     for container in containers:
         variables = container.pop("env", [])
         container["env"] = {v["name"]: v.get("value", "") for v in variables if "valueFrom" not in v}
         container["secrets"] = {v["name"]: secret(v["valueFrom"]) for v in variables if "valueFrom" in v}
-    execution = job["spec"]["template"]
+    execution, metadata = job["spec"]["template"], job["metadata"]
     template = {**execution["spec"], "template": {"spec": {**spec, "containers": containers}}}
-    annotations = execution.get("metadata", {}).get("annotations", {})
-    return {"metadata": {"labels": job["metadata"].get("labels", {})}, "status": job.get("status", {}),
-            "spec": {"template": {"metadata": {"annotations": dict(annotations)}, "spec": template}}}
+    around = execution.get("metadata", {})
+    annotations = {k: v for k, v in chosen(metadata.get("annotations", {})).items() if (k, v) != ("run.googleapis.com/launch-stage", "GA")}
+    return {"metadata": {"labels": chosen(metadata.get("labels", {})), "annotations": annotations}, "status": job.get("status", {}),
+            "spec": {"template": {"spec": template, "metadata": {
+                "annotations": chosen(around.get("annotations", {})), "labels": chosen(around.get("labels", {}))}}}}
+
+
+def chosen(mapping):
+    """The labels or annotations that somebody chose."""
+    return {k: v for k, v in mapping.items() if k in CHOSEN or not k.startswith(GOOGLES)}
+
+
+def trigger_differences(wanted, actual, words):
+    return differences(comparable_trigger(wanted), comparable_trigger(actual), words)
+
+
+def comparable_trigger(trigger):
+    """The whole trigger without what the service adds."""
+    found, target = {k: v for k, v in trigger.items() if k in TRIGGER_PARTS}, trigger.get("httpTarget", {})
+    if target.get("headers"):
+        # With a body comes its type.
+        given = SET_HEADERS if target.get("body") else (*SET_HEADERS, "Content-Type")
+        headers = {k: v for k, v in target["headers"].items() if not k.startswith(given) and v != "application/octet-stream"}
+        found["httpTarget"] = {**target, "headers": headers}
+    return found
 
 
 def secret(source):
     reference = source.get("secretKeyRef", {})
     return f"{reference.get('name')}:{reference.get('key')}"
+
+
+def is_ready(job):
+    return not not_ready({"status": job.get("status", {})})
 
 
 def not_ready(job):
@@ -53,17 +94,26 @@ def not_ready(job):
 
 
 def differences(wanted, actual, words):
-    """One line for each part that differs. `words` are the names of parts by JSON pointer; a part that has one may not be there
-    where it is not wanted."""
-    names = {parts(pointer): name for pointer, name in words.items()}
-    found = list(changes(wanted, actual))
-    for path in names:
-        want, have = at(wanted, path), at(actual, path)
-        if path in WHOLE:
-            found += [((*path, key), None, have[key]) for key in sorted(set(have or {}) - set(want or {}))]
-        elif want is None and have not in (None, "", [], {}) and not isinstance(have, dict):
-            found.append((path, None, have))
+    """One line for each part that differs, also for what is there and not wanted. `words` are the names of parts by JSON pointer."""
+    names = OTHER_WORDS | {parts(pointer): name for pointer, name in words.items()}
+    found = [*changes(wanted, actual), *extras(wanted, actual)]
     return [f"{spoken_path(path, names)}: {shown(have)} -> {shown(want)}" for path, want, have in found]
+
+
+def extras(wanted, actual, path=()):
+    """The parts of `actual` that `wanted` does not have. An update removes them."""
+    if isinstance(actual, dict):
+        wanted = wanted if isinstance(wanted, dict) else {}
+        for key, value in actual.items():
+            if key not in wanted or isinstance(value, (dict, list)):
+                yield from extras(wanted.get(key), value, (*path, key))
+    elif isinstance(actual, list) and isinstance(wanted, list):
+        # Of lists with other lengths all is said already.
+        for index, (want, have) in enumerate(zip(wanted, actual)):
+            if len(wanted) == len(actual) and isinstance(have, dict):
+                yield from extras(want, have, (*path, str(index)))
+    elif wanted is None and normal(actual) is not None:
+        yield path, None, actual
 
 
 def changes(wanted, actual, path=()):
@@ -124,4 +174,7 @@ def spoken_path(path, names):
 
 
 def shown(value):
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        text = json.dumps(value)
+        return text if len(text) <= 120 else text[:117] + "..."
     return " ".join(map(str, value)) or "none" if isinstance(value, list) else "none" if value in (None, "") else value

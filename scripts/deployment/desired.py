@@ -22,6 +22,7 @@ class Desired:
         self.environment, self.project, self.region = index["environment"], index["project"], index["region"]
         self.index, self.ownership, self.words = index, index["ownership"], index["words"]
         self.jobs = index["jobs"]
+        self.all_secrets = index["secrets"]
         self.only = self.job(only)["job"] if only else None
         if only:
             self.jobs = [self.job(only)]

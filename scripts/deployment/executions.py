@@ -2,6 +2,8 @@
 import datetime as dt
 import time
 
+from .google import run_items
+
 # Cloud Logging allows 60 readings a minute for a whole project.
 PAUSE = 5
 # Entries of one execution may become readable in another order than they were written in.
@@ -10,15 +12,15 @@ PATH = "apis/run.googleapis.com/v1/namespaces/{project}/executions"
 
 
 def recent(google, desired, job, count):
-    """The last executions of a deployed job, newest first. The service promises no order, so all that it keeps are read."""
-    items, place = [], None
-    while True:
-        reply = google.get("run", PATH.format(project=desired.project), desired.region,
-                           **{"labelSelector": f"run.googleapis.com/job={job}", "limit": 500, "continue": place})
-        items += reply.get("items", [])
-        place = reply.get("metadata", {}).get("continue")
-        if not place:
-            return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)[:count]
+    """The last executions of a deployed job, newest first."""
+    return all_of(google, desired, job)[:count]
+
+
+def all_of(google, desired, job):
+    """All executions that Cloud Run keeps, newest first. The service promises no order."""
+    items = run_items(google, PATH.format(project=desired.project), desired.region,
+                      labelSelector=f"run.googleapis.com/job={job}")
+    return sorted(map(Execution, items), key=lambda e: e.created, reverse=True)
 
 
 def one(google, desired, name):
@@ -40,6 +42,7 @@ class Execution:
         conditions = {c["type"]: c for c in status.get("conditions", [])}
         self.done = conditions.get("Completed", {})
         self.name = resource["metadata"]["name"]
+        self.creator = resource["metadata"].get("annotations", {}).get("run.googleapis.com/creator", "")
         self.created = instant(resource["metadata"]["creationTimestamp"])
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))

@@ -1,5 +1,7 @@
 """Google Cloud as gcloud is set up to reach it."""
 import json
+import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -8,14 +10,19 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from . import refusals
+from .patience import SECONDS, Patience
+
 
 class GoogleError(Exception):
-    """A refusal: by a service, with its `status`; by gcloud or by us, with none; or no answer at all, with 0."""
+    """A refusal: by a service, with its `status`; by gcloud or by us, with none; or no answer at all, with 0. The message ends with
+    the advice."""
 
-    def __init__(self, message, status=None, reason=""):
+    def __init__(self, message, status=None, reason="", advice=""):
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.advice = advice
 
     @property
     def is_passing(self):
@@ -35,9 +42,11 @@ class Google:
         self.calls = {"gcloud": 0, "requests": 0}
         self.stopping = threading.Event()
         self._lock, self._signing_in = threading.Lock(), threading.Lock()
+        self.account, self.acting, self.enabled = "", {}, set()
         helper = self._sign_in("--min-expiry=600s")
         self.settings = helper["configuration"]["properties"]
-        self.account = self.settings.get("core", {}).get("account", "")
+        self.account = account_of(self.settings)
+        self.patience = Patience(float(os.environ.get("DEPLOYMENT_PATIENCE", SECONDS)), sleep=self.sleep)
         self._opener = urllib.request.build_opener(*self._handlers())
 
     def sleep(self, seconds):
@@ -47,9 +56,25 @@ class Google:
 
     def _sign_in(self, *how):
         """The token goes from gcloud to memory and from there into a header, never to a file or a command line."""
-        helper = json.loads(self.gcloud("config", "config-helper", *how, "--format=json", local=True))
+        helper = json_in(self.gcloud("config", "config-helper", *how, "--format=json", local=True), "credential")
         self._token = helper["credential"]["access_token"]
         return helper
+
+    def lacks_act_as(self, text):
+        """Whether the caller surely may not use the service account that a refusal names. Each account is asked about once."""
+        found = re.search(r"[\w.-]+@[\w.-]+\.gserviceaccount\.com", text)
+        if not found:
+            return False
+        if found[0] not in self.acting:
+            permission = "iam.serviceAccounts.actAs"
+            try:
+                reply = self.request("POST", "iam", f"v1/projects/{self.project}/serviceAccounts/{found[0]}:testIamPermissions",
+                                     body={"permissions": [permission]}, repeatable=True)
+                self.acting[found[0]] = permission in reply.get("permissions", [])
+            except GoogleError:
+                # An account that is not known yet cannot be asked about.
+                return False
+        return not self.acting[found[0]]
 
     def _renew(self, refused):
         """A new token, unless another thread has fetched one already."""
@@ -65,9 +90,9 @@ class Google:
         command = ["gcloud", *arguments] + ([] if local else [f"--project={self.project}", "--quiet"])
         with self._lock:
             self.calls["gcloud"] += 1
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
-            raise GoogleError(gcloud_message(done.stderr))
+            raise GoogleError(gcloud_message(done.stderr or done.stdout))
         return done.stdout
 
     # ---------------------------------------------------------------- REST
@@ -98,10 +123,19 @@ class Google:
                     renewed = True
                     self._renew(token)
                     continue
-                if not (repeats and error.is_passing) or attempts == 5:
-                    raise
+                if self._is_not_open_yet(error, service):
+                    continue
+                # A request that was one too many was surely not carried out.
+                if not (repeats and error.is_passing or error.status == 429) or attempts == 5:
+                    text, advice = refusals.explained(error, self.project, self.account, method, service, path)
+                    raise GoogleError(f"{text}. {advice}" if advice else text, error.status, error.reason, advice) from None
                 self.sleep(0.5 * 2 ** (attempts - 1))
                 attempts += 1
+
+    def _is_not_open_yet(self, error, service):
+        """Whether a service that is enabled says that it is not, as it does for a moment, and there was time to wait."""
+        return (error.status == 403 and f"{service}.googleapis.com" in self.enabled and refusals.is_disabled(error)
+                and self.patience.wait(3, f"{service} was enabled a moment ago"))
 
     def url(self, service, path, region, query):
         domain = self.settings.get("core", {}).get("universe_domain") or "googleapis.com"
@@ -143,6 +177,51 @@ class Google:
             address = f"http://{user}{proxy['address']}:{proxy.get('port', 80)}"
             handlers.append(urllib.request.ProxyHandler({"http": address, "https": address}))
         return handlers
+
+
+def json_in(text, member):
+    """The JSON object with this member in the output of gcloud, which may print other lines around it."""
+    decoder, place = json.JSONDecoder(), text.find("{")
+    while place >= 0:
+        try:
+            found, _ = decoder.raw_decode(text, place)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and member in found:
+            return found
+        place = text.find("{", place + 1)
+    raise GoogleError(f"gcloud did not print what was asked for: {text.strip()[:200] or 'it printed nothing'}")
+
+
+def account_of(settings):
+    """The account that acts, where gcloud does not simply say it: one that is impersonated, or that of a file of credentials."""
+    auth, core = settings.get("auth", {}), settings.get("core", {})
+    if auth.get("impersonate_service_account"):
+        return auth["impersonate_service_account"].split(",")[0]
+    if auth.get("access_token_file"):
+        return f"the owner of the token in {auth['access_token_file']}"
+    file = auth.get("credential_file_override")
+    if file:
+        try:
+            with open(file, encoding="utf-8") as text:
+                content = json.load(text)
+        except (OSError, ValueError):
+            content = {}
+        url = content.get("service_account_impersonation_url", "")
+        found = re.search(r"/serviceAccounts/([^/:]+)", url)
+        return content.get("client_email") or (found[1] if found else "") or content.get("audience") or f"the credentials in {file}"
+    return core.get("account") or "an account that gcloud does not name"
+
+
+def run_items(google, path, region=None, **query):
+    """All items of a listing of Cloud Run, which has its own words for pages."""
+    items, place = [], None
+    while True:
+        reply = google.get("run", path, region, **query, **{"limit": 500, "continue": place})
+        items += reply.get("items", [])
+        place = reply.get("metadata", {}).get("continue")
+        if not place:
+            return items
 
 
 def rest_error(error):

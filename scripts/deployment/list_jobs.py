@@ -3,7 +3,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from . import executions, page
+from . import executions, page, preflight
 from .command import Parser, color, run, spoken, table
 from .desired import Desired
 from .executions import instant, stamp
@@ -48,16 +48,25 @@ def show(overview):
             spoken(last.seconds(now)) if last else "", f"{spoken((now - last.created).total_seconds())} ago" if last else "",
             f"{len(state.drift)}" if state.drift else "none"])
     table(["JOB", "SCHEDULE", "NEXT RUN", "LAST STATUS", "DURATION", "AGE", "DRIFT"], rows)
-    lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift] + overview.differences
+    lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift if not d.endswith(": not ours yet")] + overview.differences
     if lines:
         print(color("\nDifferent from jobs.yaml:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} fixes it)")
         print("\n".join(f"  {line}" for line in lines))
     if overview.orphans:
         print(color("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
         print("\n".join(f"  {line}" for line in overview.orphans))
+    if overview.takeovers:
+        print(color("\nNot ours yet:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} asks before it takes them over)")
+        print("\n".join(f"  {line}" for line in overview.takeovers))
+    if overview.leftovers:
+        print(color("\nLeft by a former deployment:", "33") + " (nothing removes it; the commands, once nothing else needs it)")
+        for item in overview.leftovers:
+            print("\n".join([f"  {item.text}", *(f"      {line}" for line in item.commands)]))
     if overview.foreign:
         print(color("\nNot ours:", "33") + " (nothing removes it)")
         print("\n".join(f"  {line}" for line in overview.foreign))
+    for reason in overview.not_searched:
+        print(f"\nNot searched: {reason}")
     if overview.access_refusal:
         print(f"\nAccess was not compared: {overview.access_refusal}")
 
@@ -72,17 +81,22 @@ def upcoming(state):
     return f"{state.next_run:%d %b %H:%M} UTC"
 
 
+def said(change):
+    """What differs. Of a resource that is not ours everything may."""
+    return "not ours yet" if change.action == "take over" else "; ".join(change.details) or "missing"
+
+
 class JobState:
     """One job: its trigger, its last executions and where it differs from jobs.yaml."""
 
     def __init__(self, job, live, plan, history, now):
-        self.job, self.history, self.now = job, history, now
+        self.job, self.history, self.now = job, history[:HISTORY], now
         self.is_deployed = job["name"] in live.jobs
         self.created = instant(live.jobs[job["name"]]["metadata"].get("creationTimestamp")) if self.is_deployed else None
         trigger = live.triggers.get(job["trigger"]) or {}
         self.is_paused = trigger.get("state") == "PAUSED"
         self.next_run = instant(trigger.get("scheduleTime")) if trigger and not self.is_paused else None
-        self.drift = [f"{c.title}: {'; '.join(c.details) or 'missing'}" for c in plan.of_job(job["name"])]
+        self.drift = [f"{c.title}: {said(c)}" for c in plan.of_job(job["name"])]
         self.last = history[0] if history else None
         success = next((e for e in history if e.status == "succeeded"), None)
         self.last_success = success.completed if success else None
@@ -92,7 +106,7 @@ class JobState:
         """No success within one and a half times the longest time between two runs; a new job has that long for its first."""
         gap = self.job["longest_gap_seconds"]
         since = self.last_success or self.created
-        return bool(gap and since) and (self.now - since).total_seconds() > 1.5 * gap
+        return bool(gap and since and not self.is_paused) and (self.now - since).total_seconds() > 1.5 * gap
 
     @property
     def status(self):
@@ -116,20 +130,25 @@ class Overview:
         live = Live(google, desired, tolerant=True)
         self.plan = Plan(google, desired, live)
         with ThreadPoolExecutor(8) as pool:
-            histories = pool.map(lambda job: executions.recent(google, desired, job["name"], HISTORY)
+            histories = pool.map(lambda job: executions.all_of(google, desired, job["name"])
                                  if job["name"] in live.jobs else [], desired.jobs)
             self.jobs = [JobState(j, live, self.plan, h, self.now) for j, h in zip(desired.jobs, histories)]
+        self.takeovers = [c.title for c in self.plan.takeovers]
         alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
-        self.differences = [f"{c.action} {c.title}" + (f": {'; '.join(c.details)}" if c.details else "")
+        self.differences = [f"{c.action} {c.title}" + (f": {said(c)}" if c.details else "")
                             for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
+        self.differences += [f"secret {name} does not exist: {preflight.advice(desired, name, '')[1]}" for name in live.missing_secrets]
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
-        self.foreign, self.access_refusal = self.plan.foreign, live.access_refusal
+        self.foreign, self.leftovers = self.plan.foreign, self.plan.leftovers
+        self.access_refusal, self.not_searched = live.access_refusal, live.not_searched
 
     def json(self):
         return {
             "environment": self.desired.environment, "project": self.desired.project, "region": self.desired.region,
             "time": stamp(self.now), "jobs": [j.json() for j in self.jobs], "differences": self.differences,
-            "orphans": self.orphans, "foreign": self.foreign, "access_compared": not self.access_refusal,
+            "orphans": self.orphans, "takeovers": self.takeovers, "foreign": self.foreign,
+            "leftovers": [{"text": item.text, "commands": item.commands} for item in self.leftovers],
+            "not_searched": self.not_searched, "access_compared": not self.access_refusal,
         }
 
 

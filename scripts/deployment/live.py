@@ -2,7 +2,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from . import ownership
-from .google import GoogleError
+from .google import GoogleError, run_items
 
 CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
 
@@ -10,12 +10,18 @@ CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
 class Live:
     """The state of the project as far as it concerns this deployment, read all at once.
 
-    With `tolerant`, an account that may not read policies gets the rest; `access_refusal` then has the reason.
+    `jobs` and `triggers` are those of the environment's region; `jobs_elsewhere` and `triggers_elsewhere` are pairs of a region
+    and a resource. `not_searched` says which regions could not be searched. With `tolerant`, an account that may not read
+    policies gets the rest; `access_refusal` then has the reason.
     """
 
     def __init__(self, google, desired, tolerant=False):
         self.google, self.desired, self.access_refusal = google, desired, ""
-        with ThreadPoolExecutor(8) as pool:
+        self.accounts, self.roles, self.project_grants, self.missing_secrets = {}, {}, set(), []
+        self.datasets, self.secret_grants, self.job_grants = {}, {}, {}
+        self.secret_names = set()
+        self.jobs_elsewhere, self.triggers_elsewhere, self.not_searched = [], [], []
+        with ThreadPoolExecutor(16) as pool:
             self._read_deployed(pool)
             try:
                 self._read_access(pool)
@@ -26,15 +32,41 @@ class Live:
 
     def _read_deployed(self, pool):
         google, project, region = self.google, self.desired.project, self.desired.region
-        jobs = pool.submit(google.get, "run", f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
+        elsewhere = None if self.desired.only else pool.submit(self._read_elsewhere)
+        jobs = pool.submit(run_items, google, f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
         triggers = pool.submit(google.pages, "cloudscheduler", f"v1/projects/{project}/locations/{region}/jobs", "jobs", pageSize=500)
         alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
         channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
                                "notificationChannels") if self.desired.channels else None
-        self.jobs = {j["metadata"]["name"]: j for j in jobs.result().get("items", [])}
+        self.jobs = {j["metadata"]["name"]: j for j in jobs.result()}
         self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
         self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
         self.channels = [c for c in channels.result() if ownership.of_alert(self.desired, c)] if channels else []
+        if elsewhere:
+            elsewhere.result()
+
+    def _read_elsewhere(self):
+        """Jobs and triggers of other regions: a trigger may start a job from anywhere, and a change of region leaves both behind."""
+        google, project, region = self.google, self.desired.project, self.desired.region
+
+        def tolerantly(what, read):
+            try:
+                return read()
+            except GoogleError as error:
+                self.not_searched.append(f"{what}: {error}")
+                return []
+
+        # Without a region in its name the service lists the jobs of all regions; a label has the region of each.
+        found = tolerantly("jobs of other regions", lambda: run_items(google, f"apis/run.googleapis.com/v1/namespaces/{project}/jobs"))
+        regions = ((j["metadata"].get("labels", {}).get("cloud.googleapis.com/location", region), j) for j in found)
+        self.jobs_elsewhere = [(where, job) for where, job in regions if where != region]
+        locations = tolerantly("triggers of other regions", lambda: google.pages(
+            "cloudscheduler", f"v1/projects/{project}/locations", "locations", pageSize=100))
+        others = sorted({item["locationId"] for item in locations} - {region})
+        with ThreadPoolExecutor(8) as pool:
+            listed = pool.map(lambda where: tolerantly(f"triggers in {where}", lambda: google.pages(
+                "cloudscheduler", f"v1/projects/{project}/locations/{where}/jobs", "jobs", pageSize=500)), others)
+            self.triggers_elsewhere = [(where, trigger) for where, found in zip(others, listed) for trigger in found]
 
     def _read_access(self, pool):
         google, desired, parent = self.google, self.desired, f"v1/projects/{self.desired.project}"
@@ -44,13 +76,15 @@ class Live:
         left = pool.submit(self._left_datasets)
         secrets = pool.submit(self._secret_names)
         jobs = {n: pool.submit(self.policy, "job", n) for n in desired.job_grants if n in self.jobs}
-        secrets = {s: pool.submit(self.policy, "secret", s) for s in secrets.result()}
+        secrets = {s: pool.submit(self._secret_policy, s) for s in secrets.result()}
         datasets = {n: pool.submit(self.dataset, n) for n in [d["name"] for d in desired.datasets] + left.result()}
         self.accounts = {a["email"]: a for a in accounts.result()}
         self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
         self.project_grants = granted(policy.result())
         self.datasets = {n: f.result() for n, f in datasets.items()}
-        self.secret_grants = {n: granted(f.result()) for n, f in secrets.items()}
+        policies = {n: f.result() for n, f in secrets.items()}
+        self.missing_secrets = sorted(n for n, policy in policies.items() if policy is None)
+        self.secret_grants = {n: granted(policy or {}) for n, policy in policies.items()}
         self.job_grants = {n: granted(f.result()) for n, f in jobs.items()}
 
     def _secret_names(self):
@@ -58,8 +92,17 @@ class Live:
         if self.desired.only:
             return self.desired.secrets
         found = self.google.pages("secretmanager", f"v1/projects/{self.desired.project}/secrets", "secrets", pageSize=1000)
-        names = {s["name"].split("/")[-1] for s in found}
-        return sorted(set(self.desired.secrets) | {n for n in names if n.endswith(f"-{self.desired.environment}")})
+        self.secret_names = {s["name"].split("/")[-1] for s in found}
+        return sorted(set(self.desired.secrets) | {n for n in self.secret_names if n.endswith(f"-{self.desired.environment}")})
+
+    def _secret_policy(self, name):
+        """The policy of the secret, or `None` if there is no such secret."""
+        try:
+            return self.policy("secret", name)
+        except GoogleError as error:
+            if error.status != 404:
+                raise
+            return None
 
     def _left_datasets(self):
         """Datasets that were created for these jobs, not for a customer, and are no longer in jobs.yaml.

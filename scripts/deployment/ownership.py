@@ -13,21 +13,48 @@ def of_alert(desired, thing):
 
 
 def of_trigger(desired, live, trigger):
-    """It starts jobs as our account, or has our prefix and starts one of our jobs."""
-    target = trigger.get("httpTarget", {})
-    if target.get("oauthToken", {}).get("serviceAccountEmail") == desired.trigger_account:
+    """It starts jobs as the account of this environment's triggers, or its description says that it starts one of our jobs."""
+    target = started_job(desired, trigger)
+    if account_of(trigger) in trigger_accounts(desired, live):
         return True
-    found = re.search(r"/jobs/([^/:]+):run$", target.get("uri", ""))
-    here = f"/{desired.project}/" in target.get("uri", "") and desired.region in target["uri"]
-    ours = {j["name"] for j in desired.jobs} | {n for n, job in live.jobs.items() if of_job(desired, job)}
-    return bool(found) and here and found[1] in ours and desired.owns(trigger["name"].split("/")[-1])
+    return bool(target) and trigger.get("description", "").startswith(f"Starts {target[1]}.") and target in our_jobs(desired, live)
+
+
+def trigger_accounts(desired, live):
+    """The account of the triggers, and those of earlier prefixes."""
+    title = next(t for t in desired.ownership["account_display_names"] if "*" not in t)
+    return {desired.trigger_account} | {e for e, a in live.accounts.items() if a.get("displayName") == title}
+
+
+def account_of(trigger):
+    """The account as which a trigger sends its requests; empty if it has none."""
+    target = trigger.get("httpTarget", {})
+    return (target.get("oauthToken") or target.get("oidcToken") or {}).get("serviceAccountEmail", "")
+
+
+def our_jobs(desired, live):
+    """Pairs of region and name: the jobs of jobs.yaml, and those that have our labels wherever they are."""
+    ours = {(desired.region, job["name"]) for job in desired.jobs}
+    ours |= {(desired.region, name) for name, job in live.jobs.items() if of_job(desired, job)}
+    return ours | {(region, job["metadata"]["name"]) for region, job in live.jobs_elsewhere if of_job(desired, job)}
+
+
+def started_job(desired, trigger):
+    """The region and the name of the job of this project that a trigger starts, by either version of the service; or `None`."""
+    uri = trigger.get("httpTarget", {}).get("uri", "")
+    found = re.match(r"https?://([^/]+)/.*?(?:namespaces|projects)/([^/]+)/(?:locations/([^/]+)/)?jobs/([^/:?#]+):run(?:[?#]|$)", uri)
+    if not found or not (found[2] == desired.project or found[2].isdigit()):
+        return None
+    host = re.match(r"([a-z]+-[a-z]+\d+)-run\.|run\.([a-z]+-[a-z]+\d+)\.rep\.", found[1])
+    region = found[3] or (host and (host[1] or host[2]))
+    return (region, found[4]) if region else None
 
 
 def of_account(desired, account):
-    """Accounts have no labels; their display names are the proof."""
+    """Accounts have no labels; their display names are the proof. Their ids are not: account_prefix may have been another one."""
     titles = desired.ownership["account_display_names"]
     ours = any(fnmatch.fnmatchcase(account.get("displayName", ""), title) for title in titles)
-    return ours and desired.owns(account["email"].partition("@")[0], "account_prefix")
+    return ours and account["email"].endswith(f"@{desired.project}.iam.gserviceaccount.com")
 
 
 def of_role(desired, role):
@@ -46,7 +73,8 @@ def foreign(desired, live):
     lines = [f"job {name}" for name, job in live.jobs.items() if desired.owns(name) and not of_job(desired, job)
              and name not in {j["name"] for j in desired.jobs}]
     lines += [f"trigger {name}" for name, trigger in live.triggers.items() if desired.owns(name)
-              and name not in desired.triggers and not of_trigger(desired, live, trigger)]
+              and name not in desired.triggers and not of_trigger(desired, live, trigger)
+              and started_job(desired, trigger) not in our_jobs(desired, live)]
     if live.access_refusal:
         return lines
     known = members(desired, live)

@@ -21,6 +21,7 @@ def html(overview):
         card(sum(bool(s.drift) for s in jobs) + len(overview.differences), "different from jobs.yaml", "warn"),
     ]
     sections = [section("Different from jobs.yaml", overview.differences), section("Not in jobs.yaml", overview.orphans),
+                section("Not ours yet", overview.takeovers), section("Left by a former deployment", [item.text for item in overview.leftovers]),
                 section("Not ours", overview.foreign),
                 section("Not compared", [f"access: {overview.access_refusal}"] if overview.access_refusal else [])]
     return f"""<!DOCTYPE html>

@@ -15,7 +15,8 @@ def missing(google, desired):
             "serviceusage", f"v1/projects/{project}/services", "services", filter="state:ENABLED", pageSize=200)}
     except GoogleError as error:
         return [(f"project {project} cannot be reached as {google.account}: {error}",
-                 f"gcloud auth login, or ask for access to {project}")]
+                 error.advice or f"gcloud auth login, or ask for access to {project}")]
+    google.enabled = enabled
     disabled = [s for s in desired.index["services"] if s not in enabled]
     # The deployer's calls may be charged to another project, where it is enabled. A request gives the better answer.
     if RESOURCE_MANAGER in disabled and answers(google, project):
@@ -46,7 +47,7 @@ def missing_secrets(google, desired, can_look):
             versions = google.pages("secretmanager", path, "versions", pageSize=100)
         except GoogleError as error:
             if error.status != 404:
-                return (f"secret {name} cannot be read: {error}", f"ask for access to {desired.project}")
+                return (f"secret {name} cannot be read: {error}", error.advice or f"ask for access to {desired.project}")
             return advice(desired, name, "does not exist")
         if any(v.get("state") == "ENABLED" for v in versions):
             return None
@@ -64,17 +65,23 @@ def advice(desired, name, problem):
 
 
 def missing_images(google, desired):
-    """The images that are not in the repository; none where it cannot be told, as for registries of others."""
+    """The images that are not in the repository, and why that could not be checked, as for registries of others; one of the two
+    is empty."""
+    there, unknown = images_in_repository(google, desired)
+    return ([] if unknown else [job["image"] for job in desired.jobs if job["image"] not in there]), unknown
+
+
+def images_in_repository(google, desired):
+    """The images of the environment's repository with their tags, and why they could not be listed."""
     host, _, path = desired.index["images"].partition("/")
     location, is_registry, _ = host.partition("-docker.pkg.dev")
     if not is_registry or path.count("/") != 1:
-        return []
+        return set(), f"{desired.index['images']} is no repository of Artifact Registry"
     project, repository = path.split("/")
     try:
         images = google.pages("artifactregistry",
                               f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
                               "dockerImages", pageSize=1000)
     except GoogleError as error:
-        return [job["image"] for job in desired.jobs] if error.status == 404 else []
-    there = {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}
-    return [job["image"] for job in desired.jobs if job["image"] not in there]
+        return set(), "" if error.status == 404 else str(error)
+    return {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}, ""

@@ -35,29 +35,53 @@ def main():
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
-    execution = start(google, desired, job, extra)
-    print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
+    started = start(google, desired, job, extra)
+    for execution in started:
+        print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
+    if len(started) > 1:
+        print(color(f"warning: a reply was lost, and {len(started)} executions were started; all are followed", "33"), file=sys.stderr)
     if options.leave:
         print(f"the execution continues; scripts/list-jobs.sh {desired.environment} shows its outcome")
         return 0
     try:
-        return follow(google, desired, job, execution)
+        return max((follow(google, desired, job, execution) for execution in started), key=lambda code: (code != 0, code == FAILED))
     except KeyboardInterrupt:
-        print(f"\n{continues(desired, execution)}", file=sys.stderr)
+        print("\n" + "\n".join(continues(desired, execution) for execution in started), file=sys.stderr)
         return INTERRUPTED
 
 
 def start(google, desired, job, extra):
-    # Arguments may have commas; gcloud takes another separator in front.
+    """The executions that were started: one, or several where the service started one and its reply was lost."""
+    path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}:run"
+    # Overriding arguments needs a right of its own; without arguments nothing is overridden.
     own = container_of(desired.resources[job["name"]]).get("args", [])
-    given = [f"--args=^\x1f^{chr(31).join([*own, *extra])}"] if extra else []
-    try:
-        reply = google.gcloud("run", "jobs", "execute", job["name"], f"--region={desired.region}", "--async", "--format=json", *given)
-    except GoogleError as error:
-        if "could not be found" in str(error) or "does not exist" in str(error):
-            raise GoogleError(f"{job['name']} is not deployed: scripts/create-all-jobs.sh {desired.environment}") from None
-        raise
-    return executions.Execution(json.loads(reply))
+    body = {"overrides": {"containerOverrides": [{"args": [*own, *extra]}]}} if extra else {}
+    known = {e.name for e in executions.all_of(google, desired, job["name"])}
+    for attempt in range(3):
+        try:
+            reply = google.request("POST", "run", path, body=body, region=desired.region)
+            return [executions.Execution(reply), *lost(google, desired, job, known, attempt, reply["metadata"]["name"])]
+        except GoogleError as error:
+            if error.status == 404:
+                raise GoogleError(f"{job['name']} is not deployed: scripts/create-all-jobs.sh {desired.environment}") from None
+            if not error.is_passing:
+                raise
+            print(color(f"warning: {error}; looking whether an execution was started", "33"), file=sys.stderr, flush=True)
+            for _ in range(4):
+                google.sleep(1)
+                found = lost(google, desired, job, known, 1, "")
+                if found:
+                    return found
+            problem = error
+    raise GoogleError(f"{job['name']} was not started, as far as Cloud Run shows: {problem}")
+
+
+def lost(google, desired, job, known, attempts_before, name):
+    """The executions that earlier attempts started although their reply was lost. A trigger's own execution has another creator."""
+    if not attempts_before:
+        return []
+    return [e for e in executions.all_of(google, desired, job["name"])
+            if e.name not in known | {name} and e.creator != desired.trigger_account]
 
 
 def follow(google, desired, job, execution):

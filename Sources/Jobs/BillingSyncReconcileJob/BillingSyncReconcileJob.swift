@@ -49,7 +49,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 5)
-            stripe = StripeSettings(reading: &environment)
+            stripe = StripeSettings(reading: &environment, for: warehouse.environment)
             notification = NotificationSettings(reading: &environment)
         }
     }
@@ -61,8 +61,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
         run.notifyAtEnd(settings.notification, ofChangesIn: ["synced"])
         let warehouse = try await run.openWarehouse(settings.warehouse).sql
         let stripe = StripeClient(
-            settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond,
-            transport: run.transport(), logger: run.logger)
+            settings.stripe, requestsPerSecond: BillingReconciliation.stripeRequestsPerSecond, of: run)
         let reconciliation = BillingReconciliation(
             stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, logger: run.logger,
             isDryRun: run.isDryRun)

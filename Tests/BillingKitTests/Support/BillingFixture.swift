@@ -17,6 +17,10 @@ struct BillingFixture: Sendable {
     let warehouse: any Warehouse
     let clock = SteadyClock()
     let today = CivilDate("2026-03-15")!
+    /// Reaches Stripe; `nil` is the server of ``stripe``.
+    var transport: (any HTTPTransport)?
+    var mode = StripeMode.test
+    var ignore = StripeIgnore()
     static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     static let longAgo = Timestamp("2025-01-01T00:00:00Z")!
 
@@ -39,9 +43,9 @@ struct BillingFixture: Sendable {
 
     func client(_ key: String = "rk_test_fixture0001") -> StripeClient {
         StripeClient(
-            baseURL: stripe.server.url, key: Secret(key), requestsPerSecond: 20, transport: CurlTransport(),
-            time: LeapingClock().time,
-            now: clock.now, logger: Self.quiet)
+            baseURL: stripe.server.url, key: Secret(key), mode: mode, ignore: ignore, requestsPerSecond: 20,
+            transport: transport ?? CurlTransport(),
+            time: LeapingClock().time, now: clock.now, logger: Self.quiet)
     }
 
     @discardableResult
@@ -127,6 +131,7 @@ extension BillingFixture {
         let state = try await BillingState.read(metered, today: today, slugs: [slug])
         guard let stored = state.organizations[slug] else { return [:] }
         var texts = Dictionary(uniqueKeysWithValues: BillingField.all.map { ($0.name, $0.value(stored.values).text) })
+        texts["other_live_rows"] = "\(stored.otherLiveRows)"
         switch stored.profilePlan {
         case .none: texts["profile.subscription_plan"] = ""
         case .one(let plan): texts["profile.subscription_plan"] = plan ?? ""

@@ -35,6 +35,8 @@ final class FakeStripe: Sendable {
         var revisions: [String: Int] = [:]
         /// The most that a page has, whatever limit was asked for.
         var pageSize = 100
+        /// A page after something that is not there is refused, as Stripe does.
+        var refusesUnknownCursors = false
         /// Runs before each request is answered.
         var onRequest: (@Sendable (inout Account, ScriptedRequest) -> ScriptedReply?)?
     }
@@ -60,6 +62,22 @@ final class FakeStripe: Sendable {
 
     /// How many requests went to paths that begin so.
     func requests(_ prefix: String = "/v1/") -> Int { server.requests.count { $0.path.hasPrefix(prefix) } }
+
+    /// Reaches the account without a server: thousands of histories in seconds.
+    struct Transport: HTTPTransport {
+        let stripe: FakeStripe
+
+        func send(_ request: HTTPRequest) async throws -> HTTPResponse {
+            let index = stripe.sent.withLock { sent in
+                defer { sent += 1 }
+                return sent
+            }
+            let reply = stripe.answer(ScriptedRequest(request, index: index))
+            return HTTPResponse(status: reply.status, headers: reply.headers, body: reply.body)
+        }
+    }
+
+    private let sent = Mutex(0)
 
     private func answer(_ request: ScriptedRequest) -> ScriptedReply {
         account.withLock { account in
@@ -122,6 +140,11 @@ extension FakeStripe.Account {
     private func page(_ all: [(id: String, object: [String: Any])], _ request: ScriptedRequest) -> ScriptedReply {
         var rest = all[...]
         if let cursor = request.query["starting_after"] {
+            if refusesUnknownCursors, !all.contains(where: { $0.id == cursor }) {
+                let error =
+                    #"{"error": {"code": "resource_missing", "param": "starting_after", "message": "No such object"}}"#
+                return .json(error, status: 400)
+            }
             rest = rest.drop { $0.id != cursor }.dropFirst()
         }
         let limit = min(Int(request.query["limit"] ?? "10") ?? 10, pageSize)

@@ -1,0 +1,108 @@
+import JobRuntime
+import Warehouse
+
+/// Compares an organization with what Stripe has of it.
+struct BillingComparison {
+    enum Outcome {
+        /// - Parameter note: What could not be read, or what else an operator should see, where something differs.
+        case change(BillingChange, note: String?)
+        /// The warehouse may hold something newer: Stripe has to be read again.
+        case overtaken
+        /// Stripe has nothing that could replace what the organization has, for this reason.
+        case kept(String)
+    }
+
+    let plans: PlanCatalog
+    let today: CivilDate
+    /// The subscriptions of the whole account that have moved, and when it was read; `nil` where only a part was.
+    var moved: (subscriptions: [String: (owner: String, customer: String?)], time: ReadTime)?
+
+    /// - Parameter subscriptions: The organization's; `nil` where Stripe has none.
+    func outcome(
+        of stored: StoredBilling, _ subscriptions: OrganizationSubscriptions?, reason: String
+    ) throws(BillingProblem) -> Outcome {
+        var (kept, problem) = ("Stripe has no subscription of it", BillingProblem?.none)
+        if let subscriptions {
+            switch try subscriptions.choice(plans, stored) {
+            case .subscription(let chosen, let reading, let others):
+                return try outcome(of: stored, chosen, reading, others, reason: reason)
+            case .nothing(let explanation, let reason): (kept, problem) = (explanation, reason)
+            }
+        }
+        if let loss = try loss(of: stored) { return loss }
+        if let problem { throw problem }
+        return .kept(kept)
+    }
+
+    private func outcome(
+        of stored: StoredBilling, _ chosen: StripeReply<StripeSubscription>, _ reading: PlanReading, _ others: String?,
+        reason: String
+    ) throws(BillingProblem) -> Outcome {
+        // What is over and cannot be read gives a new organization no row.
+        if stored.row == nil, chosen.value.status == SubscriptionStatus.canceled.rawValue, reading.problem != nil {
+            return .kept("Stripe has only what is over: \(chosen.value.name) is canceled")
+        }
+        var problem: BillingProblem?
+        let values = try BillingValues(chosen.value, reading, keeping: stored, today: today, problem: &problem)
+        let change = try BillingChange(
+            values, stored, read: chosen.time.joined(plans.time), reason: reason, requestID: chosen.requestID)
+        guard let change else { return .overtaken }
+        let note = problem.map {
+            "is \(values.status ?? ""), and what cannot be read stays as it was: \($0.description)"
+        }
+        return .change(change, note: note ?? others.map { "is \(values.status ?? ""): \($0)" })
+    }
+
+    /// An organization whose subscription belongs to another one now, and that has nothing left, ends.
+    private func loss(of stored: StoredBilling) throws(BillingProblem) -> Outcome? {
+        guard let moved, let id = stored.values.subscription, let (owner, customer) = moved.subscriptions[id],
+            owner != stored.slug, stored.values.status != SubscriptionStatus.cancelled
+        else { return nil }
+        var values = stored.values.cancelled(today)
+        values.subscription = nil
+        if customer == values.customer { values.customer = nil }
+        let change = try BillingChange(values, stored, read: moved.time, reason: "reassigned")
+        guard let change else { return .overtaken }
+        return .change(
+            change,
+            note:
+                "is \(SubscriptionStatus.cancelled): its subscription \(printable(id)) is that of \(quoted(owner)) now")
+    }
+}
+
+extension BillingValues {
+    /// The state with its service ended, today at the latest.
+    func cancelled(_ today: CivilDate) -> BillingValues {
+        var values = self
+        values.status = SubscriptionStatus.cancelled
+        values.end = values.end.map { min($0, today) } ?? today
+        return values
+    }
+}
+
+extension BillingState {
+    /// Fewer stored subscriptions say nothing about a share.
+    private static let fewest = 4
+
+    /// Why the account cannot be the one that the warehouse mirrors: none of the stored subscriptions is in it, or fewer than
+    /// half of four or more. Stripe lists every subscription that ever was, so a listing that lacks many is that of another
+    /// account, or of other data. An organization that is cancelled already is not missing, but shows that the account is right.
+    ///
+    /// - Parameter start: A row that was written later may be newer than the listing.
+    func loss(in listed: Set<String>, since start: Timestamp) -> (lost: Int, reason: String)? {
+        var (present, lost) = (0, 0)
+        for stored in organizations.values {
+            guard let id = stored.values.subscription, !id.isEmpty else { continue }
+            if listed.contains(id) {
+                present += 1
+            } else if stored.values.status != SubscriptionStatus.cancelled, stored.version < start {
+                lost += 1
+            }
+        }
+        guard lost > 0, present == 0 || (present < lost && present + lost >= Self.fewest) else { return nil }
+        let share =
+            present == 0
+            ? "no stored subscription at all is" : "only \(present) of \(present + lost) stored subscriptions are"
+        return (lost, "\(share) in the account, so nothing was written: is the key that of this account?")
+    }
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Written by generate-jobs from jobs.yaml: edit that instead.
+#
+# The plain commands that would create the environment prod in an empty project. To deploy, use
+# scripts/create-all-jobs.sh prod: it compares first, changes what differs, and can be repeated. These cannot.
+# GRANT quotes names with backticks.
+# shellcheck disable=SC2016
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# Services
+gcloud services enable artifactregistry.googleapis.com bigquery.googleapis.com cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com run.googleapis.com secretmanager.googleapis.com --project=cloudact-prod
+
+# Secrets: these must exist, each with a version
+# gcloud secrets create ca-root-api-key-prod --replication-policy=automatic --data-file=- --project=cloudact-prod
+# gcloud secrets create stripe-secret-key-prod --replication-policy=automatic --data-file=- --project=cloudact-prod
+
+# Accounts
+gcloud iam service-accounts create ca-prod-bootstrap --display-name='cloudact-bootstrap (prod)' --description='Creates the datasets organizations and scheduler_jobs with all of their tables.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-bootstrap-sync --display-name='cloudact-bootstrap-sync (prod)' --description='Adds missing columns to the tables of the datasets organizations and scheduler_jobs.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-org-sync-all --display-name='cloudact-org-sync-all (prod)' --description='Creates and evolves the dataset of every active organization.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-quota-reset-daily --display-name='cloudact-quota-reset-daily (prod)' --description='Opens the day'\''s quota counters of every active organization.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-quota-reset-monthly --display-name='cloudact-quota-reset-monthly (prod)' --description='Recounts the monthly quota counter of every active organization on the first of a month.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-stale-cleanup --display-name='cloudact-stale-cleanup (prod)' --description='Marks crashed pipeline runs as failed and repairs the concurrent counters.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-quota-cleanup --display-name='cloudact-quota-cleanup (prod)' --description='Deletes old rows of the quota counters, the run history and the billing queue.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-billing-sync-retry --display-name='cloudact-billing-sync-retry (prod)' --description='Works off the queue of billing syncs: Stripe'\''s state into the warehouse.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-billing-sync-reconcile --display-name='cloudact-billing-sync-reconcile (prod)' --description='Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --project=cloudact-prod
+gcloud iam service-accounts create ca-prod-trigger --display-name='Triggers of the scheduler jobs (prod)' --description='Cloud Scheduler starts the scheduler jobs as this account.' --project=cloudact-prod
+
+# Custom roles
+gcloud iam roles create cloudact_organization_schema --title='Creates and evolves the datasets of organizations' --description='For the scheduler jobs of prod.' --permissions=bigquery.datasets.create,bigquery.datasets.get,bigquery.tables.create,bigquery.tables.get,bigquery.tables.list,bigquery.tables.update --stage=GA --project=cloudact-prod
+
+# Datasets
+bq --location=US mk --dataset --description='Organizations, their subscriptions, quotas, runs and settings' --label=managed_by:scheduler-jobs --label=environment:prod cloudact-prod:organizations
+bq --location=US mk --dataset --description='State of the scheduler jobs: leases, billing sync queue, run history' --label=managed_by:scheduler-jobs --label=environment:prod cloudact-prod:scheduler_jobs
+
+# Roles on the project
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com --role=projects/cloudact-prod/roles/cloudact_organization_schema --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-bootstrap-sync@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-bootstrap@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-quota-cleanup@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-quota-reset-daily@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-quota-reset-monthly@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-stale-cleanup@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-bootstrap-sync@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-bootstrap@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-prod
+gcloud projects add-iam-policy-binding cloudact-prod --member=serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-prod
+
+# Roles on datasets
+bq query --project_id=cloudact-prod --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-prod`.`organizations` TO "serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap-sync@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-cleanup@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-daily@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-monthly@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-stale-cleanup@cloudact-prod.iam.gserviceaccount.com"'
+bq query --project_id=cloudact-prod --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataViewer` ON SCHEMA `cloudact-prod`.`organizations` TO "serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com"'
+bq query --project_id=cloudact-prod --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-prod`.`scheduler_jobs` TO "serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap-sync@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-cleanup@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-daily@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-monthly@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-stale-cleanup@cloudact-prod.iam.gserviceaccount.com"'
+
+# Access to secrets
+gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
+gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
+gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
+gcloud secrets add-iam-policy-binding stripe-secret-key-prod --member=serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
+gcloud secrets add-iam-policy-binding stripe-secret-key-prod --member=serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
+
+# Jobs
+gcloud run jobs replace jobs/cloudact-bootstrap.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-bootstrap-sync.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-org-sync-all.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-quota-reset-daily.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-quota-reset-monthly.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-stale-cleanup.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-quota-cleanup.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-billing-sync-retry.yaml --region=us-central1 --project=cloudact-prod
+gcloud run jobs replace jobs/cloudact-billing-sync-reconcile.yaml --region=us-central1 --project=cloudact-prod
+
+# Who may start a job
+gcloud run jobs add-iam-policy-binding cloudact-quota-reset-daily --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+gcloud run jobs add-iam-policy-binding cloudact-quota-reset-monthly --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+gcloud run jobs add-iam-policy-binding cloudact-stale-cleanup --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+gcloud run jobs add-iam-policy-binding cloudact-quota-cleanup --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+gcloud run jobs add-iam-policy-binding cloudact-billing-sync-retry --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+gcloud run jobs add-iam-policy-binding cloudact-billing-sync-reconcile --region=us-central1 --member=serviceAccount:ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-prod
+
+# Triggers
+gcloud scheduler jobs create http cloudact-quota-reset-daily-trigger --location=us-central1 --description='Starts cloudact-quota-reset-daily. Opens the day'\''s quota counters of every active organization.' --schedule='0 0 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-quota-reset-daily:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+gcloud scheduler jobs create http cloudact-quota-reset-monthly-trigger --location=us-central1 --description='Starts cloudact-quota-reset-monthly. Recounts the monthly quota counter of every active organization on the first of a month.' --schedule='5 0 1 * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-quota-reset-monthly:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+gcloud scheduler jobs create http cloudact-stale-cleanup-trigger --location=us-central1 --description='Starts cloudact-stale-cleanup. Marks crashed pipeline runs as failed and repairs the concurrent counters.' --schedule='*/15 * * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-stale-cleanup:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+gcloud scheduler jobs create http cloudact-quota-cleanup-trigger --location=us-central1 --description='Starts cloudact-quota-cleanup. Deletes old rows of the quota counters, the run history and the billing queue.' --schedule='0 1 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-quota-cleanup:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+gcloud scheduler jobs create http cloudact-billing-sync-retry-trigger --location=us-central1 --description='Starts cloudact-billing-sync-retry. Works off the queue of billing syncs: Stripe'\''s state into the warehouse.' --schedule='*/5 * * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-billing-sync-retry:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+gcloud scheduler jobs create http cloudact-billing-sync-reconcile-trigger --location=us-central1 --description='Starts cloudact-billing-sync-reconcile. Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --schedule='0 2 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-billing-sync-reconcile:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
+
+# Alerts
+gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-daily.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-monthly.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-stale-cleanup.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-prod

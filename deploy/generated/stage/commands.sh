@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Written by generate-jobs from jobs.yaml: edit that instead.
+#
+# The plain commands that would create the environment stage in an empty project. To deploy, use
+# scripts/create-all-jobs.sh stage: it compares first, changes what differs, and can be repeated. These cannot.
+# GRANT quotes names with backticks.
+# shellcheck disable=SC2016
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# Services
+gcloud services enable artifactregistry.googleapis.com bigquery.googleapis.com cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com run.googleapis.com secretmanager.googleapis.com --project=cloudact-testing-1
+
+# Secrets: these must exist, each with a version
+# gcloud secrets create ca-root-api-key-stage --replication-policy=automatic --data-file=- --project=cloudact-testing-1
+# gcloud secrets create stripe-secret-key-stage --replication-policy=automatic --data-file=- --project=cloudact-testing-1
+
+# Accounts
+gcloud iam service-accounts create ca-stg-bootstrap --display-name='cloudact-stage-bootstrap (stage)' --description='Creates the datasets organizations and scheduler_jobs with all of their tables.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-bootstrap-sync --display-name='cloudact-stage-bootstrap-sync (stage)' --description='Adds missing columns to the tables of the datasets organizations and scheduler_jobs.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-org-sync-all --display-name='cloudact-stage-org-sync-all (stage)' --description='Creates and evolves the dataset of every active organization.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-quota-reset-daily --display-name='cloudact-stage-quota-reset-daily (stage)' --description='Opens the day'\''s quota counters of every active organization.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-quota-reset-monthly --display-name='cloudact-stage-quota-reset-monthly (stage)' --description='Recounts the monthly quota counter of every active organization on the first of a month.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-stale-cleanup --display-name='cloudact-stage-stale-cleanup (stage)' --description='Marks crashed pipeline runs as failed and repairs the concurrent counters.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-quota-cleanup --display-name='cloudact-stage-quota-cleanup (stage)' --description='Deletes old rows of the quota counters, the run history and the billing queue.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-billing-sync-retry --display-name='cloudact-stage-billing-sync-retry (stage)' --description='Works off the queue of billing syncs: Stripe'\''s state into the warehouse.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-billing-sync-reconcile --display-name='cloudact-stage-billing-sync-reconcile (stage)' --description='Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --project=cloudact-testing-1
+gcloud iam service-accounts create ca-stg-trigger --display-name='Triggers of the scheduler jobs (stage)' --description='Cloud Scheduler starts the scheduler jobs as this account.' --project=cloudact-testing-1
+
+# Custom roles
+gcloud iam roles create cloudact_stage_organization_schema --title='Creates and evolves the datasets of organizations' --description='For the scheduler jobs of stage.' --permissions=bigquery.datasets.create,bigquery.datasets.get,bigquery.tables.create,bigquery.tables.get,bigquery.tables.list,bigquery.tables.update --stage=GA --project=cloudact-testing-1
+
+# Datasets
+bq --location=US mk --dataset --description='Organizations, their subscriptions, quotas, runs and settings' --label=managed_by:scheduler-jobs --label=environment:stage cloudact-testing-1:organizations
+bq --location=US mk --dataset --description='State of the scheduler jobs: leases, billing sync queue, run history' --label=managed_by:scheduler-jobs --label=environment:stage cloudact-testing-1:scheduler_jobs
+
+# Roles on the project
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com --role=projects/cloudact-testing-1/roles/cloudact_stage_organization_schema --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-bootstrap-sync@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-quota-cleanup@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-quota-reset-daily@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-quota-reset-monthly@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-stale-cleanup@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-bootstrap-sync@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-testing-1
+gcloud projects add-iam-policy-binding cloudact-testing-1 --member=serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com --role=roles/bigquery.metadataViewer --condition=None --project=cloudact-testing-1
+
+# Roles on datasets
+bq query --project_id=cloudact-testing-1 --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-testing-1`.`organizations` TO "serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap-sync@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-cleanup@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-daily@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-monthly@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-stale-cleanup@cloudact-testing-1.iam.gserviceaccount.com"'
+bq query --project_id=cloudact-testing-1 --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataViewer` ON SCHEMA `cloudact-testing-1`.`organizations` TO "serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com"'
+bq query --project_id=cloudact-testing-1 --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-testing-1`.`scheduler_jobs` TO "serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap-sync@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-cleanup@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-daily@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-monthly@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-stale-cleanup@cloudact-testing-1.iam.gserviceaccount.com"'
+
+# Access to secrets
+gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
+gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
+gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
+gcloud secrets add-iam-policy-binding stripe-secret-key-stage --member=serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
+gcloud secrets add-iam-policy-binding stripe-secret-key-stage --member=serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
+
+# Jobs
+gcloud run jobs replace jobs/cloudact-stage-bootstrap.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-bootstrap-sync.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-org-sync-all.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-quota-reset-daily.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-quota-reset-monthly.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-stale-cleanup.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-quota-cleanup.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-billing-sync-retry.yaml --region=us-central1 --project=cloudact-testing-1
+gcloud run jobs replace jobs/cloudact-stage-billing-sync-reconcile.yaml --region=us-central1 --project=cloudact-testing-1
+
+# Who may start a job
+gcloud run jobs add-iam-policy-binding cloudact-stage-quota-reset-daily --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+gcloud run jobs add-iam-policy-binding cloudact-stage-quota-reset-monthly --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+gcloud run jobs add-iam-policy-binding cloudact-stage-stale-cleanup --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+gcloud run jobs add-iam-policy-binding cloudact-stage-quota-cleanup --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+gcloud run jobs add-iam-policy-binding cloudact-stage-billing-sync-retry --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+gcloud run jobs add-iam-policy-binding cloudact-stage-billing-sync-reconcile --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
+
+# Triggers
+gcloud scheduler jobs create http cloudact-stage-quota-reset-daily-trigger --location=us-central1 --description='Starts cloudact-stage-quota-reset-daily. Opens the day'\''s quota counters of every active organization.' --schedule='0 0 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-quota-reset-daily:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-quota-reset-daily-trigger --location=us-central1 --project=cloudact-testing-1
+gcloud scheduler jobs create http cloudact-stage-quota-reset-monthly-trigger --location=us-central1 --description='Starts cloudact-stage-quota-reset-monthly. Recounts the monthly quota counter of every active organization on the first of a month.' --schedule='5 0 1 * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-quota-reset-monthly:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-quota-reset-monthly-trigger --location=us-central1 --project=cloudact-testing-1
+gcloud scheduler jobs create http cloudact-stage-stale-cleanup-trigger --location=us-central1 --description='Starts cloudact-stage-stale-cleanup. Marks crashed pipeline runs as failed and repairs the concurrent counters.' --schedule='*/15 * * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-stale-cleanup:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-stale-cleanup-trigger --location=us-central1 --project=cloudact-testing-1
+gcloud scheduler jobs create http cloudact-stage-quota-cleanup-trigger --location=us-central1 --description='Starts cloudact-stage-quota-cleanup. Deletes old rows of the quota counters, the run history and the billing queue.' --schedule='0 1 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-quota-cleanup:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-quota-cleanup-trigger --location=us-central1 --project=cloudact-testing-1
+gcloud scheduler jobs create http cloudact-stage-billing-sync-retry-trigger --location=us-central1 --description='Starts cloudact-stage-billing-sync-retry. Works off the queue of billing syncs: Stripe'\''s state into the warehouse.' --schedule='*/5 * * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-billing-sync-retry:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-billing-sync-retry-trigger --location=us-central1 --project=cloudact-testing-1
+gcloud scheduler jobs create http cloudact-stage-billing-sync-reconcile-trigger --location=us-central1 --description='Starts cloudact-stage-billing-sync-reconcile. Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --schedule='0 2 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-billing-sync-reconcile:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
+gcloud scheduler jobs pause cloudact-stage-billing-sync-reconcile-trigger --location=us-central1 --project=cloudact-testing-1
+
+# Alerts
+gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-daily.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-monthly.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-stale-cleanup.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-testing-1
