@@ -111,7 +111,8 @@ extension BigQueryWarehouse {
         var pageToken = ""
         repeat {
             let call = BigQueryAPI.Call(
-                method: .datasetsList, path: "/datasets", query: [("all", "true")] + page(pageToken), operation: "list the datasets",
+                method: .datasetsList, path: "/datasets", query: [("all", "true")] + page(pageToken),
+                operation: "list the datasets",
                 scope: .project)
             let page = try api.decode(DatasetList.self, from: try await api.send(call), of: call)
             for item in page.datasets ?? [] {
@@ -194,7 +195,7 @@ extension BigQueryWarehouse {
     }
 
     /// A table with its dataset's location, which every table has.
-    private struct LocatedTable: Decodable {
+    struct LocatedTable: Decodable {
         var table: Table
         var location: String?
 
@@ -208,7 +209,7 @@ extension BigQueryWarehouse {
         }
     }
 
-    private func locatedTable(_ reference: TableReference) async throws -> LocatedTable? {
+    func locatedTable(_ reference: TableReference) async throws -> LocatedTable? {
         let call = BigQueryAPI.Call(
             // BASIC leaves out the storage statistics, which cost the server time.
             method: .tablesGet, path: path(of: reference), query: [("view", "BASIC")],
@@ -257,65 +258,8 @@ extension BigQueryWarehouse {
         return isCreated
     }
 
-    /// `tables.patch` has to send all columns, and sending those with policy tags needs permissions that adding a column does not:
-    /// https://github.com/googleapis/python-bigquery/issues/557. Where they are missing, a statement adds the columns, if one can.
-    package func updateSchema(
-        of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
-    ) async throws {
-        let call = BigQueryAPI.Call(
-            method: .tablesPatch, verb: .patch, path: path(of: reference), headers: ["If-Match": etag],
-            body: try JSONEncoder().encode(["schema": Table.Schema(fields: fields)]),
-            operation: "add columns to table \(reference)", scope: .dataset)
-        do {
-            _ = try await whileNotVisible(reference.dataset, reference) { try await api.send(call) }
-        } catch let error as WarehouseError where error.code == .accessDenied && fields.contains(where: \.isGuarded) {
-            guard try await addColumns(to: reference, resulting: fields, ifMatch: etag) else {
-                throw error.withAdvice(Self.policyTagAdvice)
-            }
-        }
-    }
-
-    /// Adds the columns by a statement, which sends no other column. The statement skips columns that exist, so the table is read
-    /// afterward to see that it has them as they should be.
-    /// - Returns: `false` if no statement can express the change.
-    private func addColumns(
-        to reference: TableReference, resulting fields: [FieldSchema], ifMatch etag: String
-    ) async throws -> Bool {
-        let operation = "add columns to table \(reference)"
-        guard let before = try await locatedTable(reference), before.table.etag == etag else {
-            throw WarehouseError(
-                .preconditionFailed, operation: operation, message: "the table has changed since it was read")
-        }
-        guard let sql = TableDDL.additions(to: reference, from: before.table.schema.fields, to: fields) else {
-            return false
-        }
-        _ = try await whileNotVisible(reference.dataset, reference) {
-            try await run(Statement(operation, sql), location: before.location, scope: .dataset)
-        }
-        let after = try await table(reference)
-        guard let after, SchemaDiff(expected: after.with(fields: fields), actual: after).isConforming else {
-            throw WarehouseError(
-                .preconditionFailed, operation: operation,
-                message: "another client has added one of the columns in another form")
-        }
-        return true
-    }
-
-    /// https://cloud.google.com/bigquery/docs/column-level-security#permissions
-    private static let policyTagAdvice =
-        "the table has policy tags or data policies, which have to be sent too: grant bigquery.tables.setCategory on the "
-        + "dataset and datacatalog.taxonomies.get on the project of the taxonomy"
-
-    private func path(of reference: TableReference) -> String {
+    func path(of reference: TableReference) -> String {
         "/datasets/\(reference.dataset)/tables/\(reference.table)"
-    }
-}
-
-extension Table {
-    fileprivate func with(fields: [FieldSchema]) -> Table {
-        var table = self
-        table.schema.fields = fields
-        return table
     }
 }
 

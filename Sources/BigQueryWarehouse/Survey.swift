@@ -18,7 +18,9 @@ extension BigQueryWarehouse {
         }
         do {
             if let survey = try await surveyRegion(scope, tables) { return survey }
-            api.logger.warning("the region's INFORMATION_SCHEMA shows too little: asking dataset by dataset, which does not show default expirations")
+            api.logger.warning(
+                "the region's INFORMATION_SCHEMA shows too little: asking dataset by dataset, which does not show default expirations"
+            )
         } catch let error as WarehouseError where error.code == .accessDenied || error.code == .resourcesExceeded {
             api.logger.warning(
                 "the region's INFORMATION_SCHEMA cannot be used: asking dataset by dataset, which does not show default expirations",

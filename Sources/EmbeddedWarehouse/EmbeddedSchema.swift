@@ -38,12 +38,37 @@ struct EmbeddedSchema {
     private static let organization = "org_slug"
 
     func update(_ reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) throws {
-        guard var table = try metadata.table(reference) else {
+        var table = try self.table(reference, ifMatch: etag)
+        try replaceFields(of: &table, reference, by: fields)
+        try metadata.replace(reference, by: table)
+    }
+
+    func update(_ reference: TableReference, with change: TableChange, ifMatch etag: String) throws {
+        var table = try self.table(reference, ifMatch: etag)
+        if let fields = change.fields { try replaceFields(of: &table, reference, by: fields) }
+        if let clustering = change.clustering {
+            let names = Set(table.schema.fields.map { $0.name.lowercased() })
+            if let stranger = clustering.fields.first(where: { !names.contains($0.lowercased()) }) {
+                throw problem(.invalid, "The field specified for clustering cannot be found in the schema: \(stranger)")
+            }
+            table.clustering = clustering.fields.isEmpty ? nil : clustering
+        }
+        if let description = change.description { table.description = description }
+        if !change.labels.isEmpty { table.labels = (table.labels ?? [:]).merging(change.labels) { $1 } }
+        try metadata.replace(reference, by: table)
+    }
+
+    private func table(_ reference: TableReference, ifMatch etag: String) throws -> Table {
+        guard let table = try metadata.table(reference) else {
             throw problem(.notFound, "Not found: Table \(reference)")
         }
         guard table.etag == etag else {
             throw problem(.preconditionFailed, "Precondition check failed: the table has changed")
         }
+        return table
+    }
+
+    private func replaceFields(of table: inout Table, _ reference: TableReference, by fields: [FieldSchema]) throws {
         try Self.validate(fields)
         if let complaint = AdditiveChange.complaint(from: table.schema.fields, to: fields) {
             throw problem(.invalid, "Provided Schema does not match Table \(reference). \(complaint)")
@@ -61,7 +86,6 @@ struct EmbeddedSchema {
             }
         }
         table.schema.fields = fields
-        try metadata.replace(reference, by: table)
     }
 
     /// Names and types become part of DDL, so they are checked against BigQuery's rules first.

@@ -72,6 +72,12 @@ package struct EmbeddedWarehouse: Warehouse {
         }
     }
 
+    package func update(_ reference: TableReference, with change: TableChange, ifMatch etag: String) async throws {
+        try await write("update table \(reference)") {
+            try EmbeddedSchema($0).update(reference, with: change, ifMatch: etag)
+        }
+    }
+
     /// A script is one transaction. It returns the rows and the number of affected rows of its last statement.
     package func query(_ statement: Statement) async throws -> QueryResult {
         try await translatingErrors(statement.purpose) {

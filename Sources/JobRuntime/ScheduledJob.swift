@@ -51,6 +51,8 @@ package protocol ScheduledJob: Sendable {
     static var access: [JobAccess] { get }
     /// The schedules with which the job can do its work, if not any schedule will do.
     static func scheduleNeed(_ settings: Settings) -> ScheduleNeed?
+    /// Whether these options ask for a run that writes nothing, as `--dry-run` does.
+    static func isDryRun(_ options: Options) -> Bool
 
     init(options: Options, settings: Settings)
 
@@ -64,6 +66,8 @@ package protocol ScheduledJob: Sendable {
 
 extension ScheduledJob {
     package static func scheduleNeed(_ settings: Settings) -> ScheduleNeed? { nil }
+
+    package static func isDryRun(_ options: Options) -> Bool { false }
 
     /// Runs the job as a process and never returns.
     package static func main() async {

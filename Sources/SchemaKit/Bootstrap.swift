@@ -20,6 +20,10 @@ package struct Bootstrap: Sendable {
     package var columns: QuotaColumns
     /// Kinds of differences that do not fail the run.
     package var tolerated: Set<SchemaDifference.Kind> = []
+    /// Kinds of differences that ``addColumns()`` closes in place.
+    package var applied: Set<SchemaDifference.Kind> = []
+    /// If it is set, the run explains the differences. It must be a dry run.
+    package var explanationDay: CivilDate?
 
     /// - Parameter columns: The names of the counters in `org_usage_quotas`, as the environment gives them.
     package init(
@@ -52,10 +56,11 @@ package struct Bootstrap: Sendable {
         report.declare(counts: "tables", "in_sync")
         SchemaSync.declareCounts(in: report)
         report.begin("datasets", total: Self.groups.count)
-        let differences = DifferenceLog(tolerated: tolerated)
+        let differences = DifferenceLog(tolerated: tolerated, isDryRun: isDryRun)
         defer { differences.flush(to: report) }
         let sync = SchemaSync(
-            warehouse: warehouse, policy: policy, differences: differences, isDryRun: isDryRun, report: report)
+            warehouse: warehouse, policy: policy, applied: applied, differences: differences, isDryRun: isDryRun,
+            report: report)
         defer { sync.printTable() }
         // Only bootstrap-sync reads the table in any case, because only it could add a second pair of counters.
         let isFollowed = policy == .addColumns || columns.isChosen
@@ -82,6 +87,11 @@ package struct Bootstrap: Sendable {
             }
             report.advance(item.dataset.id.name)
         }
+        if let explanationDay {
+            try await DifferenceExplanation(
+                warehouse: warehouse, tables: outcomes.flatMap(\.tables), day: explanationDay
+            ).print(differences.entries, to: report)
+        }
     }
 
     private struct Compared: Sendable {
@@ -107,7 +117,7 @@ package struct Bootstrap: Sendable {
         let target = SurveyTarget(subject: dataset.id.name, dataset: dataset.id)
         let outcome = try await SchemaComparison(
             warehouse: warehouse, tables: tables, differences: differences, report: report, isDryRun: isDryRun,
-            followsDatasets: false
+            followsDatasets: false, applied: applied
         ).outcome(of: SurveyScope(.datasets([target]), location: warehouse.location, known: .nothing))
         var compared = Compared(dataset: dataset, tables: tables, finding: outcome.work.first?.finding)
         if let location = outcome.elsewhere[target] {

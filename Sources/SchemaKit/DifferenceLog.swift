@@ -2,10 +2,10 @@ import JobRuntime
 import Synchronization
 import Warehouse
 
-/// Collects the differences that a run leaves as they are, and reports each one once, however many datasets share it.
+/// Collects the differences that a run finds, and reports each one once, however many datasets share it.
 ///
 /// A difference is a conflict (a failure of the run), a notice (a warning), or tolerated: then all differences of its kind are one
-/// line, and the run does not fail.
+/// line, and the run does not fail. Differences that the run closes are lines of the result.
 final class DifferenceLog: Sendable {
     struct Entry: Hashable {
         /// Empty for the dataset itself.
@@ -13,20 +13,23 @@ final class DifferenceLog: Sendable {
         var difference: SchemaDifference
     }
 
-    private struct Found {
+    struct Found {
         var count = 0
         /// The first three by name.
         var datasets: [DatasetID] = []
     }
 
     let tolerated: Set<SchemaDifference.Kind>
+    private let isDryRun: Bool
     private let found = Mutex<[Entry: Found]>([:])
+    private let closed = Mutex<[Entry: Found]>([:])
 
     /// How many lines one kind of notice may have. More become one line.
     private static let mostLines = 10
 
-    init(tolerated: Set<SchemaDifference.Kind>) {
+    init(tolerated: Set<SchemaDifference.Kind>, isDryRun: Bool = false) {
         self.tolerated = tolerated
+        self.isDryRun = isDryRun
     }
 
     func isConflict(_ difference: SchemaDifference) -> Bool {
@@ -37,23 +40,39 @@ final class DifferenceLog: Sendable {
     ///   - datasets: Some of the datasets, at least three or all of them.
     ///   - count: How many datasets have the difference.
     func add(_ difference: SchemaDifference, of table: String, in datasets: [DatasetID], count: Int) {
-        found.withLock { found in
-            let key = Entry(table: table, difference: difference)
-            var entry = found[key] ?? Found()
-            entry.count += count
-            entry.datasets = Array((entry.datasets + datasets).sorted().prefix(3))
-            found[key] = entry
+        found.withLock { Self.add(Entry(table: table, difference: difference), to: &$0, datasets, count) }
+    }
+
+    /// A difference that the run has closed, or would close in a dry run.
+    func close(_ difference: SchemaDifference, of table: String, in dataset: DatasetID) {
+        closed.withLock { Self.add(Entry(table: table, difference: difference), to: &$0, [dataset], 1) }
+    }
+
+    private static func add(_ key: Entry, to found: inout [Entry: Found], _ datasets: [DatasetID], _ count: Int) {
+        var entry = found[key] ?? Found()
+        entry.count += count
+        entry.datasets = Array((entry.datasets + datasets).sorted().prefix(3))
+        found[key] = entry
+    }
+
+    /// All that was found and is not reported yet, in the order of the report.
+    var entries: [(key: Entry, value: Found)] {
+        Self.sorted(found.withLock { $0 }.merging(closed.withLock { $0 }) { first, _ in first })
+    }
+
+    private static func sorted(_ found: [Entry: Found]) -> [(key: Entry, value: Found)] {
+        found.sorted {
+            ($0.key.table, $0.key.difference.path, $0.key.difference.kind.rawValue)
+                < ($1.key.table, $1.key.difference.path, $1.key.difference.kind.rawValue)
         }
     }
 
     /// Reports everything that was collected, conflicts first. Adds to the counts `conflicts`, `notices` and `tolerated`.
     func flush(to report: RunReport) {
+        reportClosed(to: report)
         let entries = found.withLock { found in
             defer { found = [:] }
-            return found.sorted {
-                ($0.key.table, $0.key.difference.path, $0.key.difference.kind.rawValue)
-                    < ($1.key.table, $1.key.difference.path, $1.key.difference.kind.rawValue)
-            }
+            return Self.sorted(found)
         }
         report.attach("differences", .array(entries.map { details($0.key, $0.value) }))
         for (entry, found) in entries where isConflict(entry.difference) {
@@ -74,6 +93,26 @@ final class DifferenceLog: Sendable {
                 }
             } else {
                 for (entry, found) in same { report.warn(subject(entry, found), sentence(entry, found)) }
+            }
+        }
+    }
+
+    private func reportClosed(to report: RunReport) {
+        let entries = closed.withLock { closed in
+            defer { closed = [:] }
+            return Self.sorted(closed)
+        }
+        guard !entries.isEmpty else { return }
+        report.attach("closed", .array(entries.map { details($0.key, $0.value) }))
+        let verb = isDryRun ? "would close" : "closed"
+        for kind in SchemaDifference.Kind.allCases {
+            let same = entries.filter { $0.key.difference.kind == kind }
+            if same.count > Self.mostLines {
+                report.line("\(verb): \(kind.rawValue): \(summary(of: same))")
+            } else {
+                for (entry, found) in same {
+                    report.line("\(verb): \(subject(entry, found)): \(sentence(entry, found))")
+                }
             }
         }
     }

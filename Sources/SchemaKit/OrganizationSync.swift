@@ -27,6 +27,10 @@ package struct OrganizationSync: Sendable {
     package var isDryRun: Bool
     /// Kinds of differences that do not fail the run.
     package var tolerated: Set<SchemaDifference.Kind> = []
+    /// Kinds of differences that the run closes in place.
+    package var applied: Set<SchemaDifference.Kind> = []
+    /// If it is set, the run explains the differences. It must be a dry run.
+    package var explanationDay: CivilDate?
 
     /// How many datasets are worked on at the same time. The requests have budgets of their own.
     private static let atOnce = 64
@@ -56,12 +60,12 @@ package struct OrganizationSync: Sendable {
         SchemaSync.declareCounts(in: report)
         let directory = OrganizationDirectory(environment: environment)
         try await checkProfiles(of: directory, slugs)
-        let differences = DifferenceLog(tolerated: tolerated)
+        let differences = DifferenceLog(tolerated: tolerated, isDryRun: isDryRun)
         defer { differences.flush(to: report) }
         let tables = catalog.tables(.organization)
         let outcome = try await SchemaComparison(
             warehouse: schema, tables: tables, differences: differences, report: report, isDryRun: isDryRun,
-            followsDatasets: true
+            followsDatasets: true, applied: applied
         ).outcome(
             of: SurveyScope(
                 .rows(of: directory.targets(only: slugs)), location: schema.location,
@@ -73,8 +77,8 @@ package struct OrganizationSync: Sendable {
         }
         let byScript = creations > Self.mostCreatedByInsert
         let sync = SchemaSync(
-            warehouse: schema, policy: .everything(byScript: byScript), differences: differences, isDryRun: isDryRun,
-            report: report)
+            warehouse: schema, policy: .everything(byScript: byScript), applied: applied, differences: differences,
+            isDryRun: isDryRun, report: report)
         defer { sync.printTable(title: "organization") }
         if !outcome.work.isEmpty { report.begin("organizations", total: outcome.work.count) }
         try await eachConcurrently(outcome.work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { work in
@@ -83,6 +87,10 @@ package struct OrganizationSync: Sendable {
             dataset.location = work.location
             try await sync.sync(dataset: dataset, with: tables, finding: work.finding, subject: slug)
             report.advance(slug)
+        }
+        if let explanationDay {
+            try await DifferenceExplanation(warehouse: schema, tables: tables, day: explanationDay).print(
+                differences.entries, to: report)
         }
     }
 

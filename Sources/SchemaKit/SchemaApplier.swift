@@ -9,6 +9,8 @@ package import Warehouse
 package struct SchemaApplier: Sendable {
     package var warehouse: any SchemaWarehouse
     package var policy: SchemaPolicy
+    /// Kinds of differences that are closed in place.
+    package var applied: Set<SchemaDifference.Kind>
     /// Is called after every step, so that a run that is stopped or fails has counted what it did.
     package var record: @Sendable (SchemaChanges) -> Void
 
@@ -16,8 +18,10 @@ package struct SchemaApplier: Sendable {
     private static let rounds = 5
 
     package init(
-        warehouse: any SchemaWarehouse, policy: SchemaPolicy, record: @escaping @Sendable (SchemaChanges) -> Void
+        warehouse: any SchemaWarehouse, policy: SchemaPolicy, applied: Set<SchemaDifference.Kind> = [],
+        record: @escaping @Sendable (SchemaChanges) -> Void
     ) {
+        self.applied = applied
         self.warehouse = warehouse
         self.policy = policy
         self.record = record
@@ -49,8 +53,19 @@ package struct SchemaApplier: Sendable {
         for addition in plan.additions {
             try Task.checkCancellation()
             let refusal = try await attempt(addition.table) {
-                guard try await !update(addition, in: plan.dataset) else { return }
-                try await addMissingColumns(to: addition.table, in: plan.dataset, reported: plan.differences)
+                let isUpdated = try await update(addition, in: plan.dataset)
+                guard !isUpdated || !applied.isEmpty else { return }
+                try await complete(
+                    addition.table, in: plan.dataset, reported: plan.differences, isCounted: isUpdated)
+            }
+            if let refusal { refusals.append(refusal) }
+        }
+        let extended = Set(plan.additions.map(\.table.name))
+        for change in plan.updates where !extended.contains(change.table.name) {
+            try Task.checkCancellation()
+            let refusal = try await attempt(change.table) {
+                guard try await !update(change, in: plan.dataset) else { return }
+                try await complete(change.table, in: plan.dataset, reported: plan.differences)
             }
             if let refusal { refusals.append(refusal) }
         }
@@ -151,7 +166,7 @@ package struct SchemaApplier: Sendable {
         if try await warehouse.createTable(reference, table.table) {
             record(SchemaChanges(tablesCreated: 1))
         } else if policy.addsColumns {
-            try await addMissingColumns(to: table, in: dataset, reported: [])
+            try await complete(table, in: dataset, reported: [])
         } else {
             var plan = SchemaPlan(dataset: dataset)
             try await SchemaPlanner(warehouse: warehouse, tables: [table]).add(table, to: &plan)
@@ -159,13 +174,16 @@ package struct SchemaApplier: Sendable {
         }
     }
 
-    /// Reads, compares and updates the table until an update succeeds or nothing is missing.
-    /// - Parameter reported: Differences that were reported before.
-    private func addMissingColumns(
-        to table: NamedTable, in dataset: Dataset, reported: [TableDifference]
+    /// Reads, compares and updates the table until the updates succeed or nothing is left to do.
+    /// - Parameters:
+    ///   - reported: Differences that were reported before.
+    ///   - isCounted: Whether the table counts as updated already.
+    private func complete(
+        _ table: NamedTable, in dataset: Dataset, reported: [TableDifference], isCounted: Bool = false
     ) async throws {
-        let planner = SchemaPlanner(warehouse: warehouse, tables: [table])
+        let planner = SchemaPlanner(warehouse: warehouse, tables: [table], applied: applied)
         var reported = reported
+        var isCounted = isCounted
         for _ in 1...Self.rounds {
             try Task.checkCancellation()
             var plan = SchemaPlan(dataset: dataset)
@@ -173,8 +191,14 @@ package struct SchemaApplier: Sendable {
             guard plan.newTables.isEmpty else { break }
             record(SchemaChanges(differences: plan.differences.filter { !reported.contains($0) }))
             reported += plan.differences
-            guard let addition = plan.additions.first else { return }
-            if try await update(addition, in: dataset) { return }
+            if let addition = plan.additions.first {
+                guard try await update(addition, in: dataset) else { continue }
+                if applied.isEmpty { return }
+                isCounted = true
+            } else {
+                guard let change = plan.updates.first else { return }
+                if try await update(change, in: dataset, isCounted: isCounted) { return }
+            }
         }
         throw WarehouseError(
             .preconditionFailed, operation: "update table \(dataset.id).\(table.name)",
@@ -194,6 +218,22 @@ package struct SchemaApplier: Sendable {
         }
         let relaxed = addition.diff.relaxed.map { "\(reference).\($0)" }
         record(SchemaChanges(tablesUpdated: 1, columnsAdded: addition.diff.additions.count, relaxed: relaxed))
+        return true
+    }
+
+    /// - Parameter isCounted: Whether the table counts as updated already.
+    /// - Returns: `false` if the table changed since it was read.
+    private func update(_ update: TableUpdate, in dataset: Dataset, isCounted: Bool = false) async throws -> Bool {
+        guard let reference = TableReference(dataset.id, update.table.name) else { return false }
+        do {
+            try await warehouse.update(reference, with: update.change, ifMatch: update.etag)
+        } catch let error as WarehouseError where error.code == .preconditionFailed {
+            // The table may have changed by our own attempt, whose reply was lost.
+            guard error.certainty != .notDone, let actual = try await warehouse.table(reference) else { return false }
+            let open = Set(SchemaDiff(expected: update.table.table, actual: actual).differences)
+            guard !update.closed.contains(where: { open.contains($0.difference) }) else { return false }
+        }
+        record(SchemaChanges(tablesChanged: isCounted ? 0 : 1, closed: update.closed))
         return true
     }
 

@@ -16,6 +16,8 @@ struct SchemaComparison: Sendable {
     var isDryRun: Bool
     /// Whether datasets in other locations are compared there. Otherwise they are only named.
     var followsDatasets: Bool
+    /// Kinds of differences that the job closes. Every table with one of them needs work.
+    var applied: Set<SchemaDifference.Kind> = []
 
     /// A dataset that needs work, or has to be read before anybody knows.
     struct Work: Sendable {
@@ -90,12 +92,15 @@ struct SchemaComparison: Sendable {
     /// Reads a table of the shape before its differences are reported, because the views lag and may show a value in other words.
     /// If the table differs from its shape, up to two more are read: the reading counts if they agree with each other.
     ///
-    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing or
-    ///   because the tables do not agree.
+    /// - Returns: The differences of the shape; `nil` if its tables have to be read one by one, because columns are missing, the
+    ///   job closes one of the differences, or the tables do not agree.
     private func confirmed(
         _ diff: SchemaDiff, _ expected: NamedTable, _ group: SchemaSurvey.Group
     ) async throws -> [SchemaDifference]? {
-        guard diff.additions.isEmpty else { return nil }
+        func needsWork(_ diff: SchemaDiff) -> Bool {
+            !diff.additions.isEmpty || diff.differences.contains { applied.contains($0.kind) }
+        }
+        guard !needsWork(diff) else { return nil }
         guard diff.differences.contains(where: { !differences.tolerated.contains($0.kind) }) else {
             return diff.differences
         }
@@ -112,7 +117,7 @@ struct SchemaComparison: Sendable {
                 return diff.differences
             }
         }
-        guard let first = readings.first, first.additions.isEmpty,
+        guard let first = readings.first, !needsWork(first),
             readings.allSatisfy({ $0.isSame(as: first) })
         else { return nil }
         return first.differences
@@ -160,7 +165,8 @@ struct SchemaComparison: Sendable {
             if isDryRun && locations.hidden.contains(target.dataset) {
                 report.fail(
                     target.subject,
-                    "the account may not see dataset \(target.dataset), so it may exist or not: grant bigquery.datasets.get")
+                    "the account may not see dataset \(target.dataset), so it may exist or not: grant bigquery.datasets.get"
+                )
                 outcome.hidden += 1
                 continue
             }

@@ -13,6 +13,8 @@ package struct SchemaPlan: Hashable, Sendable {
     package var createsDataset = false
     package var newTables: [NamedTable] = []
     package var additions: [TableAddition] = []
+    /// Differences that the job closes in place.
+    package var updates: [TableUpdate] = []
     package var differences: [TableDifference] = []
 
     package init(dataset: Dataset) {
@@ -26,7 +28,9 @@ package struct SchemaPlan: Hashable, Sendable {
             columnsAdded: additions.reduce(0) { $0 + $1.diff.additions.count },
             relaxed: additions.flatMap { addition in
                 addition.diff.relaxed.map { "\(dataset.id).\(addition.table.name).\($0)" }
-            })
+            },
+            tablesChanged: updates.count { update in !additions.contains { $0.table.name == update.table.name } },
+            closed: updates.flatMap(\.closed))
     }
 
     /// One line for each change: `+ acme_prod.subscription_plans: would add notes, contract_id`.
@@ -57,6 +61,14 @@ package struct TableAddition: Hashable, Sendable {
     }
 }
 
+/// Differences of a table that can be closed in place, with the version of the table in which they were found.
+package struct TableUpdate: Hashable, Sendable {
+    package var table: NamedTable
+    package var change: TableChange
+    package var closed: [TableDifference]
+    package var etag: String
+}
+
 /// A difference between a table and the catalog that no addition closes.
 package struct TableDifference: Hashable, Sendable, CustomStringConvertible {
     package var table: String
@@ -74,10 +86,15 @@ package struct TableDifference: Hashable, Sendable, CustomStringConvertible {
 package struct SchemaPlanner: Sendable {
     package var warehouse: any SchemaWarehouse
     package var tables: [NamedTable]
+    /// Kinds of differences that the job closes.
+    package var applied: Set<SchemaDifference.Kind>
 
-    package init(warehouse: any SchemaWarehouse, tables: [NamedTable]) {
+    package init(
+        warehouse: any SchemaWarehouse, tables: [NamedTable], applied: Set<SchemaDifference.Kind> = []
+    ) {
         self.warehouse = warehouse
         self.tables = tables
+        self.applied = applied
     }
 
     /// Says "create" only of a table that the dataset's own list does not have.
@@ -101,7 +118,7 @@ package struct SchemaPlanner: Sendable {
         return plan
     }
 
-    /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its differences.
+    /// Reads the table and adds to the plan what the table needs: its creation, its missing columns, its changes.
     func add(_ table: NamedTable, to plan: inout SchemaPlan) async throws {
         guard let reference = TableReference(plan.dataset.id, table.name),
             let actual = try await warehouse.table(reference)
@@ -110,13 +127,22 @@ package struct SchemaPlanner: Sendable {
             return
         }
         let diff = SchemaDiff(expected: table.table, actual: actual)
-        plan.differences += diff.differences.map { TableDifference(table: table.name, difference: $0) }
-        guard !diff.additions.isEmpty else { return }
+        func named(_ differences: [SchemaDifference]) -> [TableDifference] {
+            differences.map { TableDifference(table: table.name, difference: $0) }
+        }
+        let closed = diff.differences.filter { applied.contains($0.kind) }
+        plan.differences += named(diff.differences.filter { !applied.contains($0.kind) })
+        guard !diff.additions.isEmpty || !closed.isEmpty else { return }
         guard let etag = actual.etag else {
             throw WarehouseError(
                 .unexpectedResult, operation: "read table \(reference)", message: "it came without an etag")
         }
-        plan.additions.append(TableAddition(table: table, diff: diff, etag: etag))
+        if !diff.additions.isEmpty { plan.additions.append(TableAddition(table: table, diff: diff, etag: etag)) }
+        guard !closed.isEmpty else { return }
+        plan.updates.append(
+            TableUpdate(
+                table: table, change: TableChange(closing: closed, of: actual, as: table.table), closed: named(closed),
+                etag: etag))
     }
 }
 
@@ -146,6 +172,10 @@ package struct SchemaChanges: Hashable, Sendable {
     package var differences: [TableDifference] = []
     /// Missing columns that the job's policy does not add.
     package var leftOut: [TableAddition] = []
+    /// Tables in which differences were closed, without those that got columns.
+    package var tablesChanged = 0
+    /// Differences that are closed now.
+    package var closed: [TableDifference] = []
 
     package mutating func add(_ other: SchemaChanges) {
         datasetsCreated += other.datasetsCreated
@@ -155,11 +185,14 @@ package struct SchemaChanges: Hashable, Sendable {
         relaxed += other.relaxed
         differences += other.differences
         leftOut += other.leftOut
+        tablesChanged += other.tablesChanged
+        closed += other.closed
     }
 
     /// The changes in a few words: `dataset created, 19 tables created`, in a dry run `would create dataset, would create 19
     /// tables`; `nil` without any.
-    package func summary(isDryRun: Bool) -> String? {
+    /// - Parameter tolerated: Kinds that do not count as conflicts.
+    package func summary(isDryRun: Bool, tolerated: Set<SchemaDifference.Kind> = []) -> String? {
         func part(_ subject: String, _ verb: String, _ participle: String) -> String {
             isDryRun ? "would \(verb) \(subject)" : "\(subject) \(participle)"
         }
@@ -170,9 +203,16 @@ package struct SchemaChanges: Hashable, Sendable {
             let tables = spoken(tablesUpdated, "tables")
             parts.append(part(spoken(columnsAdded, "columns"), "add", "added") + " in \(tables)")
         }
+        for kind in TableChange.kinds {
+            let number = closed.count { $0.difference.kind == kind }
+            guard number > 0 else { continue }
+            let subject =
+                kind == .clustering ? "clustering of \(spoken(number, "tables"))" : spoken(number, kind.rawValue)
+            parts.append(part(subject, "set", "set"))
+        }
         let missing = leftOut.reduce(0) { $0 + $1.diff.additions.count }
         if missing > 0 { parts.append("\(spoken(missing, "columns")) missing") }
-        let conflicts = differences.filter(\.difference.isConflict)
+        let conflicts = differences.filter { $0.difference.isConflict && !tolerated.contains($0.difference.kind) }
         if !conflicts.isEmpty { parts.append(spoken(conflicts.count, "conflicts")) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }

@@ -15,6 +15,7 @@ final class SchemaSync: Sendable {
 
     private let warehouse: any SchemaWarehouse
     private let policy: SchemaPolicy
+    private let applied: Set<SchemaDifference.Kind>
     private let isDryRun: Bool
     private let report: RunReport
     private let differences: DifferenceLog
@@ -22,9 +23,11 @@ final class SchemaSync: Sendable {
     private let planned = Mutex<[DatasetID: [String]]>([:])
 
     init(
-        warehouse: any SchemaWarehouse, policy: SchemaPolicy, differences: DifferenceLog, isDryRun: Bool,
-        report: RunReport
+        warehouse: any SchemaWarehouse, policy: SchemaPolicy, applied: Set<SchemaDifference.Kind> = [],
+        differences: DifferenceLog, isDryRun: Bool, report: RunReport
     ) {
+        self.applied = applied
+        for kind in TableChange.kinds where applied.contains(kind) { report.declare(counts: Self.count(of: kind)) }
         self.warehouse = warehouse
         self.differences = differences
         self.policy = policy
@@ -38,6 +41,11 @@ final class SchemaSync: Sendable {
             counts: "datasets_created", "tables_created", "tables_updated", "columns_added", "conflicts", "notices",
             "tolerated", "bytes_billed"
         )
+    }
+
+    /// The name of the count of closed differences.
+    private static func count(of kind: SchemaDifference.Kind) -> String {
+        kind == .clustering ? "clusterings_updated" : "\(kind.rawValue)_updated"
     }
 
     /// Gives the dataset the tables and columns that it lacks, as far as the policy allows.
@@ -55,16 +63,22 @@ final class SchemaSync: Sendable {
         }
         var hasFailed = false
         do {
-            var plan = try await SchemaPlanner(warehouse: warehouse, tables: tables).plan(
+            var plan = try await SchemaPlanner(
+                warehouse: warehouse, tables: tables, applied: applied
+            ).plan(
                 for: dataset, finding: finding)
             record(SchemaChanges(differences: plan.differences))
             hasFailed = restrict(&plan, record: record)
             if isDryRun {
+                // The run reports each of them once, and closes may bring many datasets here that share them.
+                plan.differences.removeAll { !applied.isEmpty || !differences.isConflict($0.difference) }
                 plan.lines.forEach(report.line)
                 planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
-                let refusals = try await SchemaApplier(warehouse: warehouse, policy: policy, record: record).apply(plan)
+                let refusals = try await SchemaApplier(
+                    warehouse: warehouse, policy: policy, applied: applied, record: record
+                ).apply(plan)
                 for refusal in refusals { report.fail(subject, "table \(refusal.table): \(refusal.error)") }
                 if !refusals.isEmpty { hasFailed = true }
             }
@@ -73,7 +87,7 @@ final class SchemaSync: Sendable {
             report.fail(subject, String(describing: error))
             hasFailed = true
         }
-        let summary = done.withLock { $0.summary(isDryRun: isDryRun) }
+        let summary = done.withLock { $0.summary(isDryRun: isDryRun, tolerated: differences.tolerated) }
         let text = hasFailed ? ["failed", summary].compactMap(\.self).joined(separator: "; ") : summary
         outcomes.withLock {
             $0.append(Outcome(subject: subject, dataset: dataset.id, text: text ?? "nothing to do"))
@@ -102,7 +116,7 @@ final class SchemaSync: Sendable {
     private func count(_ step: SchemaChanges, in dataset: Dataset) {
         report.add(step.datasetsCreated, to: "datasets_created")
         report.add(step.tablesCreated, to: "tables_created")
-        report.add(step.tablesUpdated, to: "tables_updated")
+        report.add(step.tablesUpdated + step.tablesChanged, to: "tables_updated")
         report.add(step.columnsAdded, to: "columns_added")
         for column in step.relaxed {
             report.warn(
@@ -113,6 +127,10 @@ final class SchemaSync: Sendable {
         for addition in step.leftOut {
             let columns = addition.diff.additions.joined(separator: ", ")
             report.warn("\(dataset.id).\(addition.table.name)", "lacks \(columns): run bootstrap-sync to add them")
+        }
+        for found in step.closed {
+            report.add(1, to: Self.count(of: found.difference.kind))
+            differences.close(found.difference, of: found.table, in: dataset.id)
         }
         for found in step.differences {
             differences.add(found.difference, of: found.table, in: [dataset.id], count: 1)

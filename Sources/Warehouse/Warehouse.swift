@@ -81,6 +81,11 @@ package protocol SchemaWarehouse: Sendable {
     /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the change is not additive.
     func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws
 
+    /// Changes the table's clustering, descriptions, labels or defaults, and no row.
+    ///
+    /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the warehouse refuses the change.
+    func update(_ reference: TableReference, with change: TableChange, ifMatch etag: String) async throws
+
     /// Reads in bulk what the catalog's tables look like in many datasets.
     ///
     /// A group may name its first members only; ``members(of:in:for:)`` names all of them.

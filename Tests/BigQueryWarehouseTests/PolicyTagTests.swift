@@ -61,6 +61,42 @@ import Warehouse
                 == "ALTER TABLE `acme_test.t`\n  ADD COLUMN IF NOT EXISTS `b` STRING;")
     }
 
+    /// A description is set by a statement, and what belongs to the table by a patch without columns.
+    @Test func areNotNeededToSetADescription() async throws {
+        let both = Self.email + #", {"name": "b", "type": "STRING", "mode": "NULLABLE"}"#
+        var wanted = try fields(both)
+        wanted[1].description = "A \"b\""
+        let change = TableChange(description: "T", fields: wanted)
+        let fixture = try BigQueryFixture([
+            Self.refusal, Self.table(both), Self.done, Self.table(both, etag: "e2"), .json("{}"),
+        ])
+
+        let error = await fixture.failure { try await $0.update(reference, with: change, ifMatch: "e1") }
+
+        #expect(error == nil)
+        let requests = fixture.server.requests
+        #expect(requests.map(\.method) == ["PATCH", "GET", "POST", "GET", "PATCH"])
+        #expect(
+            requests[2].jsonBody["query"]?.string
+                == "ALTER TABLE `acme_test.t`\n  ALTER COLUMN `b` SET OPTIONS (description = \"A \\\"b\\\"\");")
+        #expect(requests[4].headers["If-Match"] == "e2")
+        #expect(requests[4].jsonBody == .object(["description": .string("T")]))
+    }
+
+    @Test func areNamedWhereNoStatementCanSetADescription() async throws {
+        let record = #"{"name": "r", "type": "RECORD", "mode": "NULLABLE", "fields": [\#(Self.email)]}"#
+        var wanted = try fields(record)
+        wanted[0].fields[0].description = "inner"
+        let fixture = try BigQueryFixture([Self.refusal, Self.table(record)])
+
+        let error = await fixture.failure {
+            try await $0.update(reference, with: TableChange(fields: wanted), ifMatch: "e1")
+        }
+
+        #expect(error?.code == .accessDenied)
+        #expect(error?.advice?.contains("setCategory") == true)
+    }
+
     @Test func areFoundWithinRecords() async throws {
         let record = #"{"name": "r", "type": "RECORD", "mode": "NULLABLE", "fields": [\#(Self.email)]}"#
         let both = record + #", {"name": "b", "type": "STRING", "mode": "NULLABLE"}"#

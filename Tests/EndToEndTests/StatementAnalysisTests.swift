@@ -157,6 +157,51 @@ import Testing
         #expect(problems.map(\.statement) == ["wrong"])
     }
 
+    /// The statements up to the swap resolve before it, and the others against the names that it leaves.
+    @Test func resolvesTheStatementsThatRebuildATableAndThoseThatAlterColumns() async throws {
+        let fields = Self.unusualFields.map { field in
+            var field = field
+            if field.name == "it's" { field.attributes["defaultValueExpression"] = .string("0") }
+            return field
+        }
+        var expected = Table(
+            description: "It's", fields: fields, timePartitioning: .init(type: "MONTH", field: "2nd"),
+            clustering: .init(fields: ["Größe"]), labels: ["a": "b"])
+        expected.timePartitioning?.expirationMs = "86400000000"
+        expected.requirePartitionFilter = true
+        var actual = Table(fields: fields + [FieldSchema("own", "STRING")])
+        actual.requirePartitionFilter = true
+        var ranges = expected
+        ranges.timePartitioning = nil
+        ranges.requirePartitionFilter = nil
+        ranges.rangePartitioning = .init(field: "it's", start: 0, end: 100, interval: 10)
+        let day = try #require(CivilDate("2026-11-30"))
+        let reference = try #require(TableReference(Self.organization, "rebuild_me"))
+        let other = try #require(TableReference(Self.organization, "ranges"))
+        var changed = actual.schema.fields
+        changed[0].description = "new"
+        changed[1].description = nil
+        changed[2].attributes["defaultValueExpression"] = nil
+        changed[5].attributes["defaultValueExpression"] = .string("'x'")
+        let alteration = try #require(
+            TableDDL.alterations(of: reference, from: actual.schema.fields, to: changed))
+        let rebuilds = [(reference, expected), (other, ranges)].map {
+            TableRebuild(of: $0, actual: actual, as: $1, on: day)
+        }
+        let steps = rebuilds.flatMap { $0.copy + [$0.comparison] + $0.swap }
+        let ordered = steps.map { SQLAnalyzer.Statement(name: $0.purpose, sql: $0.sql) }
+        let tables = try ["rebuild_me", "ranges", "rebuild_me_rebuilt", "ranges_rebuilt"].map {
+            try SQLAnalyzer.Table(
+                dataset: Self.organization.name, name: $0, resource: try JSONEncoder().encode(actual))
+        }
+
+        let problems = try await SQLAnalyzer(tables: tables).problems(
+            in: ordered + [SQLAnalyzer.Statement(name: "alter", sql: alteration)])
+
+        #expect(rebuilds.allSatisfy { $0.obstacle == nil })
+        #expect(problems == [])
+    }
+
     @Test func refusesWhatIsWrong() async throws {
         let problems = try await analyzer().problems(in: [
             SQLAnalyzer.Statement(

@@ -97,6 +97,10 @@ package final class FaultyWarehouse: Warehouse {
         try await warehouse.updateSchema(of: reference, to: fields, ifMatch: etag)
     }
 
+    package func update(_ reference: TableReference, with change: TableChange, ifMatch etag: String) async throws {
+        try await warehouse.update(reference, with: change, ifMatch: etag)
+    }
+
     package func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey {
         try await warehouse.survey(scope, for: tables)
     }

@@ -259,6 +259,70 @@ extension WarehouseContract {
         },
     ]
 
+    static let tableChangeClauses = [
+        Clause("a change sets what it names and leaves the rest and the rows") { contract in
+            let reference = try await contract.reference(contract.newDataset("changed"), "rows")
+            var table = Table(description: "old", fields: narrow + [withRecord[1]])
+            table.labels = ["own": "x", "team": "old"]
+            #expect(try await contract.warehouse.createTable(reference, table))
+            try await contract.run("INSERT INTO \(reference.sql) (id, size) VALUES ('a', 7)")
+            let before = try #require(try await contract.warehouse.table(reference))
+            var fields = before.schema.fields
+            fields[0].description = "The key"
+            fields[1].attributes["defaultValueExpression"] = .string("0")
+            fields[2].fields[0].description = "A city"
+            let change = TableChange(
+                clustering: .init(fields: ["id"]), description: "new", labels: ["team": "new", "more": "y"],
+                fields: fields)
+
+            try await contract.warehouse.update(reference, with: change, ifMatch: try #require(before.etag))
+
+            let after = try #require(try await contract.warehouse.table(reference))
+            #expect(after.description == "new")
+            #expect(after.labels == ["own": "x", "team": "new", "more": "y"])
+            #expect(after.clustering?.fields == ["id"])
+            #expect(after.schema.fields.map(\.canonical) == fields.map(\.canonical))
+            #expect(after.schema.fields[1].defaultValueExpression == "0")
+            #expect(after.etag != before.etag)
+            #expect(try await contract.run("SELECT size FROM \(reference.sql)").rows.first?.int64("size") == 7)
+        },
+        Clause("clustering and a default are removed, and nothing else") { contract in
+            let reference = try await contract.reference(contract.newDataset("unchanged"), "rows")
+            var table = Table(
+                description: "old", fields: narrow, clustering: .init(fields: ["id"]), labels: ["own": "x"])
+            table.schema.fields[1].attributes["defaultValueExpression"] = .string("0")
+            #expect(try await contract.warehouse.createTable(reference, table))
+            let before = try #require(try await contract.warehouse.table(reference))
+            #expect(before.schema.fields[1].defaultValueExpression == "0")
+            let change = TableChange(clustering: .init(fields: []), fields: narrow)
+
+            try await contract.warehouse.update(reference, with: change, ifMatch: try #require(before.etag))
+
+            let after = try #require(try await contract.warehouse.table(reference))
+            #expect(after.clustering?.fields ?? [] == [])
+            #expect(after.schema.fields[1].defaultValueExpression == nil)
+            #expect(after.description == "old")
+            #expect(after.labels == ["own": "x"])
+        },
+        Clause("a change of a table that has changed, or by a column that is not there, is refused") { contract in
+            let reference = try await contract.newTable("refused_change", narrow)
+            let before = try #require(try await contract.warehouse.table(reference))
+            let etag = try #require(before.etag)
+
+            await contract.expect(.invalid) {
+                let change = TableChange(clustering: .init(fields: ["nobody"]))
+                try await contract.warehouse.update(reference, with: change, ifMatch: etag)
+            }
+            #expect(try await contract.warehouse.table(reference) == before)
+            try await contract.warehouse.update(reference, with: TableChange(description: "mine"), ifMatch: etag)
+            await contract.expect(.preconditionFailed) {
+                try await contract.warehouse.update(reference, with: TableChange(description: "theirs"), ifMatch: etag)
+            }
+
+            #expect(try await contract.warehouse.table(reference)?.description == "mine")
+        },
+    ]
+
     private static let narrow = [FieldSchema("id", "STRING", mode: .required), FieldSchema("size", "INTEGER")]
 
     private static let withRecord = [

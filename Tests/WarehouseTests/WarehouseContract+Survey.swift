@@ -80,7 +80,9 @@ extension WarehouseContract {
 
                 let members = try await contract.warehouse.members(of: survey.groups, in: scope, for: wanted)
                 func datasets(_ isWanted: (SchemaSurvey.State) -> Bool) -> Set<DatasetID> {
-                    Set(survey.groups.filter { isWanted($0.state) }.flatMap { members.byKey[$0.key] ?? [] }.map(\.dataset))
+                    Set(
+                        survey.groups.filter { isWanted($0.state) }.flatMap { members.byKey[$0.key] ?? [] }.map(
+                            \.dataset))
                 }
                 #expect(datasets { $0 == .noDataset } == [missing])
                 #expect(datasets { $0 == .noTable("costs") } == [partial, empty])

@@ -31,7 +31,8 @@ package struct WarehouseContract: Sendable {
     }
 
     package static let clauses =
-        datasetClauses + tableClauses + schemaUpdateClauses + valueClauses + nestedValueClauses + statementClauses
+        datasetClauses + tableClauses + schemaUpdateClauses + tableChangeClauses + valueClauses + nestedValueClauses
+        + statementClauses
         + scriptClauses + mergeClauses + surveyClauses
 
     let warehouse: any Warehouse

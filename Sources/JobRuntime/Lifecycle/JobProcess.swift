@@ -12,7 +12,7 @@ struct JobProcess<Job: ScheduledJob> {
     }
 
     func run() async -> JobExitCode {
-        let command: JobCommand<Job>
+        var command: JobCommand<Job>
         switch parsedCommand() {
         case .success(let parsed): command = parsed
         case .failure(let ending): return ending.status
@@ -20,6 +20,7 @@ struct JobProcess<Job: ScheduledJob> {
         if command.common.describe {
             return print(JobDescription<Job>(environment: surroundings.environment).json.description)
         }
+        if Job.isDryRun(command.options) { command.common.isDryRun = true }
         var reader = EnvironmentReader(surroundings.environment)
         let runtime = RuntimeSettings(reading: &reader, isExclusive: Job.isExclusive)
         let settings = Job.Settings(reading: &reader)

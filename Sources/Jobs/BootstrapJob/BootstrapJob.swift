@@ -27,11 +27,13 @@ struct BootstrapJob: ScheduledJob {
         let warehouse: WarehouseSettings
         let catalog: Catalog
         let columns: QuotaColumns
+        let differences: DifferenceSettings
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
+            differences = DifferenceSettings(reading: &environment)
         }
     }
 
@@ -40,9 +42,10 @@ struct BootstrapJob: ScheduledJob {
 
     func run(_ run: Run) async throws {
         let warehouse = try await run.openWarehouse(settings.warehouse)
-        let bootstrap = Bootstrap(
+        var bootstrap = Bootstrap(
             warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
             report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
+        bootstrap.tolerated = settings.differences.tolerated
         try await bootstrap.create()
     }
 }

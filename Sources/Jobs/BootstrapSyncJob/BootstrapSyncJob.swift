@@ -1,3 +1,4 @@
+import ArgumentParser
 import JobRuntime
 import SchemaKit
 import Warehouse
@@ -30,22 +31,33 @@ struct BootstrapSyncJob: ScheduledJob {
         let warehouse: WarehouseSettings
         let catalog: Catalog
         let columns: QuotaColumns
+        let differences: DifferenceSettings
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
+            differences = DifferenceSettings(reading: &environment)
         }
     }
 
-    let options: NoOptions
+    struct Options: ParsableArguments, Sendable {
+        @OptionGroup var differences: DifferenceOptions
+    }
+
+    static func isDryRun(_ options: Options) -> Bool { options.differences.explain }
+
+    let options: Options
     let settings: Settings
 
     func run(_ run: Run) async throws {
         let warehouse = try await run.openWarehouse(settings.warehouse)
-        let bootstrap = Bootstrap(
+        var bootstrap = Bootstrap(
             warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
             report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
+        bootstrap.tolerated = settings.differences.tolerated
+        bootstrap.applied = options.differences.kinds
+        bootstrap.explanationDay = options.differences.explain ? run.now.date : nil
         try await bootstrap.addColumns()
     }
 }

@@ -16,7 +16,9 @@ struct OrgSyncAllJob: ScheduledJob {
     static let discussion = """
         The job reads the organizations with status ACTIVE from organizations.org_profiles and compares all of their datasets \
         with the built-in catalog in one query. It creates missing datasets and tables, and adds missing columns. It never \
-        drops, recreates or reorders anything. Any other difference is a conflict, which the job lists and does not change.
+        drops, recreates or reorders anything. Other differences are listed, each one once, and left as they are: conflicts \
+        fail the run unless TOLERATED_DIFFERENCES names their kind. --apply closes some kinds in place, and --explain says \
+        what each kind means.
 
         If an organization fails, the others are still done. The exit code is then 1, and the summary names the organization. \
         After a run that was stopped or killed, the next run does the rest. With several Cloud Run tasks, each task does its \
@@ -31,6 +33,8 @@ struct OrgSyncAllJob: ScheduledJob {
         @Option(help: .init("Sync only this organization. Repeat the option for several.", valueName: "slug"))
         var org: [String] = []
 
+        @OptionGroup var differences: DifferenceOptions
+
         func validate() throws {
             for slug in org where !Organization.isValid(slug: slug) {
                 throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
@@ -42,6 +46,7 @@ struct OrgSyncAllJob: ScheduledJob {
         let warehouse: WarehouseSettings
         let catalog: Catalog
         let notification: NotificationSettings
+        let differences: DifferenceSettings
 
         init(reading environment: inout EnvironmentReader) {
             // The comparison of 100,000 organizations reads 26 GB of the views, by the sizes of their columns.
@@ -49,8 +54,11 @@ struct OrgSyncAllJob: ScheduledJob {
                 reading: &environment, mostTables: 7, defaultBytes: 68_719_476_736, requiresEnvironment: true)
             catalog = Catalog(reading: &environment, groups: [.organization])
             notification = NotificationSettings(reading: &environment)
+            differences = DifferenceSettings(reading: &environment)
         }
     }
+
+    static func isDryRun(_ options: Options) -> Bool { options.differences.explain }
 
     let options: Options
     let settings: Settings
@@ -60,9 +68,12 @@ struct OrgSyncAllJob: ScheduledJob {
             settings.notification, ofChangesIn: ["datasets_created", "tables_created", "tables_updated"])
         let warehouse = try await run.openWarehouse(settings.warehouse)
         guard let environment = settings.warehouse.environment else { return }
-        let sync = OrganizationSync(
+        var sync = OrganizationSync(
             sql: warehouse.sql, schema: warehouse.schema, catalog: settings.catalog, environment: environment,
             report: run.report, task: run.task, isDryRun: run.isDryRun)
+        sync.tolerated = settings.differences.tolerated
+        sync.applied = options.differences.kinds
+        sync.explanationDay = options.differences.explain ? run.now.date : nil
         try await sync.run(only: options.org)
     }
 }

@@ -197,7 +197,7 @@ struct MemberReader {
 
 extension String {
     /// Whether the two differ in at most two letters, apart from case.
-    fileprivate func isSimilar(to other: String) -> Bool {
+    func isSimilar(to other: String) -> Bool {
         let (left, right) = (Array(lowercased()), Array(other.lowercased()))
         var distances = Array(0...right.count)
         for (row, letter) in left.enumerated() {

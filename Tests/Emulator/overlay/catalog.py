@@ -467,6 +467,8 @@ def install():
         change = {}
         if existing is not None:
             change = {"range_partitioning": existing.range_partitioning, "expiration_time": existing.expiration_time}
+        if "clustering" in body and not (body["clustering"] or {}).get("fields"):
+            change["clustering"] = None
         if body.get("rangePartitioning"):
             rng = body["rangePartitioning"]
             change["range_partitioning"] = RangePartitioning(field=rng["field"], **{k: int(rng["range"][k]) for k in ("start", "end", "interval")})

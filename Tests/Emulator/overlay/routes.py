@@ -217,6 +217,10 @@ def install():
         if "labels" in body or not patch:
             body["labels"] = catalog.merge_labels(existing.labels, body.get("labels"), patch)
         new = (body.get("schema") or {}).get("fields")
+        columns = {f["name"].lower() for f in new or [tb_mod._field_to_rest(f) for f in existing.schema_.fields]}
+        for name in (body.get("clustering") or {}).get("fields") or []:
+            if name.lower() not in columns:
+                return err(400, "invalid", f"The field specified for clustering cannot be found in the schema. Invalid field: {name}.")
         if new:
             old = [tb_mod._field_to_rest(f) for f in existing.schema_.fields]
             why = same(old, new)

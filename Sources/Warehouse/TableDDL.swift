@@ -1,11 +1,11 @@
-import Warehouse
-
-/// Creates the `CREATE TABLE IF NOT EXISTS` statement for a table of the catalog, and the `ALTER TABLE` statement that adds columns.
+/// Creates the `CREATE TABLE IF NOT EXISTS` statement for a table of the catalog, and the `ALTER TABLE` statements that add
+/// columns or set descriptions and defaults.
 ///
 /// With such statements, one script creates many tables of a dataset, while `tables.insert` is limited to ten calls per second.
-enum TableDDL {
-    static func statement(_ reference: TableReference, _ table: Table) -> String {
-        var sql = "CREATE TABLE IF NOT EXISTS \(reference.sql) (\n"
+package enum TableDDL {
+    /// - Parameter ifMissing: Whether a table that exists is left alone. Otherwise it is an error.
+    package static func statement(_ reference: TableReference, _ table: Table, ifMissing: Bool = true) -> String {
+        var sql = "CREATE TABLE \(ifMissing ? "IF NOT EXISTS " : "")\(reference.sql) (\n"
         sql += table.schema.fields.map { "  " + column($0) }.joined(separator: ",\n")
         sql += "\n)"
         if let partitioning = partitioning(of: table) { sql += "\nPARTITION BY \(partitioning)" }
@@ -21,7 +21,7 @@ enum TableDDL {
     ///
     /// A statement could express an expiration, but it would need `bigquery.tables.delete`, which `tables.insert` does not:
     /// https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#create_table_statement
-    static func canExpress(_ table: Table) -> Bool {
+    package static func canExpress(_ table: Table) -> Bool {
         table.attributes.isEmpty && table.rangePartitioning == nil && table.timePartitioning?.expirationMs == nil
             && table.schema.fields.allSatisfy { canExpress($0, of: typeAttributes) }
     }
@@ -31,7 +31,9 @@ enum TableDDL {
     ///
     /// Unlike `tables.patch` it does not send the other columns, so it needs no permission for their policy tags. It may run
     /// twice, and does nothing about a column that another client has added.
-    static func additions(to reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema]) -> String? {
+    package static func additions(to reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema])
+        -> String?
+    {
         let known = Dictionary(old.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
         var columns: [String] = []
         for field in fields {
@@ -45,6 +47,30 @@ enum TableDDL {
             columns.append("ADD COLUMN IF NOT EXISTS " + column(field))
         }
         return columns.isEmpty ? nil : "ALTER TABLE \(reference.sql)\n  " + columns.joined(separator: ",\n  ") + ";"
+    }
+
+    /// The statement that sets other descriptions and defaults of columns; `nil` if the columns differ in something else, or
+    /// within a RECORD, which a statement does not reach. It may run twice.
+    package static func alterations(of reference: TableReference, from old: [FieldSchema], to fields: [FieldSchema])
+        -> String?
+    {
+        guard old.count == fields.count else { return nil }
+        var actions: [String] = []
+        for (before, after) in zip(old, fields) where before != after {
+            var same = after
+            same.description = before.description
+            same.attributes["defaultValueExpression"] = before.attributes["defaultValueExpression"]
+            guard same == before else { return nil }
+            let column = "ALTER COLUMN \(ColumnName.quoted(after.name))"
+            if before.description != after.description {
+                actions.append("\(column) SET OPTIONS (description = \(after.description.map(literal) ?? "NULL"))")
+            }
+            if before.defaultValueExpression != after.defaultValueExpression {
+                actions.append(
+                    "\(column) \(after.defaultValueExpression.map { "SET DEFAULT \($0)" } ?? "DROP DEFAULT")")
+            }
+        }
+        return actions.isEmpty ? nil : "ALTER TABLE \(reference.sql)\n  " + actions.joined(separator: ",\n  ") + ";"
     }
 
     private static let typeAttributes: Set<String> = ["maxLength", "precision", "scale", "rangeElementType"]
@@ -61,6 +87,7 @@ enum TableDDL {
 
     private static func column(_ field: FieldSchema) -> String {
         var sql = ColumnName.quoted(field.name) + " " + type(of: field)
+        if let value = field.defaultValueExpression { sql += " DEFAULT \(value)" }
         if field.mode == .required { sql += " NOT NULL" }
         var options = field.roundingMode.map { ["rounding_mode = \(literal($0))"] } ?? []
         if let description = field.description { options.append("description = \(literal(description))") }
@@ -78,6 +105,10 @@ enum TableDDL {
     }
 
     private static func partitioning(of table: Table) -> String? {
+        if let range = table.rangePartitioning {
+            let name = ColumnName.quoted(range.field)
+            return "RANGE_BUCKET(\(name), GENERATE_ARRAY(\(range.start), \(range.end), \(range.interval)))"
+        }
         guard let partitioning = table.timePartitioning else { return nil }
         guard let field = partitioning.field else {
             return partitioning.type == "DAY"
@@ -100,12 +131,15 @@ enum TableDDL {
             let pairs = labels.sorted { $0.key < $1.key }.map { "(\(literal($0.key)), \(literal($0.value)))" }
             options.append("labels = [\(pairs.joined(separator: ", "))]")
         }
+        if let milliseconds = table.timePartitioning?.expirationMs.flatMap({ Double($0) }), milliseconds > 0 {
+            options.append("partition_expiration_days = \(milliseconds / 86_400_000)")
+        }
         if table.requirePartitionFilter == true { options.append("require_partition_filter = TRUE") }
         return options
     }
 
     /// Returns a GoogleSQL string literal that holds exactly this text.
-    static func literal(_ text: String) -> String {
+    package static func literal(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
