@@ -134,9 +134,11 @@ final class DifferenceLog: Sendable {
     }
 
     /// `1,000 datasets (acme_prod, globex_prod, initech_prod ...)`
-    private static func datasets(_ count: Int, _ names: [DatasetID]) -> String {
-        let more = count > names.count ? " ..." : ""
-        return "\(spoken(count, "datasets")) (\(names.map(\.name).joined(separator: ", "))\(more))"
+    /// - Parameter names: Three of them are shown.
+    static func datasets(_ count: Int, _ names: [DatasetID]) -> String {
+        let shown = names.prefix(3)
+        let more = count > shown.count ? " ..." : ""
+        return "\(spoken(count, "datasets")) (\(shown.map(\.name).joined(separator: ", "))\(more))"
     }
 
     private func summary(of entries: [(key: Entry, value: Found)]) -> String {

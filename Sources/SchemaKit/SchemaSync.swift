@@ -20,6 +20,7 @@ final class SchemaSync: Sendable {
     private let report: RunReport
     private let differences: DifferenceLog
     private let outcomes = Mutex<[Outcome]>([])
+    private let relaxed = Mutex<[String: [DatasetID]]>([:])
     private let planned = Mutex<[DatasetID: [String]]>([:])
 
     init(
@@ -72,7 +73,6 @@ final class SchemaSync: Sendable {
             if isDryRun {
                 // The run reports each of them once, and closes may bring many datasets here that share them.
                 plan.differences.removeAll { !applied.isEmpty || !differences.isConflict($0.difference) }
-                plan.lines.forEach(report.line)
                 planned.withLock { $0[dataset.id] = plan.lines }
                 record(plan.changes)
             } else {
@@ -94,9 +94,67 @@ final class SchemaSync: Sendable {
         }
     }
 
-    /// Prints one line for each dataset that was worked on, sorted by subject. The summary's details get the same lines.
+    /// Warns of each column that was added otherwise than the catalog says, once for all datasets.
+    private func warnOfRelaxedColumns() {
+        let reason =
+            "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default "
+            + "to an existing table"
+        for (column, datasets) in relaxed.withLock({ $0.sorted { $0.key < $1.key } }) {
+            if datasets.count == 1 {
+                report.warn("\(datasets[0]).\(column)", reason)
+            } else {
+                report.warn(column, "\(reason), in \(DifferenceLog.datasets(datasets.count, datasets.sorted()))")
+            }
+        }
+    }
+
+    /// As many datasets with the same plan or outcome are shown one by one. More are shown as one, with three names.
+    private static let mostShownAlone = 10
+
+    /// Prints the plans of a dry run. Datasets with the same plan are one paragraph.
+    private func printPlans() {
+        let planned = planned.withLock { $0.sorted { $0.key < $1.key } }
+        let byPlan = Dictionary(grouping: planned) { Self.lines($0.value, without: $0.key) }
+        for (dataset, lines) in planned {
+            let shared = Self.lines(lines, without: dataset)
+            let alike = byPlan[shared] ?? []
+            if alike.count <= Self.mostShownAlone {
+                lines.forEach(report.line)
+            } else if alike.first?.key == dataset && !shared.isEmpty {
+                report.line("\(DifferenceLog.datasets(alike.count, alike.map(\.key))):")
+                shared.forEach { report.line("  \($0)") }
+            }
+        }
+    }
+
+    /// Lines of a plan without the name of the dataset: `+ subscription_plans: would add notes`.
+    private static func lines(_ lines: [String], without dataset: DatasetID) -> [String] {
+        lines.map { line in
+            let mark = line.prefix(2)
+            let rest = line.dropFirst(2 + dataset.name.count)
+            return String(mark + (rest.hasPrefix(": ") ? rest.dropFirst(2) : rest.dropFirst()))
+        }
+    }
+
+    /// The rows of the table. Datasets with the same outcome are one row if there are many.
+    private func rows(_ outcomes: [Outcome], title: String?) -> [[String]] {
+        let byText = Dictionary(grouping: outcomes, by: \.text)
+        return outcomes.compactMap { outcome in
+            let alike = byText[outcome.text] ?? []
+            if alike.count <= Self.mostShownAlone {
+                return (title == nil ? [] : [outcome.subject]) + [outcome.dataset.name, outcome.text]
+            }
+            guard alike.first?.dataset == outcome.dataset else { return nil }
+            let names = alike.prefix(3).map(\.dataset.name).joined(separator: ", ") + " ..."
+            return (title == nil ? [] : ["\(alike.count)"]) + [names, outcome.text]
+        }
+    }
+
+    /// Prints one line for each dataset that was worked on, sorted by subject. The summary's details get a line for each dataset.
     /// - Parameter title: The heading of the subjects; without it the table has no column for them.
     func printTable(title: String? = nil) {
+        warnOfRelaxedColumns()
+        if isDryRun { printPlans() }
         let outcomes = outcomes.withLock {
             $0.sorted { ($0.subject, $0.dataset) < ($1.subject, $1.dataset) }
         }
@@ -109,8 +167,7 @@ final class SchemaSync: Sendable {
         let plan = planned.withLock { $0.sorted { $0.key < $1.key }.flatMap(\.value) }
         if isDryRun { report.attach("plan", .array(plan.map { .string($0) })) }
         let header = ["dataset", isDryRun ? "plan" : "done"]
-        let rows = outcomes.map { (title == nil ? [] : [$0.subject]) + [$0.dataset.name, $0.text] }
-        report.table(header: (title.map { [$0] } ?? []) + header, rows: rows)
+        report.table(header: (title.map { [$0] } ?? []) + header, rows: rows(outcomes, title: title))
     }
 
     private func count(_ step: SchemaChanges, in dataset: Dataset) {
@@ -119,10 +176,8 @@ final class SchemaSync: Sendable {
         report.add(step.tablesUpdated + step.tablesChanged, to: "tables_updated")
         report.add(step.columnsAdded, to: "columns_added")
         for column in step.relaxed {
-            report.warn(
-                column,
-                "\(isDryRun ? "would be added" : "added") NULLABLE and without default: BigQuery adds no REQUIRED column and no default to an existing table"
-            )
+            // Without the dataset, so that a column is one warning however many datasets get it.
+            relaxed.withLock { $0[String(column.dropFirst(dataset.id.name.count + 1)), default: []].append(dataset.id) }
         }
         for addition in step.leftOut {
             let columns = addition.diff.additions.joined(separator: ", ")

@@ -302,6 +302,55 @@ import Testing
         #expect(try await bigQuery.requests - before == 7)
     }
 
+    /// A column that BigQuery adds otherwise than the catalog says is one warning, however many tenants get it.
+    @Test(arguments: Backend.allCases)
+    func aSharedRelaxationIsOneLine(_ backend: Backend) async throws {
+        let fixture = try await OrganizationFixture(
+            try await backend.warehouse("schema-case-relaxed"), (0..<4).map { .init("org_\($0)") })
+        let narrow = #"{"schema": {"fields": [{"name": "x", "type": "STRING"}]}}"#
+        let wide =
+            #"{"schema": {"fields": [{"name": "x", "type": "STRING"}, {"name": "y", "type": "DATE", "mode": "REQUIRED"}]}}"#
+        try await fixture.sync(catalog: Self.catalog(["t": narrow]))
+
+        let report = try await fixture.sync(catalog: Self.catalog(["t": wide]))
+
+        #expect(report.warnings.map(\.subject) == ["t.y"])
+        #expect(report.warnings[0].reason.hasSuffix("in 4 datasets (org_0_test, org_1_test, org_2_test ...)"))
+        #expect(report["columns_added"] == 4)
+    }
+
+    /// What a run would do or did for many tenants alike is said once.
+    @Test func manyTenantsAlikeAreOneParagraph() async throws {
+        let fixture = try await OrganizationFixture(
+            try await Backend.embedded.warehouse("schema-case-alike"), (10..<40).map { .init("org_\($0)") })
+        let catalog = try Self.catalog([
+            "t": #"{"schema": {"fields": [{"name": "x", "type": "STRING"}]}}"#,
+            "u": #"{"schema": {"fields": [{"name": "x", "type": "STRING"}]}}"#,
+        ])
+        let odd = try #require(DatasetID("org_20_test"))
+        _ = try await fixture.warehouse.createDataset(Dataset(id: odd, location: "US"))
+
+        let dry = try await fixture.sync(catalog: catalog, isDryRun: true)
+        let run = try await fixture.sync(catalog: catalog)
+
+        #expect(
+            dry.output.split(separator: "\n").map(String.init) == [
+                "29 datasets (org_10_test, org_11_test, org_12_test ...):",
+                "  + would create dataset in US", "  + t: would create table, 1 column",
+                "  + u: would create table, 1 column",
+                "+ org_20_test.t: would create table, 1 column", "+ org_20_test.u: would create table, 1 column",
+                "organization  dataset                                    plan",
+                "29            org_10_test, org_11_test, org_12_test ...  would create dataset, would create 2 tables",
+                "org_20        org_20_test                                would create 2 tables",
+            ])
+        #expect(
+            run.output.split(separator: "\n").map(String.init) == [
+                "organization  dataset                                    done",
+                "29            org_10_test, org_11_test, org_12_test ...  dataset created, 2 tables created",
+                "org_20        org_20_test                                2 tables created",
+            ])
+    }
+
     /// A difference that tenants share is one line, however many they are.
     @Test func aSharedDifferenceIsOneLine() async throws {
         let fixture = try await OrganizationFixture(
