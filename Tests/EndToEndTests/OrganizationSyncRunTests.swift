@@ -35,10 +35,8 @@ import WarehouseKit
         let second = try await stage.run(.orgSyncAll, with: catalog.variables).succeeded()
 
         #expect(first.counts["columns_added"] == 2)
-        #expect(
-            Set(first.warnings.map(\.subject)) == [
-                "acme_test.subscription_plans.extra_notes", "globex_test.subscription_plans.extra_notes",
-            ])
+        #expect(first.warnings.map(\.subject) == ["subscription_plans.extra_notes"])
+        #expect(first.warnings.first?.reason.hasSuffix("in 2 datasets (acme_test, globex_test)") == true)
         #expect(second.changes == 0)
         for dataset in ["acme_test", "globex_test"] {
             let field = try await stage.table(dataset, "subscription_plans")?.schema.fields.last
