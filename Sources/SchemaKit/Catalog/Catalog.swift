@@ -63,7 +63,8 @@ extension Catalog {
                     (
                         group,
                         files(group).map {
-                            CatalogFile(name: $0, path: "\(group.rawValue)/\($0).json", contents: Data($1))
+                            CatalogFile(
+                                name: $0, path: "\(group.rawValue)/\($0).json", contents: Data($1), isBuiltIn: true)
                         }
                     )
                 }))
