@@ -174,6 +174,11 @@ struct SurveyStatement {
     static func sql(_ scope: SurveyScope, views: Views) -> String {
         let (unit, record, group) = ("@unit", "@record", "@group")
         func join(_ columns: String...) -> String { columns.joined(separator: " || \(unit) || ") }
+        /// The rows of a view about tables of the catalog whose name, of a column or an option, is in the table's list.
+        func joinWanted(_ list: String, _ name: String) -> String {
+            "JOIN wanted AS w ON NOT w.is_known AND w.table_name = v.table_name "
+                + "AND STRPOS(w.\(list), \(unit) || \(name) || \(unit)) > 0"
+        }
         return """
             WITH
               targets AS (
@@ -197,9 +202,7 @@ struct SurveyStatement {
                     \(join("v.option_name", "IF(v.option_name = 'expiration_timestamp', '', v.option_value)")),
                     \(record) ORDER BY v.option_name) AS options
                 FROM \(views.tableOptions) AS v
-                JOIN wanted AS w
-                ON NOT w.is_known AND w.table_name = v.table_name
-                  AND STRPOS(w.option_names, \(unit) || v.option_name || \(unit)) > 0
+                \(joinWanted("option_names", "v.option_name"))
                 GROUP BY v.table_schema, v.table_name),
               all_columns AS (
                 SELECT
@@ -210,9 +213,7 @@ struct SurveyStatement {
                         "IFNULL(CAST(v.clustering_ordinal_position AS STRING), '')", "IFNULL(v.column_default, '')")),
                     \(record) ORDER BY LOWER(v.column_name), v.ordinal_position) AS columns
                 FROM \(views.columns) AS v
-                JOIN wanted AS w
-                ON NOT w.is_known AND w.table_name = v.table_name
-                  AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
+                \(joinWanted("column_names", "LOWER(v.column_name)"))
                 GROUP BY v.table_schema, v.table_name),
               all_paths AS (
                 SELECT
@@ -223,9 +224,7 @@ struct SurveyStatement {
                         "IFNULL(v.rounding_mode, '')", "IFNULL(ARRAY_TO_STRING(v.policy_tags, ','), '')")),
                     \(record) ORDER BY v.field_path) AS paths
                 FROM \(views.columnFieldPaths) AS v
-                JOIN wanted AS w
-                ON NOT w.is_known AND w.table_name = v.table_name
-                  AND STRPOS(w.column_names, \(unit) || LOWER(v.column_name) || \(unit)) > 0
+                \(joinWanted("column_names", "LOWER(v.column_name)"))
                 GROUP BY v.table_schema, v.table_name),
               shown AS (
                 SELECT

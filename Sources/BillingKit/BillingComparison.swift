@@ -38,7 +38,7 @@ struct BillingComparison {
         of stored: StoredBilling, _ chosen: StripeReply<StripeSubscription>, _ reading: PlanReading, _ others: String?,
         reason: String
     ) throws(BillingProblem) -> Outcome {
-        // What is over and cannot be read gives a new organization no row.
+        // A subscription that is over and cannot be read gives a new organization no row.
         if stored.row == nil, chosen.value.status == SubscriptionStatus.canceled.rawValue, reading.problem != nil {
             return .kept("Stripe has only what is over: \(chosen.value.name) is canceled")
         }

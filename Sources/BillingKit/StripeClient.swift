@@ -192,7 +192,7 @@ package struct StripeClient: Sendable {
         }
     }
 
-    /// What is wrong with a reply that could be read.
+    /// The problem of a reply that could be read.
     private enum Fault {
         /// The next reply may be right.
         case passing(String)

@@ -16,7 +16,7 @@ struct Commands {
             ("Accounts", accounts), ("Custom roles", customRoles), ("Datasets", datasets),
             ("Roles on the project", projectRoles), ("Roles on datasets", datasetRoles),
             ("Access to secrets", secretRoles),
-            ("Jobs", jobs), ("Who may start a job", starters), ("Triggers", triggers), ("Alerts", alerts),
+            ("Jobs", jobs), ("Permission to start each job", starters), ("Triggers", triggers), ("Alerts", alerts),
         ]
         let parts = sections.filter { !$0.lines.isEmpty }.map { "# \($0.title)\n\($0.lines.joined(separator: "\n"))\n" }
         return header + "\n" + parts.joined(separator: "\n")

@@ -57,7 +57,7 @@ package struct DifferenceSettings: JobSettings {
     }
 }
 
-/// What a run does about differences: `--apply` closes some kinds in place, and `--explain` describes all of them.
+/// The options of a run about differences: `--apply` closes some kinds in place, and `--explain` describes all of them.
 package struct DifferenceOptions: ParsableArguments, Sendable {
     @Option(
         help: .init(

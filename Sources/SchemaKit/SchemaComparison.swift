@@ -214,7 +214,7 @@ struct SchemaComparison: Sendable {
     }
 }
 
-/// What a dataset seems to lack.
+/// The tables that a dataset seems to lack, and those that have to be read.
 package struct DatasetFinding: Hashable, Sendable {
     package var datasetExists: Bool
     /// Tables that seem to be missing.

@@ -113,16 +113,17 @@ final class SchemaSync: Sendable {
 
     /// Prints the plans of a dry run. Datasets with the same plan are one paragraph.
     private func printPlans() {
-        let planned = planned.withLock { $0.sorted { $0.key < $1.key } }
-        let byPlan = Dictionary(grouping: planned) { Self.lines($0.value, without: $0.key) }
-        for (dataset, lines) in planned {
-            let shared = Self.lines(lines, without: dataset)
-            let alike = byPlan[shared] ?? []
+        let plans = planned.withLock { $0.sorted { $0.key < $1.key } }.map { dataset, lines in
+            (dataset: dataset, lines: lines, shared: Self.lines(lines, without: dataset))
+        }
+        let byPlan = Dictionary(grouping: plans, by: \.shared)
+        for plan in plans {
+            let alike = byPlan[plan.shared] ?? []
             if alike.count <= Self.mostShownAlone {
-                lines.forEach(report.line)
-            } else if alike.first?.key == dataset && !shared.isEmpty {
-                report.line("\(DifferenceLog.datasets(alike.count, alike.map(\.key))):")
-                shared.forEach { report.line("  \($0)") }
+                plan.lines.forEach(report.line)
+            } else if alike.first?.dataset == plan.dataset && !plan.shared.isEmpty {
+                report.line("\(DifferenceLog.datasets(alike.count, alike.map(\.dataset))):")
+                plan.shared.forEach { report.line("  \($0)") }
             }
         }
     }

@@ -112,7 +112,7 @@ package struct SchemaSurvey: Sendable {
     }
 }
 
-/// What a dataset gives to new tables and partitions. After that time, BigQuery deletes them with their rows:
+/// The default expirations of a dataset. After that time, BigQuery deletes new tables and partitions with their rows:
 /// https://cloud.google.com/bigquery/docs/updating-datasets#table-expiration
 package struct DatasetDefaults: Hashable, Sendable {
     /// Days as BigQuery's view shows them, such as `90.0`; `nil` without expiration.

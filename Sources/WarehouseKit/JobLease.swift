@@ -216,7 +216,7 @@ struct HeldLease: Sendable {
         expiry = try row.timestamp("expires_at")
     }
 
-    /// What is wrong with a row that no acquisition can have left behind, and the command that frees it; `nil` if nothing is.
+    /// The problem of a row that no acquisition can have left behind, and the command that frees it; `nil` if nothing is.
     ///
     /// A lease is never renewed, so no holder has had one of this job for longer than a lease of this job lasts. The times
     /// allow for clocks that differ by the grace.

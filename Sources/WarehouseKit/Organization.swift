@@ -43,7 +43,7 @@ package struct OrganizationDirectory: Sendable {
         return statement
     }
 
-    /// What is irregular in the profiles.
+    /// The irregularities of the profiles.
     package struct Census: Sendable {
         /// Slugs that cannot be part of a dataset's name, as the table has them.
         package var invalidSlugs: [String] = []

@@ -180,15 +180,5 @@ package struct SurveyAnswer: Sendable {
             + (field.description.map { " OPTIONS(description=\(literal($0)))" } ?? "")
     }
 
-    private static func literal(_ text: String) -> String {
-        let escaped = text.map { character in
-            switch character {
-            case "\\": "\\\\"
-            case "\"": "\\\""
-            case "\n": "\\n"
-            default: String(character)
-            }
-        }
-        return "\"\(escaped.joined())\""
-    }
+    private static func literal(_ text: String) -> String { TableDDL.literal(text) }
 }

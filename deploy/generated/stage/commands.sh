@@ -72,7 +72,7 @@ gcloud run jobs replace jobs/cloudact-stage-quota-cleanup.yaml --region=us-centr
 gcloud run jobs replace jobs/cloudact-stage-billing-sync-retry.yaml --region=us-central1 --project=cloudact-testing-1
 gcloud run jobs replace jobs/cloudact-stage-billing-sync-reconcile.yaml --region=us-central1 --project=cloudact-testing-1
 
-# Who may start a job
+# Permission to start each job
 gcloud run jobs add-iam-policy-binding cloudact-stage-quota-reset-daily --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
 gcloud run jobs add-iam-policy-binding cloudact-stage-quota-reset-monthly --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
 gcloud run jobs add-iam-policy-binding cloudact-stage-stale-cleanup --region=us-central1 --member=serviceAccount:ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1

@@ -72,7 +72,7 @@ gcloud run jobs replace jobs/cloudact-quota-cleanup.yaml --region=us-central1 --
 gcloud run jobs replace jobs/cloudact-billing-sync-retry.yaml --region=us-central1 --project=cloudact-testing-1
 gcloud run jobs replace jobs/cloudact-billing-sync-reconcile.yaml --region=us-central1 --project=cloudact-testing-1
 
-# Who may start a job
+# Permission to start each job
 gcloud run jobs add-iam-policy-binding cloudact-quota-reset-daily --region=us-central1 --member=serviceAccount:ca-test-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
 gcloud run jobs add-iam-policy-binding cloudact-quota-reset-monthly --region=us-central1 --member=serviceAccount:ca-test-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1
 gcloud run jobs add-iam-policy-binding cloudact-stale-cleanup --region=us-central1 --member=serviceAccount:ca-test-trigger@cloudact-testing-1.iam.gserviceaccount.com --role=roles/run.invoker --project=cloudact-testing-1

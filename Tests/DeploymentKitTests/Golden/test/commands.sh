@@ -39,7 +39,7 @@ gcloud secrets add-iam-policy-binding stripe-test --member=serviceAccount:dm-swe
 gcloud run jobs replace jobs/demo-sweep.yaml --region=us-central1 --project=demo-project
 gcloud run jobs replace jobs/demo-setup.yaml --region=us-central1 --project=demo-project
 
-# Who may start a job
+# Permission to start each job
 gcloud run jobs add-iam-policy-binding demo-sweep --region=us-central1 --member=serviceAccount:dm-trigger@demo-project.iam.gserviceaccount.com --role=roles/run.invoker --project=demo-project
 
 # Triggers
