@@ -11,9 +11,8 @@ enum BillingTables {
     static let queue = TableReference(DatasetID.schedulerJobs, "billing_sync_queue")!
 }
 
-/// The billing state of one organization as the warehouse has it. A class, since a table of ten thousand large values costs
-/// twice their size whenever it grows.
-final class StoredBilling: Sendable {
+/// The billing state of one organization as the warehouse has it.
+struct StoredBilling: Sendable {
     /// A copy of a part of the state, in another table.
     enum Copy<Value: Hashable & Sendable>: Hashable, Sendable {
         case none
@@ -79,25 +78,148 @@ final class StoredBilling: Sendable {
     }
 }
 
-/// The organizations of the warehouse with their billing state, at one instant.
+extension StoredBilling.Copy: CompactValue where Value: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        switch self {
+        case .none: bytes.write(Int64(0))
+        case .one(let value):
+            bytes.write(Int64(1))
+            bytes.write(value)
+        case .contradictory: bytes.write(Int64(2))
+        }
+    }
+
+    init(_ bytes: inout CompactReader) {
+        switch bytes.read() as Int64 {
+        case 0: self = .none
+        case 1: self = .one(bytes.read())
+        default: self = .contradictory
+        }
+    }
+}
+
+extension StoredBilling: CompactValue {
+    /// What an organization is found by. Its bytes are the first bytes of a ``StoredBilling``.
+    struct Keys: CompactValue {
+        let slug: String
+        let subscription: String?
+        let customer: String?
+
+        init(_ stored: StoredBilling) {
+            (slug, subscription, customer) = (stored.slug, stored.values.subscription, stored.values.customer)
+        }
+
+        func write(to bytes: inout CompactWriter) {
+            bytes.write(slug)
+            bytes.write(subscription)
+            bytes.write(customer)
+        }
+
+        init(_ bytes: inout CompactReader) {
+            slug = bytes.read()
+            subscription = bytes.read()
+            customer = bytes.read()
+        }
+    }
+
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(Keys(self))
+        bytes.write(row)
+        bytes.write(version)
+        bytes.share { bytes in
+            bytes.write(Int64(rows))
+            bytes.write(Int64(otherLiveRows))
+            bytes.write(values.plan)
+            bytes.write(values.status)
+            bytes.write(values.limits)
+            bytes.write(values.cancelsAtPeriodEnd)
+            bytes.write(quota)
+            bytes.write(profilePlan)
+            bytes.write(isInProgress)
+        }
+        bytes.write(values.trialEnd)
+        bytes.write(values.end)
+        bytes.write(values.currentPeriodEnd)
+    }
+
+    init(_ bytes: inout CompactReader) {
+        let keys: Keys = bytes.read()
+        slug = keys.slug
+        row = bytes.read()
+        version = bytes.read()
+        var values = BillingValues()
+        (values.subscription, values.customer) = (keys.subscription, keys.customer)
+        (rows, otherLiveRows, quota, profilePlan, isInProgress) = bytes.readShared { bytes in
+            let (rows, otherLiveRows): (Int64, Int64) = (bytes.read(), bytes.read())
+            values.plan = bytes.read()
+            values.status = bytes.read()
+            values.limits = bytes.read()
+            values.cancelsAtPeriodEnd = bytes.read()
+            return (Int(rows), Int(otherLiveRows), bytes.read(), bytes.read(), bytes.read())
+        }
+        values.trialEnd = bytes.read()
+        values.end = bytes.read()
+        values.currentPeriodEnd = bytes.read()
+        self.values = values
+    }
+}
+
+/// The organizations of the warehouse with their billing state, at one instant. Each has a number, from 0.
 struct BillingState: Sendable {
-    private(set) var organizations: [String: StoredBilling] = [:]
-    /// The organizations by the subscription and the customer that they have stored.
-    private(set) var bySubscription: [String: [String]] = [:]
-    private(set) var byCustomer: [String: [String]] = [:]
+    struct Organizations: RandomAccessCollection, Sendable {
+        fileprivate var list = CompactList<StoredBilling>()
+        fileprivate var slugs = CompactIndex()
+
+        var startIndex: Int { 0 }
+        var endIndex: Int { list.count }
+
+        subscript(number: Int) -> StoredBilling { list[number] }
+        subscript(slug: String) -> StoredBilling? { number(of: slug).map { list[$0] } }
+
+        func number(of slug: String) -> Int? { slugs.numbers(for: slug).first { self.slug($0) == slug } }
+        func slug(_ number: Int) -> String { list.read(String.self, at: number) }
+        /// The numbers in the order of the slugs.
+        func bySlug() -> [Int] { indices.sorted { slug($0) < slug($1) } }
+        fileprivate func keys(_ number: Int) -> StoredBilling.Keys { list.read(StoredBilling.Keys.self, at: number) }
+    }
+
+    private(set) var organizations = Organizations()
+    private var bySubscription = CompactIndex()
+    private var byCustomer = CompactIndex()
 
     /// A page of this size takes about 5 MB while it is read.
     private static let rowsPerPage = 1000
 
     init(_ rows: [Row] = []) throws {
-        for row in rows { add(try StoredBilling(row)) }
+        try add(rows)
+        sort()
     }
 
-    private mutating func add(_ stored: StoredBilling) {
-        organizations[stored.slug] = stored
-        let (subscription, customer) = (stored.values.subscription ?? "", stored.values.customer ?? "")
-        if !subscription.isEmpty { bySubscription[subscription, default: []].append(stored.slug) }
-        if !customer.isEmpty { byCustomer[customer, default: []].append(stored.slug) }
+    private mutating func add(_ rows: [Row]) throws {
+        for row in rows {
+            let (number, stored) = (organizations.count, try StoredBilling(row))
+            organizations.list.append(stored)
+            organizations.slugs.add(number, for: stored.slug)
+            let (subscription, customer) = (stored.values.subscription ?? "", stored.values.customer ?? "")
+            if !subscription.isEmpty { bySubscription.add(number, for: subscription) }
+            if !customer.isEmpty { byCustomer.add(number, for: customer) }
+        }
+    }
+
+    private mutating func sort() {
+        organizations.slugs.sort()
+        bySubscription.sort()
+        byCustomer.sort()
+    }
+
+    /// The numbers of the organizations that have the subscription stored.
+    func holders(ofSubscription id: String) -> [Int] {
+        bySubscription.numbers(for: id).filter { organizations.keys($0).subscription == id }
+    }
+
+    /// The numbers of the organizations that have the customer stored.
+    func holders(ofCustomer id: String) -> [Int] {
+        byCustomer.numbers(for: id).filter { organizations.keys($0).customer == id }
     }
 
     /// All organizations, with today's limits.
@@ -124,9 +246,8 @@ struct BillingState: Sendable {
         var statement = statement
         statement.rowsPerPage = rowsPerPage
         var state = try BillingState()
-        try await warehouse.query(statement) { rows in
-            for row in rows { state.add(try StoredBilling(row)) }
-        }
+        try await warehouse.query(statement) { try state.add($0) }
+        state.sort()
         return state
     }
 }

@@ -31,6 +31,18 @@ struct MalformedField: Hashable, Sendable, CustomStringConvertible {
     var description: String { path.isEmpty ? "it \(problem)" : "\(path) \(problem)" }
 }
 
+extension MalformedField: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(path)
+        bytes.write(problem)
+    }
+
+    init(_ bytes: inout CompactReader) {
+        path = bytes.read()
+        problem = bytes.read()
+    }
+}
+
 extension [MalformedField] {
     /// The first three, on one line.
     var summary: String {
@@ -169,6 +181,31 @@ struct StripeMetadata: StripePart {
     subscript(key: Key) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
 }
 
+extension StripeMetadata: CompactValue {
+    /// The members that many objects have alike.
+    private static let shared = Key.allCases.filter { $0 != .orgSlug && $0 != .pendingOrgSlug }
+
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(values[.orgSlug])
+        bytes.write(values[.pendingOrgSlug])
+        bytes.share { bytes in
+            for key in Self.shared { bytes.write(values[key]) }
+            bytes.write(isForeign)
+            bytes.write(malformed)
+        }
+    }
+
+    init(_ bytes: inout CompactReader) {
+        values[.orgSlug] = bytes.read()
+        values[.pendingOrgSlug] = bytes.read()
+        bytes.readShared { bytes in
+            for key in Self.shared { values[key] = bytes.read() }
+            isForeign = bytes.read()
+            malformed = bytes.read()
+        }
+    }
+}
+
 /// A subscription, as far as these jobs need it. Three shapes are read: today's API, the API before 2025-03-31, whose
 /// subscriptions have the period themselves, and the API before prices, whose items have a `plan`.
 struct StripeSubscription: StripeObject {
@@ -228,6 +265,41 @@ struct StripeSubscription: StripeObject {
     var name: String { id.isEmpty ? "a subscription without an id" : "subscription \(printable(id))" }
 }
 
+extension StripeSubscription: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(id)
+        bytes.share { bytes in
+            bytes.write(status)
+            bytes.write(hasMoreItems)
+            bytes.write(cancelsAtPeriodEnd)
+            bytes.write(isLive)
+            bytes.write(malformed)
+        }
+        bytes.write(customer)
+        bytes.write(customerMetadata)
+        bytes.write(metadata)
+        bytes.write(created)
+        bytes.write(items)
+        for instant in [currentPeriodEnd, trialEnd, cancelAt, endedAt] { bytes.write(instant) }
+    }
+
+    init(_ bytes: inout CompactReader) {
+        id = bytes.read()
+        (status, hasMoreItems, cancelsAtPeriodEnd, isLive, malformed) = bytes.readShared { bytes in
+            (bytes.read(), bytes.read(), bytes.read(), bytes.read(), bytes.read())
+        }
+        customer = bytes.read()
+        customerMetadata = bytes.read()
+        metadata = bytes.read()
+        created = bytes.read()
+        items = bytes.read()
+        currentPeriodEnd = bytes.read()
+        trialEnd = bytes.read()
+        cancelAt = bytes.read()
+        endedAt = bytes.read()
+    }
+}
+
 /// One line of a subscription: a price, or a `plan` in the older shape.
 struct StripeSubscriptionItem: StripeObject {
     var id: String
@@ -251,7 +323,23 @@ struct StripeSubscriptionItem: StripeObject {
     }
 }
 
-extension StripeSubscriptionItem {
+extension StripeSubscriptionItem: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(id)
+        bytes.share { bytes in
+            bytes.write(product)
+            bytes.write(price)
+            bytes.write(malformed)
+        }
+        bytes.write(currentPeriodEnd)
+    }
+
+    init(_ bytes: inout CompactReader) {
+        id = bytes.read()
+        (product, price, malformed) = bytes.readShared { ($0.read(), $0.read(), $0.read()) }
+        currentPeriodEnd = bytes.read()
+    }
+
     /// The price came as its id, so that the price itself has to be read.
     var namesOnlyPrice: Bool { product == nil && price != nil }
 }
