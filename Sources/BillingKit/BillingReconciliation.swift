@@ -253,7 +253,8 @@ extension BillingReconciliation {
             findings.add(stored.slug, "missing_in_stripe: there is no subscription \(id)")
         }
         warn(
-            findings, together: "missing_in_stripe", "organizations have a subscription stored that is not in the account")
+            findings, together: "missing_in_stripe",
+            "organizations have a subscription stored that is not in the account")
         guard let limit, !missing.isEmpty else { return [] }
         if let reason = refusal(missing.count, limit, listing) {
             report.fail("missing_in_stripe", reason)

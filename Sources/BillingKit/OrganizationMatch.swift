@@ -31,7 +31,8 @@ extension BillingState {
                 ?? .unmatched("\(reason); \(several(holders))")
         }
         let customer = subscription.customer ?? ""
-        for holders in [holders(ofSubscription: subscription.id), holders(ofCustomer: customer)] where !holders.isEmpty {
+        for holders in [holders(ofSubscription: subscription.id), holders(ofCustomer: customer)] where !holders.isEmpty
+        {
             return owner(among: holders, subscription).map { .organization(organizations.slug($0)) }
                 ?? .unmatched(several(holders))
         }

@@ -1,4 +1,3 @@
-import CMalloc
 import Dispatch
 import FoundationEssentials
 import Glibc
@@ -27,9 +26,6 @@ struct ProcessSurroundings: Sendable {
 extension ProcessSurroundings {
     /// The surroundings of this process. From now on the job handles stop signals.
     static var current: ProcessSurroundings {
-        // One heap for all threads: glibc would give each of them one, and a page that one thread has read and another one
-        // frees would stay. That is 5 MB in billing-sync-reconcile: https://sourceware.org/glibc/wiki/MallocInternals
-        mallopt(M_ARENA_MAX, 1)
         reserveStandardDescriptors()
         listen()
         return ProcessSurroundings(
