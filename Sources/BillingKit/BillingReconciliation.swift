@@ -9,7 +9,8 @@ import WarehouseKit
 /// - Stripe is read before the warehouse, and only a listing that was read to its end says what is missing;
 /// - an organization that agrees is not written; the number of statements does not depend on the number of organizations;
 /// - an organization whose state is unknown is reported, and the others go on;
-/// - a difference that could not be applied is queued for `billing-sync-retry`.
+/// - a difference that could not be applied is queued for `billing-sync-retry`;
+/// - a run without errors closes a gap in Stripe's events that was recorded before it began (see ``EventCursor``).
 ///
 /// An organization that the queue's job is at work on gets the time of this reading written even where nothing differs: that
 /// job may have read earlier and write later, and must then find a newer version. It claims before it reads, and this type reads
@@ -28,6 +29,7 @@ package struct BillingReconciliation: Sendable {
     private let warehouse: MeteredWarehouse
     private let writer: BillingWriter
     private let queue: SyncQueue
+    private let cursor: EventCursor
     private let today: CivilDate
     private let report: RunReport
     private let logger: Logger
@@ -42,6 +44,7 @@ package struct BillingReconciliation: Sendable {
         self.warehouse = MeteredWarehouse(warehouse, report)
         writer = BillingWriter(warehouse: self.warehouse, today: today, now: now)
         queue = SyncQueue(warehouse: self.warehouse, now: now)
+        cursor = EventCursor(warehouse: self.warehouse, now: now)
         self.today = today
         self.report = report
         self.logger = logger
@@ -50,7 +53,10 @@ package struct BillingReconciliation: Sendable {
     }
 
     /// - Parameter limit: Mark organizations as CANCELLED whose subscription is gone, but at most so many.
-    package func run(cancelMissing limit: Int? = nil) async throws {
+    /// - Returns: Whether the state of every organization is known and is in the warehouse or in the queue.
+    @discardableResult
+    package func run(cancelMissing limit: Int? = nil) async throws -> Bool {
+        let (began, errors) = (now(), report.count(of: "errors"))
         report.declare(
             counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "ignored", "missing_in_stripe",
             "live_without_subscription", "errors", "queued")
@@ -59,7 +65,8 @@ package struct BillingReconciliation: Sendable {
         let listed = state.listed(in: listing.subscriptions)
         if let (lost, reason) = state.loss(listed, since: listing.time.from) {
             report.add(lost, to: "missing_in_stripe")
-            return report.fail("missing_in_stripe", reason)
+            report.fail("missing_in_stripe", reason)
+            return false
         }
         let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
         report(assigned, state)
@@ -72,6 +79,18 @@ package struct BillingReconciliation: Sendable {
             left += try await apply(&part)
         }
         try await queue(left)
+        guard !isDryRun, report.count(of: "errors") == errors else { return false }
+        try await closeGap(beganAt: began)
+        return true
+    }
+
+    private func closeGap(beganAt began: Timestamp) async throws {
+        do {
+            guard try await cursor.read().gap != nil else { return }
+            if try await cursor.close(beganAt: began) { report.line("the gap in Stripe's events is closed") }
+        } catch let error as WarehouseError where error.code == .notFound {
+            // Without its table there is no gap: nothing reads events before bootstrap has created it.
+        }
     }
 
     private func report(_ assigned: SubscriptionAssignment, _ state: BillingState) {

@@ -1,11 +1,12 @@
 import FoundationEssentials
 package import JobRuntime
 package import Warehouse
-import WarehouseKit
+package import WarehouseKit
 
 /// Works off the queue: reads each organization's subscription from Stripe as it is now, and writes it into the warehouse.
 ///
 /// Invariants:
+/// - the events of Stripe are read first, and name the organizations to read (see ``EventFeed``);
 /// - an item says which organization to read, never what to write; several items of one organization are one look-up;
 /// - an item is completed only after the warehouse had the state that was read; if a run is stopped or killed anywhere, the item
 ///   comes back;
@@ -16,9 +17,7 @@ import WarehouseKit
 /// - an item is given up for killing its executions only if it was the only item that the last of them had claimed.
 ///
 /// ```swift
-/// try await BillingRetry(
-///     stripe: stripe, warehouse: warehouse, today: today, report: report
-/// ).run(limit: 100, lease: .seconds(900))
+/// try await BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: .seconds(900), of: run).run(limit: 100, lease: .seconds(900))
 /// ```
 package struct BillingRetry: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
@@ -32,58 +31,128 @@ package struct BillingRetry: Sendable {
     let today: CivilDate
     let report: RunReport
     private let queue: SyncQueue
+    private let feed: EventFeed
+    private let reconciliation: BillingReconciliation
+    private let lease: JobLease
     private let isDryRun: Bool
     private let jitter: @Sendable () -> Double
 
-    /// - Parameter jitter: A random number from 0 to 1.
+    /// - Parameters:
+    ///   - reconciliation: Does the items of the whole account.
+    ///   - lease: That of `billing-sync-reconcile`, so that two reconciliations of the whole account never overlap.
+    ///   - jitter: A random number from 0 to 1.
     package init(
         stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport,
-        isDryRun: Bool = false, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
+        reconciliation: BillingReconciliation, lease: JobLease, isDryRun: Bool = false,
+        now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
         jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.stripe = stripe
         self.warehouse = MeteredWarehouse(warehouse, report)
         queue = SyncQueue(warehouse: self.warehouse, now: now)
         writer = BillingWriter(warehouse: self.warehouse, today: today, now: now)
+        feed = EventFeed(
+            stripe: stripe, cursor: EventCursor(warehouse: self.warehouse, now: now), today: today, report: report,
+            isDryRun: isDryRun, now: now)
+        self.reconciliation = reconciliation
+        self.lease = lease
         self.today = today
         self.report = report
         self.isDryRun = isDryRun
         self.jitter = jitter
     }
 
+    /// The work of a run.
+    package init(stripe: StripeClient, warehouse: any SQLWarehouse, itemLease: Duration, of run: Run) {
+        let reconciliation = BillingReconciliation(
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, logger: run.logger)
+        let lease = JobLease(
+            warehouse: warehouse, job: "billing-sync-reconcile", holder: run.task.leaseHolder, validity: itemLease,
+            report: run.report)
+        self.init(
+            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report,
+            reconciliation: reconciliation, lease: lease, isDryRun: run.isDryRun)
+    }
+
     /// - Parameters:
     ///   - limit: The most items to claim.
     ///   - lease: How long the items of a killed execution stay claimed.
     package func run(limit: Int, lease: Duration) async throws {
-        report.declare(counts: "claimed", "completed", "postponed", "failed", "organizations_changed")
+        report.declare(
+            counts: "events", "named_by_events", "claimed", "completed", "postponed", "failed", "organizations_changed")
+        let events: (due: (pending: Int, abandoned: Int)?, state: EventCursor.State)?
+        do { events = try await feed.queueChanges() } catch { throw Self.explained(error) }
+        var state = events?.state
+        defer { if let state { report(state) } }
         guard !isDryRun else { return try await preview(limit) }
-        let due = try await queue.countDue()
+        let due: (pending: Int, abandoned: Int)
+        if let counted = events?.due { due = counted } else { due = try await queue.countDue() }
         guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
         report.begin("syncs", total: min(limit, due.pending + due.abandoned))
         // A part of the limit is kept for abandoned items, however many new ones there always are.
         let kept = limit > 1 ? min(due.abandoned, limit / 10 + 1) : 0
         var left = limit
-        if due.pending > 0 { left -= try await work(.pending(limit - kept), lease) }
+        if due.pending > 0 { left -= try await work(.pending(limit - kept), lease, &state) }
         for _ in 0..<min(left, due.abandoned) {
-            guard try await work(.oneAbandoned, lease) > 0 else { break }
+            guard try await work(.oneAbandoned, lease, &state) > 0 else { break }
         }
     }
 
+    private func report(_ state: EventCursor.State) {
+        report.attach("complete_to", state.gap == nil ? state.readTo.map { .string($0.description) } ?? .null : .null)
+        report.attach("gap", state.gap.map { .string($0.since?.description ?? "since the beginning") } ?? .null)
+        report.line("Stripe's events: \(state.words)")
+    }
+
+    /// - Parameter state: Loses its gap if a reconciliation of the whole account closes it.
     /// - Returns: How many items were claimed; all of them are finished then.
-    private func work(_ claim: SyncQueue.Claim, _ lease: Duration) async throws -> Int {
+    private func work(
+        _ claim: SyncQueue.Claim, _ lease: Duration, _ state: inout EventCursor.State?
+    ) async throws -> Int {
         let token = claim.newToken()
         do {
             let items = try await queue.claim(claim, token: token, lease: lease)
             report.add(items.count, to: "claimed")
-            try await process(items, token, lease)
+            try await process(items.filter { !$0.isOfWholeAccount || $0.problem != nil }, token, lease)
+            if try await reconcile(items.filter { $0.isOfWholeAccount && $0.problem == nil }, token) {
+                state?.gap = nil
+            }
             return items.count
         } catch {
             await release(token, after: error)
-            if let error = error as? StripeError, error.mayBeOutage {
-                throw error.withAdvice("Stripe is down or cannot be reached; the items wait, and lose no retry")
-            }
+            throw Self.explained(error)
+        }
+    }
+
+    private static func explained(_ error: any Error) -> any Error {
+        guard let error = error as? StripeError, error.mayBeOutage else { return error }
+        return error.withAdvice("Stripe is down or cannot be reached; the items wait, and lose no retry")
+    }
+
+    /// Compares the whole account, if one of the items asks for it.
+    /// - Returns: `true` if that was done without an error.
+    private func reconcile(_ items: [QueuedSync], _ token: String) async throws -> Bool {
+        guard !items.isEmpty else { return false }
+        do {
+            try await lease.acquire()
+        } catch let skipped as RunSkipped {
+            let time = queue.now().adding(.seconds(60))
+            try await queue.finish(items.map { .waiting($0, skipped.reason, until: time) }, token: token)
+            report.add(items.count, to: "postponed")
+            report.line("the reconciliation of the whole account waits: \(skipped.reason)")
+            return false
+        }
+        let isComplete: Bool
+        do {
+            isComplete = try await reconciliation.run()
+        } catch {
+            await lease.release(within: Task.isCancelled ? StopBudget.limit(of: .lease) : nil)
             throw error
         }
+        await lease.release()
+        let problem = BillingProblem("the reconciliation of the whole account had errors")
+        try await finish(items, isComplete ? [:] : [QueuedSync.wholeAccount: problem], token)
+        return isComplete
     }
 
     /// Runs to its end even where the run was stopped; otherwise the items would wait for the end of their lease.

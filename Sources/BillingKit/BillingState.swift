@@ -9,6 +9,7 @@ enum BillingTables {
     static let audits = TableReference(DatasetID.organizations, "org_audit_logs")!
     static let profiles = OrganizationDirectory.profiles
     static let queue = TableReference(DatasetID.schedulerJobs, "billing_sync_queue")!
+    static let eventCursor = TableReference(DatasetID.schedulerJobs, "billing_event_cursor")!
 }
 
 /// The organizations of the warehouse with their billing state, at one instant. Each has a number, from 0.

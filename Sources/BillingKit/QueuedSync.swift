@@ -5,7 +5,10 @@ import WarehouseKit
 
 /// An item of the queue: an organization whose subscription is to be read from Stripe.
 struct QueuedSync: Sendable {
-    static let types = ["plan_change", "checkout", "webhook", "cancellation", "reconciliation"]
+    static let types = ["plan_change", "checkout", "webhook", "cancellation", "reconciliation", "event"]
+    /// The item of the whole account has this type, and ``wholeAccount`` in place of an organization.
+    static let fullType = "full_reconciliation"
+    static let wholeAccount = "*"
 
     var id: String
     var slug: String
@@ -37,7 +40,11 @@ struct QueuedSync: Sendable {
         retries = try row.int64("retry_count")
         maxRetries = try row.int64("max_retries")
         let payload = try row.payload("payload")
-        if !Organization.isValid(slug: slug) {
+        hints = StripeHints(payload: payload)
+        why = payload.flatMap { JSONValue.members(of: Data($0.utf8))?["why"]?.text }.map { String($0.prefix(200)) }
+        if isOfWholeAccount {
+            // It names no organization.
+        } else if !Organization.isValid(slug: slug) {
             problem = BillingProblem("org_slug \(quoted(slug)) is no valid slug", isPermanent: true)
         } else if !Self.types.contains(type) {
             problem = BillingProblem("sync_type \(quoted(type)) is not known", isPermanent: true)
@@ -45,9 +52,9 @@ struct QueuedSync: Sendable {
         if retries > maxRetries {
             problem = BillingProblem("its executions ended without finishing it", isPermanent: true)
         }
-        hints = StripeHints(payload: payload)
-        why = payload.flatMap { JSONValue.members(of: Data($0.utf8))?["why"]?.text }.map { String($0.prefix(200)) }
     }
+
+    var isOfWholeAccount: Bool { type == Self.fullType && slug == Self.wholeAccount }
 
     /// As the audit of its change has it.
     var reason: String { why.map { "\(type): \($0)" } ?? type }
@@ -117,6 +124,11 @@ struct SyncOutcome: Sendable {
 
     static func completed(_ item: QueuedSync) -> SyncOutcome {
         SyncOutcome(id: item.id, ending: .completed, retries: item.retries)
+    }
+
+    /// It was no try: somebody else is at work.
+    static func waiting(_ item: QueuedSync, _ reason: String, until time: Timestamp) -> SyncOutcome {
+        SyncOutcome(id: item.id, ending: .pending, retries: item.retries, nextRetry: time, error: reason)
     }
 
     /// After a failed try: again in 1, 2, 4, 8 and 16 minutes, up to a fifth later, until the retries are used up.

@@ -94,6 +94,20 @@ package struct StripeClient: Sendable {
         try await all(StripePrice.self, "/prices", of: .prices)
     }
 
+    /// Hands over the events of ``StripeEvent/types`` since a time, the newest first, page by page.
+    ///
+    /// - Returns: `false` if `handle` ended it: https://docs.stripe.com/api/events/list
+    func events(since: Timestamp, _ handle: (_ page: [StripeEvent]) async throws -> Bool) async throws -> Bool {
+        let seconds = since.microseconds / 1_000_000
+        let query = [(name: "created[gte]", value: String(seconds))] + StripeEvent.types.map { ("types[]", $0) }
+        var isComplete = true
+        try await pages(StripeEvent.self, "/events", query, of: .events) { page in
+            isComplete = try await handle(page.value)
+            return isComplete
+        }
+        return isComplete
+    }
+
     /// - Returns: `nil` if the account has no such subscription.
     func subscription(_ id: String) async throws -> StripeReply<StripeSubscription>? {
         let operation = "read subscription \(printable(id))"

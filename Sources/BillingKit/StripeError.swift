@@ -26,6 +26,8 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     package var message: String
     /// Stripe's `request-id`, under which its dashboard has the request.
     package var requestID: String?
+    /// The kind of object that a response refused; `nil` where there was no response.
+    var resource: StripeResource?
     package var isRetryable = false
     /// The object that a page was asked for by is not there.
     var isOfMissingCursor = false
@@ -64,6 +66,7 @@ enum StripeResource: String, Sendable {
     case subscriptions = "Subscriptions"
     case products = "Products"
     case prices = "Prices"
+    case events = "Events"
 
     /// The permission that the key needs: subscriptions are read with their customers.
     var permissions: String {
@@ -94,6 +97,7 @@ extension StripeError {
             refusal == .version ? .version : Self.code(of: response.status), operation: operation,
             message: message + advice)
         requestID = response.requestID
+        self.resource = resource
         isRetryable = Self.isRetryable(response)
         isOfMissingCursor = body?.code == "resource_missing" && body?.param == "starting_after"
         retryAfter = response.retryAfter(now: now)

@@ -36,7 +36,7 @@ package struct StripeSettings: Sendable {
         key = environment.requiredSecret(
             "STRIPE_SECRET_KEY", expected: expected,
             help: """
-                A restricted key that may read customers, products, prices and subscriptions: one of live mode where \
+                A restricted key that may read customers, products, prices, subscriptions and events: one of live mode where \
                 ENVIRONMENT is prod, otherwise one of test mode.
                 """)
         mode = StripeMode(of: deployment)

@@ -20,13 +20,15 @@ struct SyncQueue: Sendable {
 
         /// The token records whether the item was claimed alone, in case the claim expires.
         func newToken() -> String {
-            let token = UUID().uuidString.lowercased()
+            let token = SyncQueue.newID()
             return if case .oneAbandoned = self { SyncQueue.aloneMark + token } else { token }
         }
     }
 
     let warehouse: MeteredWarehouse
     let now: @Sendable () -> Timestamp
+
+    static func newID() -> String { UUID().uuidString.lowercased() }
 
     func countDue() async throws -> (pending: Int, abandoned: Int) {
         let row = try await row(
@@ -90,7 +92,7 @@ struct SyncQueue: Sendable {
         guard !slugs.isEmpty else { return 0 }
         let items = slugs.map { slug in
             SQLValue.structure([
-                SQLValue.Field("sync_id", .string(UUID().uuidString.lowercased())),
+                SQLValue.Field("sync_id", .string(Self.newID())),
                 SQLValue.Field("org_slug", .string(slug)),
             ])
         }
@@ -115,7 +117,7 @@ struct SyncQueue: Sendable {
             Statement(
                 "queue an organization", Self.enqueueSQL,
                 parameters: [
-                    "sync_id": .string(UUID().uuidString.lowercased()), "org_slug": .string(slug),
+                    "sync_id": .string(Self.newID()), "org_slug": .string(slug),
                     "payload": payload.map { .string($0) } ?? .null(.string), "now": .timestamp(now()),
                 ]))
     }
@@ -124,7 +126,7 @@ struct SyncQueue: Sendable {
     func addClaimed(_ slugs: [String], token: String, lease: Duration) async throws -> [QueuedSync] {
         guard !slugs.isEmpty else { return [] }
         let now = now()
-        let items = slugs.map { QueuedSync(id: UUID().uuidString.lowercased(), slug: $0) }
+        let items = slugs.map { QueuedSync(id: Self.newID(), slug: $0) }
         let elements = items.map { item in
             SQLValue.structure([
                 SQLValue.Field("sync_id", .string(item.id)), SQLValue.Field("org_slug", .string(item.slug)),
@@ -306,6 +308,7 @@ package struct QueueUpkeep: Sendable {
             (name: $0, count: Int(try statistics.int64($0)))
         }
         let oldest = try statistics.optionalTimestamp("oldest_pending")?.description
+        let events = try await events()
         for (name, count) in counts {
             report.declare(counts: name)
             report.add(count, to: name)
@@ -313,9 +316,18 @@ package struct QueueUpkeep: Sendable {
         report.table(
             header: ["queue", ""],
             rows: counts.map { [$0.name.split(separator: "_").joined(separator: " "), String($0.count)] } + [
-                ["oldest pending", oldest ?? "-"]
+                ["oldest pending", oldest ?? "-"], ["Stripe's events", events],
             ])
         report.attach("oldest_pending", oldest.map { .string($0) } ?? .null)
+        report.attach("events", .string(events))
+    }
+
+    private func events() async throws -> String {
+        do {
+            return try await EventCursor(warehouse: queue.warehouse, now: queue.now).read().words
+        } catch let error as WarehouseError where error.code == .notFound {
+            return "not read before bootstrap has created billing_event_cursor"
+        }
     }
 
     /// Puts an organization into the queue.

@@ -13,7 +13,7 @@ import WarehouseKit
 /// Whatever happens, in the end the warehouse equals Stripe, each change is audited exactly once, and no queued sync is lost.
 @Suite struct BillingPropertyTests {
     /// BILLING_HISTORIES sets how many, for a long run by hand.
-    private static let histories = ProcessInfo.processInfo.environment["BILLING_HISTORIES"].flatMap { Int($0) } ?? 200
+    private static let histories = ProcessInfo.processInfo.environment["BILLING_HISTORIES"].flatMap { Int($0) } ?? 1000
     private static let batch = 25
 
     /// Several histories make one case, since each case has a cost of its own.
@@ -34,11 +34,12 @@ import WarehouseKit
 
     private func live(through seed: UInt64, on warehouse: any Warehouse, steps: Int) async throws {
         var fixture = try await BillingFixture(warehouse)
+        fixture.clock.pass(.seconds(1))
         fixture.transport = FakeStripe.Transport(stripe: fixture.stripe)
         var history = try await BillingHistory(fixture, seed: seed)
 
         try await history.run(steps: steps, atLeast: steps / 8)
-        try await history.settle(byQueueAlone: seed % 2 == 0)
+        try await history.settle(by: BillingHistory.Repair.allCases[Int(seed % 3)])
 
         try await history.verify()
     }

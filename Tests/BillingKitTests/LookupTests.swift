@@ -97,8 +97,8 @@ import WarehouseKit
         let slugs = (1...30).map { "org_\($0)" }
         let fixture = try await fixture("billing-few", slugs)
         for slug in slugs { try await fixture.enqueue(slug, id: slug, payload: #"{"customer": "cus_\#(slug)"}"#) }
-        // The count, the claim and its reading; then state, apply and finish of the first ones.
-        let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(6))
+        // The two of the events, the claim and its reading; then state, apply and finish of the first ones.
+        let dying = FaultyWarehouse(fixture.warehouse, .killedBefore(7))
 
         await #expect(throws: WarehouseError.self) { try await fixture.retry(on: dying) }
 

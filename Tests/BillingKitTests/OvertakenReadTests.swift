@@ -145,6 +145,6 @@ import WarehouseKit
         #expect(try await fixture.queue()["sync_1"]?.status == "pending")
     }
 
-    /// After the count, the claim, the reading of the claimed items, and that of the state.
-    private static let applyOfRetry = 4
+    /// After the two of the events, the claim, the reading of the claimed items, and that of the state.
+    private static let applyOfRetry = 5
 }

@@ -48,7 +48,7 @@ import WarehouseKit
 
         let report = try await fixture.reconcile(on: counting)
 
-        #expect(counting.statements == 1)
+        #expect(counting.statements == 2)
         #expect(report["mismatches"] == 0)
         #expect(try await fixture.audits("acme").count == 1)
     }

@@ -87,7 +87,7 @@ import WarehouseKit
         #expect(report.failures.map(\.subject) == [#""org_1""#, "29 organizations"])
     }
 
-    /// Its first write is the fifth statement; of 25, 12 are written before a reply is lost.
+    /// Its first write is the sixth statement; of 25, 12 are written before a reply is lost.
     @Test func theQueueCountsWhatWasWrittenBeforeALostReply() async throws {
         let fixture = try await fixture("billing-queue-lost")
         try await fixture.reconcile()
@@ -96,7 +96,7 @@ import WarehouseKit
         }
         for slug in Self.slugs { try await fixture.enqueue(slug, id: slug) }
         let warehouse = FaultyWarehouse(
-            fixture.warehouse, .replyLost(7), refuses: { $0.changedOrganizations.contains("org_7") })
+            fixture.warehouse, .replyLost(8), refuses: { $0.changedOrganizations.contains("org_7") })
         let report = ReportFixture()
 
         await #expect(throws: WarehouseError.self) { try await fixture.retry(on: warehouse, report: report) }

@@ -1,6 +1,7 @@
 """Serves localstripe, a stateful Stripe server of an older API shape, on a free port, and prints "ready PORT".
 
-Unlike the package's own command it listens on this machine only, keeps nothing on disk, and ends with its parent.
+Unlike the package's own command it listens on this machine only, keeps nothing on disk, lists events by several types, and ends
+with its parent.
 """
 import argparse
 import asyncio
@@ -19,6 +20,19 @@ def end_with(parent):
     os._exit(0)
 
 
+def list_events_by_types():
+    """The package knows `type`, and Stripe's `types[]` is missing: https://docs.stripe.com/api/events/list"""
+    list_all = resources.Event._api_list_all
+
+    def listed(url, types=None, **arguments):
+        events = list_all(url, **arguments)
+        if types is not None:
+            events._list = [event for event in events._list if event.type in types]
+        return events
+
+    resources.Event._api_list_all = listed
+
+
 async def serve():
     runner = web.AppRunner(app)
     await runner.setup()
@@ -35,6 +49,7 @@ def main():
     if parent:
         threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     type(resources.store).dump_to_disk = lambda self: None
+    list_events_by_types()
     asyncio.run(serve())
 
 

@@ -21,18 +21,20 @@ package final class FaultyWarehouse: Warehouse {
     /// Runs before each statement, whether it will be executed or not.
     private let beforeEach: @Sendable (_ index: Int) async throws -> Void
     private let refuses: @Sendable (Statement) -> Bool
+    private let missingTable: String?
 
     package init(
         _ warehouse: any Warehouse, _ fault: Fault? = nil,
         beforeEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
         afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
-        refuses: @escaping @Sendable (Statement) -> Bool = { _ in false }
+        refuses: @escaping @Sendable (Statement) -> Bool = { _ in false }, missingTable: String? = nil
     ) {
         self.warehouse = warehouse
         self.fault = fault
         self.beforeEach = beforeEach
         self.afterEach = afterEach
         self.refuses = refuses
+        self.missingTable = missingTable
     }
 
     /// How many statements were tried.
@@ -42,6 +44,9 @@ package final class FaultyWarehouse: Warehouse {
         try await pass {
             if refuses(statement) {
                 throw WarehouseError(.invalid, operation: statement.purpose, message: "a value is refused")
+            }
+            if let missingTable, statement.sql.contains(missingTable) {
+                throw WarehouseError(.notFound, operation: statement.purpose, message: "there is no \(missingTable)")
             }
             return try await warehouse.query(statement)
         }

@@ -12,8 +12,9 @@ struct BillingSyncRetryJob: ScheduledJob {
     static let isExclusive = false
     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
-        The job claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their \
-        organizations from Stripe, and corrects the warehouse as billing-sync-reconcile does. It repeats a failed try after 1, \
+        The job reads Stripe's events since its last run and queues the organizations that they name. Then it claims the due \
+        items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their \
+        organizations from Stripe, and corrects the warehouse as billing-sync-reconcile does. If it may have missed events, it compares the whole account. It repeats a failed try after 1, \
         2, 4, 8 and 16 minutes. Then the item is failed: this one run fails, and the item stays until --requeue.
         It is safe to run the job again, also at the same time. The items of a killed execution return, one by one.
 
@@ -73,8 +74,7 @@ struct BillingSyncRetryJob: ScheduledJob {
         if let slug = options.enqueue { return try await upkeep.enqueue(slug, why: options.why) }
         if let choice = options.requeue { return try await upkeep.requeue(choice) }
         let stripe = StripeClient(settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond, of: run)
-        let retry = BillingRetry(
-            stripe: stripe, warehouse: warehouse, today: run.now.date, report: run.report, isDryRun: run.isDryRun)
+        let retry = BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: settings.itemLease, of: run)
         try await retry.run(limit: options.limit, lease: settings.itemLease)
     }
 }

@@ -121,6 +121,7 @@ extension Catalog {
             ]
         case .operations:
             [
+                ("billing_event_cursor", PackageResources.billing_event_cursor_json),
                 ("billing_sync_queue", PackageResources.billing_sync_queue_json),
                 ("job_leases", PackageResources.job_leases_json),
                 ("job_runs", PackageResources.job_runs_json),

@@ -31,6 +31,9 @@ struct BillingFixture: Sendable {
             warehouse: warehouse, catalog: try Catalog.embedded([.organizations, .operations]), environment: .test,
             report: ReportFixture().report
         ).create()
+        _ = try await run(
+            "INSERT INTO `scheduler_jobs.billing_event_cursor` (read_to, updated_at) VALUES (@now, @now)",
+            ["now": .timestamp(SteadyClock.start)])
     }
 
     /// With organizations that have a profile, an untouched row in `org_subscriptions` and one for today's quota.
@@ -48,6 +51,15 @@ struct BillingFixture: Sendable {
             time: LeapingClock().time, now: clock.now, logger: Self.quiet)
     }
 
+    /// From now on Stripe has events of what changes.
+    func recordEvents(erratic isErratic: Bool = false) {
+        let clock = clock
+        stripe.change {
+            $0.clock = { clock.peek.microseconds }
+            $0.isErratic = isErratic
+        }
+    }
+
     @discardableResult
     func reconcile(
         on other: (any Warehouse)? = nil, cancelMissing: Int? = nil, isDryRun: Bool = false,
@@ -62,14 +74,22 @@ struct BillingFixture: Sendable {
 
     @discardableResult
     func retry(
-        on other: (any Warehouse)? = nil, limit: Int = 100, lease: Duration = .seconds(900), isDryRun: Bool = false,
+        on other: (any Warehouse)? = nil, stripe: StripeClient? = nil, limit: Int = 100,
+        lease: Duration = .seconds(900), isDryRun: Bool = false,
         jitter: Double = 0, at now: Timestamp? = nil,
         report: ReportFixture = ReportFixture()
     ) async throws -> ReportFixture {
-        let clock = clock
+        let (clock, client) = (clock, stripe ?? client())
+        let reconciliation = BillingReconciliation(
+            stripe: client, warehouse: other ?? warehouse, today: today, report: report.report, logger: Self.quiet,
+            now: clock.now)
+        let fullLease = JobLease(
+            warehouse: other ?? warehouse, job: "billing-sync-reconcile", holder: "retry \(clock.now())",
+            validity: lease, report: report.report, now: clock.now, sleep: { clock.pass($0) })
         try await BillingRetry(
-            stripe: client(), warehouse: other ?? warehouse, today: today, report: report.report,
-            isDryRun: isDryRun, now: { now ?? clock.now() }, jitter: { jitter }
+            stripe: client, warehouse: other ?? warehouse, today: today, report: report.report,
+            reconciliation: reconciliation, lease: fullLease, isDryRun: isDryRun, now: { now ?? clock.now() },
+            jitter: { jitter }
         ).run(limit: limit, lease: lease)
         return report
     }
@@ -236,6 +256,9 @@ final class SteadyClock: Sendable {
             return now
         }
     }
+
+    /// The time that it showed last.
+    var peek: Timestamp { state.withLock { $0 } }
 
     func pass(_ duration: Duration) { state.withLock { $0 = $0.adding(duration) } }
 }

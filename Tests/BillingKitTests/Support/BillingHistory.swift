@@ -20,6 +20,8 @@ struct BillingHistory {
     var queued = 0
     /// How often an organization was held to Stripe while the history went on.
     private(set) var checks = 0
+    /// How often "complete to T" was held to Stripe.
+    private(set) var completenessChecks = 0
     let ledger = Ledger()
 
     init(_ fixture: BillingFixture, seed: UInt64) async throws {
@@ -49,6 +51,11 @@ struct BillingHistory {
             $0.pageSize = 3
             $0.products["prod_support"] = [:]
         }
+        // Some begin before the first reading of events.
+        if seed.isMultiple(of: 4) {
+            _ = try await fixture.run("DELETE FROM `scheduler_jobs.billing_event_cursor` WHERE TRUE")
+        }
+        fixture.recordEvents(erratic: true)
         for slug in Self.slugs { changeStripe(slug, mayAdd: true) }
     }
 
@@ -61,7 +68,11 @@ struct BillingHistory {
             switch Int.random(in: 0..<10, using: &random) {
             case 0...2: changeStripe(slug)
             case 3...4: try await enqueue(slug)
-            case 5: fixture.clock.pass(.seconds(60 * Int.random(in: 1...40, using: &random)))
+            case 5:
+                // Now and then for longer than Stripe keeps events.
+                let isLong = Int.random(in: 0..<8, using: &random) == 0
+                fixture.clock.pass(
+                    .seconds(isLong ? 31 * 86_400 : 60 * Int.random(in: 1...40, using: &random)))
             case 6: await runJob(isReconcile: false)
             case 7: await runJob(isReconcile: true)
             default: try await overlap()
@@ -83,12 +94,43 @@ struct BillingHistory {
             checks += 1
             try await expectEquality(slug)
         }
+        try await checkCompleteness(queue)
     }
 
-    /// Nothing changes or fails any more: the queue is worked off, and the whole is compared once or, where every organization
-    /// was queued after the last change, not even that.
-    mutating func settle(byQueueAlone: Bool) async throws {
-        if byQueueAlone { for slug in Self.slugs { try await enqueue(slug) } }
+    /// Where the cursor says "complete to T", and the last change of an organization is not later, the warehouse equals Stripe, or
+    /// an item stands in the queue.
+    private mutating func checkCompleteness(_ queue: [String: QueueRow]) async throws {
+        let state = try await EventCursor(warehouse: fixture.metered, now: fixture.clock.now).read()
+        guard state.gap == nil, let readTo = state.readTo else { return }
+        let open = try await openItems()
+        guard !open.contains(QueuedSync.wholeAccount) else { return }
+        let changedAt = fixture.stripe.now.changedAt
+        for slug in Self.slugs where !open.contains(slug) && changedAt[slug] ?? 0 <= readTo.microseconds {
+            completenessChecks += 1
+            try await expectEquality(slug, "complete to \(readTo)")
+        }
+    }
+
+    /// The organizations with an item that is not completed.
+    private func openItems() async throws -> Set<String> {
+        let rows = try await fixture.run(
+            "SELECT DISTINCT org_slug FROM `scheduler_jobs.billing_sync_queue` WHERE status <> 'completed'")
+        return Set(try rows.map { try $0.string("org_slug") })
+    }
+
+    /// What is enough once nothing changes or fails any more.
+    enum Repair: CaseIterable {
+        /// The queue is worked off, after every organization was queued.
+        case queue
+        /// The queue is worked off, and the whole is compared once.
+        case reconciliation
+        /// The queue is worked off; the events have queued what is needed.
+        case events
+    }
+
+    /// Nothing changes or fails any more.
+    mutating func settle(by repair: Repair) async throws {
+        if repair == .queue { for slug in Self.slugs { try await enqueue(slug) } }
         try await requeueWhatTheHistoryFailed()
         for _ in 0..<8 {
             fixture.clock.pass(.seconds(86_400))
@@ -101,7 +143,7 @@ struct BillingHistory {
             #expect(faults.isEmpty, "nothing was wrong: \(faults)")
             if try await unfinished().isEmpty { break }
         }
-        if !byQueueAlone { try await fixture.reconcile() }
+        if repair == .reconciliation { try await fixture.reconcile() }
     }
 
     /// The organizations that Stripe has nothing of.
@@ -160,7 +202,7 @@ struct BillingHistory {
         }
     }
 
-    private func expectEquality(_ slug: String) async throws {
+    private func expectEquality(_ slug: String, _ reason: String = "") async throws {
         let state = try await fixture.state(slug)
         guard let wanted = try wanted(slug, state) else {
             // No attempt and no add-on ever gave it anything.
@@ -170,7 +212,7 @@ struct BillingHistory {
             return
         }
         for field in BillingChange.fields where !(field.hasPrefix("quota.") && slug == "initech") {
-            #expect(state[field] == wanted[field], "\(slug) \(field)")
+            #expect(state[field] == wanted[field], "\(slug) \(field) \(reason)")
         }
     }
 

@@ -5,7 +5,7 @@ import TestSupport
 
 /// An account in Stripe's present shape behind a real server, whose objects a test changes at any time.
 final class FakeStripe: Sendable {
-    struct Subscription {
+    struct Subscription: Equatable {
         var id: String
         var customer: String
         var status = "active"
@@ -25,6 +25,16 @@ final class FakeStripe: Sendable {
         var overrides: [String: String] = [:]
     }
 
+    struct Event {
+        var id: String
+        var type: String
+        /// Microseconds since 1970; the list shows seconds.
+        var created: Int64
+        var visibleAt: Int64
+        /// The member `data`, as JSON.
+        var data: String
+    }
+
     struct Account {
         /// The newest first, as Stripe lists them.
         var subscriptions: [Subscription] = []
@@ -37,6 +47,13 @@ final class FakeStripe: Sendable {
         var pageSize = 100
         /// A page after something that is not there is refused, as Stripe does.
         var refusesUnknownCursors = false
+        /// Events are recorded once this is set. In microseconds since 1970.
+        var clock: (@Sendable () -> Int64)?
+        /// Events become visible late, come twice, and have another order within a second.
+        var isErratic = false
+        var events: [Event] = []
+        /// When something was changed for an organization, in microseconds since 1970.
+        var changedAt: [String: Int64] = [:]
         /// Runs before each request is answered.
         var onRequest: (@Sendable (inout Account, ScriptedRequest) -> ScriptedReply?)?
     }
@@ -57,7 +74,13 @@ final class FakeStripe: Sendable {
         init(_: Account) {}
     }
 
-    func change(_ change: (inout Account) -> Void) { account.withLock { change(&$0) } }
+    func change(_ change: (inout Account) -> Void) {
+        account.withLock { account in
+            let before = account
+            change(&account)
+            account.record(since: before)
+        }
+    }
     var now: Account { account.withLock { $0 } }
 
     /// How many requests went to paths that begin so.
@@ -81,8 +104,10 @@ final class FakeStripe: Sendable {
 
     private func answer(_ request: ScriptedRequest) -> ScriptedReply {
         account.withLock { account in
-            if let reply = account.onRequest?(&account, request) { return reply }
-            return account.answer(request)
+            let before = account
+            let reply = account.onRequest?(&account, request)
+            account.record(since: before)
+            return reply ?? account.answer(request)
         }
     }
 }
@@ -111,6 +136,7 @@ extension FakeStripe.Account {
         case ("subscription_items", nil):
             let owner = subscriptions.first { $0.id == request.query["subscription"] }
             return page((owner?.items ?? []).map { (id: $0["id"] as? String ?? "", object: $0) }, request)
+        case ("events", nil): return events(request)
         case ("prices", nil):
             let all = products.keys.sorted().map { (id: "price_\($0)", object: ["id": "price_\($0)", "product": $0]) }
             return page(all, request)
@@ -130,6 +156,56 @@ extension FakeStripe.Account {
                 ? ["id": id, "deleted": true] : ["id": id, "metadata": customers[id] ?? [:]]
         }
         return object
+    }
+
+    /// As https://docs.stripe.com/api/events/list has them: the newest first, for thirty days.
+    private func events(_ request: ScriptedRequest) -> ScriptedReply {
+        let now = clock?() ?? 0
+        let since = Int64(request.query["created[gte]"] ?? "") ?? .max
+        let shown = events.filter {
+            $0.visibleAt <= now && $0.created / 1_000_000 >= since && $0.created > now - 30 * 86_400_000_000
+        }.sorted { ($0.created / 1_000_000, $0.id) > ($1.created / 1_000_000, $1.id) }
+        return page(
+            shown.map { event in
+                let data = (try? JSONSerialization.jsonObject(with: Data(event.data.utf8))) ?? [:]
+                return (
+                    event.id,
+                    [
+                        "id": event.id, "object": "event", "type": event.type, "created": event.created / 1_000_000,
+                        "data": data,
+                    ]
+                )
+            }, request)
+    }
+
+    /// Records the events of what changed.
+    mutating func record(since before: Self) {
+        guard let now = clock?() else { return }
+        for (slug, revision) in revisions where before.revisions[slug] != revision { changedAt[slug] = now }
+        let known = Dictionary(before.subscriptions.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        for subscription in subscriptions where known[subscription.id] != subscription {
+            let former = known[subscription.id]?.metadata
+            add(
+                "customer.subscription.\(former == nil ? "created" : "updated")", subscription.json,
+                former == nil || former == subscription.metadata ? [:] : ["metadata": former ?? [:]], now)
+        }
+        for (id, metadata) in products where before.products[id] != metadata {
+            add("product.updated", ["id": id, "object": "product", "metadata": metadata], [:], now)
+        }
+    }
+
+    private mutating func add(_ type: String, _ object: [String: Any], _ previous: [String: Any], _ now: Int64) {
+        let data =
+            (try? JSONSerialization.data(withJSONObject: ["object": object, "previous_attributes": previous])) ?? Data()
+        let number = events.count
+        // Up to nine minutes late.
+        let delay = isErratic ? Int64(number * 7919 % 540) * 1_000_000 : 0
+        for copy in 0..<(isErratic && number.isMultiple(of: 5) ? 2 : 1) {
+            events.append(
+                .init(
+                    id: "evt_\(number * 31 % 17)_\(number)_\(copy)", type: type, created: now,
+                    visibleAt: now + delay * Int64(copy + 1), data: String(decoding: data, as: UTF8.self)))
+        }
     }
 
     private func one(_ object: [String: Any]?) -> ScriptedReply {

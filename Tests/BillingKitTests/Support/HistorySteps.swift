@@ -123,7 +123,7 @@ extension BillingHistory {
         if swings { Self.toggle(slug, fixture) }
         let (fixture, ledger) = (fixture, ledger)
         let (outer, inner) = (Bool.random(using: &random), Bool.random(using: &random))
-        let (at, fault, innerFault) = (Int.random(in: 0..<6, using: &random), fault(), fault())
+        let (at, fault, innerFault) = (Int.random(in: 0..<12, using: &random), fault(), fault())
         let next = inner ? nil : nextItem(slug)
         let warehouse = FaultyWarehouse(
             fixture.warehouse, fault,
@@ -171,7 +171,7 @@ extension BillingHistory {
     }
 
     private mutating func fault() -> FaultyWarehouse.Fault? {
-        let index = Int.random(in: 0..<6, using: &random)
+        let index = Int.random(in: 0..<12, using: &random)
         switch Int.random(in: 0..<6, using: &random) {
         case 0: return .killedBefore(index)
         case 1: return .killedDuring(index)

@@ -73,7 +73,9 @@ final class WorldStripe: HTTPTransport {
 
     private static func answer(_ request: ScriptedRequest, _ world: [String: Any]) -> (Int, Any) {
         let parts = request.path.split(separator: "/").dropFirst().map(String.init)
-        let query = request.query
+        // A parameter with members, such as created[gte], is published by its name.
+        let query = Dictionary(
+            request.query.map { ($0.key == "created[gte]" ? "created" : $0.key, $0.value) }, uniquingKeysWith: { $1 })
         let subscriptions = world["subscriptions"] as? [[String: Any]] ?? []
         if parts.count == 2, parts[0] == "subscriptions" {
             guard Set(query.keys).isSubset(of: ["expand[]"]) else { return refusal("parameter_unknown") }
