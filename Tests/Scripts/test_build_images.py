@@ -12,7 +12,12 @@ DOCKER = """#!/bin/sh
 echo "$*" >>"$DOCKER_CALLS"
 case "$1 $2" in
     "manifest inspect") echo "$3" | grep -q "${THERE:-nothing is there}" ;;
-    "image inspect") echo "${BUILT_FROM:-abc}" ;;
+    "image inspect")
+        case "$4" in
+            *revision*) echo "${BUILT_FROM:-abc}" ;;
+            *) printf 'other.example/x@sha256:0\n%s@sha256:%s\n' "${5%:*}" "$(basename "$5" | cksum | cut -d' ' -f1)" | grep "${DIGESTS:-.}" ;;
+        esac
+        ;;
     "build "*) ! echo "$*" | grep -q "JOB=${BROKEN:-nothing is broken}" ;;
 esac
 """

@@ -20,7 +20,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.google.put({})
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 2)
-        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
+        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable",
                      "secret stripe-secret-key-test", "gcloud secrets create stripe-secret-key-test"):
             self.assertIn(text, done.stderr)
         self.assertEqual(mutating(done.requests), [])
