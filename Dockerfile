@@ -23,7 +23,7 @@ COPY Sources Sources
 # The manifest names the tests, and the image has none: an empty folder for each is enough. The cache keeps compiled dependencies
 # and unchanged files. Without --disable-local-rpath a binary would look for libraries in its own folder first.
 RUN --mount=type=cache,id=scheduler-jobs,target=/package/.build,sharing=locked \
-    sed -n 's/.*name: "\([A-Za-z]*Tests\|TestSupport\)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
+    sed -nE 's/.*"([A-Za-z]*Tests|TestSupport)".*/Tests\/\1/p' Package.swift | sort -u | xargs mkdir -p \
     && mkdir /jobs \
     && for job in Sources/Jobs/*/; do \
         name="$(basename "$job")" \
