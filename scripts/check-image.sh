@@ -93,6 +93,7 @@ servers=()
 clean_up() {
     trap - EXIT
     ((${#servers[@]} == 0)) || kill "${servers[@]}" 2>/dev/null || true
+    storage umount --all >/dev/null 2>&1 || true
     rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
@@ -152,14 +153,25 @@ assemble_swift() {
     storage commit --quiet --rm "$container" "localhost/$swift_image" >/dev/null
 }
 
+# The real image, by its digest if the Dockerfile has one; a reference cannot have both a tag and a digest here.
+pull_base() {
+    local reference id
+    reference="$(sed -n "s/^ARG $1=//p" Dockerfile)"
+    [[ "$reference" != *@* ]] || reference="${2%:*}@${reference#*@}"
+    say "pulling $reference"
+    id="$(storage pull --quiet "docker://$reference")" || fail "$reference could not be pulled"
+    storage tag "$id" "localhost/$2"
+}
+
 if $pull; then
-    options=(--pull)
+    pull_base SWIFT_IMAGE "$swift_image"
+    pull_base DEBIAN_IMAGE "$debian_image"
 else
-    options=(--pull-never --build-arg "SWIFT_IMAGE=localhost/$swift_image" --build-arg "DEBIAN_IMAGE=localhost/$debian_image")
     assemble_debian
     assemble_swift
     rm -rf "$work/debian"
 fi
+options+=(--pull-never --build-arg "SWIFT_IMAGE=localhost/$swift_image" --build-arg "DEBIAN_IMAGE=localhost/$debian_image")
 
 # The first build compiles all jobs; of the others only the last steps are new.
 executables=()
