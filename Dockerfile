@@ -32,10 +32,10 @@ RUN --mount=type=cache,id=scheduler-jobs,target=/package/.build,sharing=locked \
         || exit 1; \
     done
 
-FROM build AS chosen
+FROM ${DEBIAN_IMAGE} AS chosen
+COPY --from=build /jobs /jobs
 ARG JOB
-RUN test -n "$JOB" || { echo "give --build-arg JOB=, one of:" && ls /jobs && exit 1; }
-RUN cp "/jobs/$JOB" /job
+RUN cp "/jobs/$JOB" /job || { echo "give --build-arg JOB=, one of:" && ls /jobs && exit 1; }
 
 # What every job needs around its binary: the libraries that it loads, the certificate authorities, and the name of its user.
 FROM ${DEBIAN_IMAGE} AS root

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# The checks of one built image, for scripts/check-image.sh, which defines `storage`, `work`, `servers` and `executables`.
+# The checks of one built image, for scripts/check-image.sh, which defines `storage`, `driver`, `work`,
+# `servers` and `executables`.
 
 problems=0
 limit=16000000
@@ -47,7 +48,7 @@ expect() {
         variables+=(--env "$1")
         shift
     done
-    timeout 120 buildah --root "$work/storage" --runroot "$work/run" --storage-driver "$STORAGE_DRIVER" run "${variables[@]}" \
+    timeout 120 buildah --root "$work/storage" --runroot "$work/run" --storage-driver "$driver" run "${variables[@]}" \
         "$container" -- /usr/local/bin/job "${@:2}" >"$work/output" 2>&1 || code=$?
     if ((code != wanted)); then
         problem "$what: exit code $code instead of $wanted"
