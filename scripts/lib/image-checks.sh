@@ -63,9 +63,12 @@ check_image() {
     container="$(storage from --pull-never --add-host warehouse.test:127.0.0.1 "$image")"
     root="$(storage mount "$container")"
 
+    # The layers as docker compresses them; buildah trades a tenth of the size for speed.
     rm -rf "$work/registry"
     storage push --quiet "$image" "oci:$work/registry:image" >/dev/null
-    size="$(cat "$work"/registry/blobs/sha256/* | wc -c)"
+    size="$(for file in "$work"/registry/blobs/sha256/*; do
+        if gzip --test "$file" 2>/dev/null; then gzip --decompress --stdout <"$file" | gzip; else cat "$file"; fi
+    done | wc -c)"
     say "$name: $(awk '{ printf "%.1f", $1 / 1e6 }' <<<"$size") MB compressed"
     echo "$size $name" >>"$work/sizes"
     ((size <= limit)) || problem "the image has $size bytes compressed, more than $limit"
@@ -82,7 +85,7 @@ check_image() {
             *) problem "the image has /$file, which no job needs" ;;
         esac
     done < <(cd "$root" && find . -mindepth 1 ! -type d -printf '%P\n')
-    (cd "$root" && find lib* usr/lib -type f -printf '/%P\n' 2>/dev/null) | sed 's|.*/||' | sort -u >"$work/libraries"
+    find "$root" -type f -name '*.so*' -printf '%f\n' | sort -u >"$work/libraries"
 
     while IFS= read -r file; do
         if readelf -d "$file" | grep -qE '\((RPATH|RUNPATH)\)'; then problem "${file#"$root"} has an RPATH or a RUNPATH"; fi
@@ -126,7 +129,7 @@ check_certificates() {
     say "certificates, in the image of $1"
     container="$(storage from --pull-never --add-host warehouse.test:127.0.0.1 "localhost/check/${1,,}")"
     root="$(storage mount "$container")"
-    known="$(grep -c 'BEGIN CERTIFICATE' "$root/etc/ssl/certs/ca-certificates.crt")"
+    known="$(grep -c 'BEGIN CERTIFICATE' "$root/etc/ssl/certs/ca-certificates.crt" || true)"
     ((known > 50)) || problem "the image knows $known certificate authorities"
     local settings=(GCP_PROJECT_ID=image-check ENVIRONMENT=test "BIGQUERY_EMULATOR_HOST=https://warehouse.test:$tls" DEADLINE_SECONDS=10)
     expect 1 "a server of an unknown authority" "${settings[@]}" --
