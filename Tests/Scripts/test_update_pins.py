@@ -1,7 +1,6 @@
 """update-pins.sh: with real skopeo and git, which talk to a registry on the loopback interface and to repositories in a folder."""
 import hashlib
 import http.server
-import json
 import os
 import pathlib
 import re
