@@ -71,7 +71,11 @@ fi
 
 say "running the Python tests"
 for directory in Tests/Emulator Tests/Analyzer Tests/BigQueryAnswers Tests/Scripts scripts/checks; do
-    .venv/bin/python scripts/checks/run_unittests.py "$directory" "$results/$(basename "$directory").json" "${filters[@]}" || true
+    # Only the tests of the scripts take long enough to be divided; each of them waits for gcloud to start.
+    processes=1
+    [[ "$directory" == Tests/Scripts ]] && processes="$(nproc)"
+    .venv/bin/python scripts/checks/run_unittests.py "$directory" "$results/$(basename "$directory").json" \
+        --processes "$processes" "${filters[@]}" || true
 done
 
 .venv/bin/python scripts/checks/count_results.py --swift "$swift_status" "$results/swift.jsonl" --python "$results" \

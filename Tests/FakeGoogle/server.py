@@ -188,12 +188,13 @@ class Server(http.server.ThreadingHTTPServer):
 
 if __name__ == "__main__":
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("--port", type=int, default=8790)
+    ap.add_argument("--port", type=int, default=8790, help="0 for any free port")
     ap.add_argument("--dir", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "var"), help="key, certificate, pid, request log")
     ap.add_argument("--strict", action="store_true", help="also demand enabled APIs, existing service accounts and readable secrets")
     ARGS = ap.parse_args()
     CONFIG["strict"] = ARGS.strict
     server = Server(("127.0.0.1", ARGS.port), Handler)
+    ARGS.port = server.server_port
     TLS = prepare(ARGS.dir, ARGS.port)
     signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
     print(f"fake Google on http://127.0.0.1:{ARGS.port}, files in {ARGS.dir}, strict={ARGS.strict}", flush=True)

@@ -4,12 +4,11 @@ import copy
 import json
 import os
 import pathlib
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import urllib.request
 
@@ -32,15 +31,15 @@ class FakeGoogle:
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fake-google-"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
         self.server = subprocess.Popen(
-            [sys.executable, str(ROOT / "Tests/FakeGoogle/server.py"), "--port", str(self.port), "--dir", str(self.folder), "--strict"],
-            stdout=subprocess.DEVNULL)
+            [sys.executable, str(ROOT / "Tests/FakeGoogle/server.py"), "--port", "0", "--dir", str(self.folder), "--strict"],
+            stdout=subprocess.PIPE, text=True)
         atexit.register(self.stop)
-        self._await_server()
+        # The server prints its address once it listens.
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.server.stdout.readline())
+        if not found:
+            raise RuntimeError("the fake did not start")
+        self.port, self.url = int(found[1]), found[0]
         (self.folder / "bin").mkdir()
         gcloud = self.folder / "bin/gcloud"
         gcloud.write_text(COUNTING_GCLOUD.format(gcloud=shutil.which("gcloud")))
@@ -52,14 +51,6 @@ class FakeGoogle:
         self.server.terminate()
         self.server.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _await_server(self):
-        for _ in range(200):
-            try:
-                return self.control("GET", "state")
-            except OSError:
-                time.sleep(0.1)
-        raise RuntimeError("the fake did not start")
 
     def _environment(self):
         """The variables that env.sh exports, with the counting gcloud first in PATH."""
