@@ -18,7 +18,8 @@ Builds one image for each job with docker. The environment's "images" and "image
 
 A tag always means the same sources. Each image has a revision label: the last commit that changed what is in an image.
 --push leaves an existing image alone if its label is the current revision. It fails if the label differs, and if
-uncommitted changes leave the current revision open.
+uncommitted changes leave the current revision open. It prints the digest of each image, and writes all of them to
+.pushed-images/<environment>.txt.
 
 To release a new version:
   1. raise image_tag in jobs.yaml
@@ -71,7 +72,7 @@ version="$(members image_tag)"
 [[ -z "$only" || " ${jobs[*]} " == *" $only "* ]] || bad_usage "jobs.yaml has no job $only; it has: ${jobs[*]}"
 
 # The embedded warehouse, the generator of the deployment and the tools for the laptop are in no image.
-inside=(Dockerfile Package.swift Sources ":!Sources/DeploymentKit" ":!Sources/EmbeddedWarehouse" ":!Sources/Tools")
+inside=(Dockerfile scripts/lib/image-root.sh Package.swift Sources ":!Sources/DeploymentKit" ":!Sources/EmbeddedWarehouse" ":!Sources/Tools")
 revision="${REVISION:-$(git log -1 --format=%H -- "${inside[@]}" 2>/dev/null || true)}"
 revision="${revision:-unknown}"
 if [[ -z "${REVISION:-}" && -n "$(git status --porcelain -- "${inside[@]}" 2>/dev/null)" ]]; then
@@ -86,6 +87,21 @@ if $cloud; then
 fi
 
 command -v docker >/dev/null || fail "docker is not installed; --cloud builds without it"
+record=".pushed-images/$environment.txt"
+if $push; then
+    mkdir -p .pushed-images
+    : >"$record"
+fi
+
+# note_digest IMAGE WHAT: the digest that the registry has for an image that was pushed or pulled.
+note_digest() {
+    local digest
+    digest="$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" | grep -F -m 1 "${1%:*}@")" ||
+        fail "$1: docker does not say which digest the registry gave it"
+    echo "$1 $2: ${digest#*@}"
+    echo "$1 ${digest#*@}" >>"$record"
+}
+
 for index in "${!jobs[@]}"; do
     image="${images[index]}"
     [[ -z "$only" || "$only" == "${jobs[index]}" ]] || continue
@@ -96,7 +112,7 @@ for index in "${!jobs[@]}"; do
         existing="$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$image")"
         [[ "$existing" == "$revision" ]] ||
             fail "$image exists and was built from $existing, not from $revision: raise image_tag and run generate-jobs"
-        echo "$image already exists"
+        note_digest "$image" "already exists"
         continue
     fi
     echo "building $image"
@@ -104,5 +120,6 @@ for index in "${!jobs[@]}"; do
         --build-arg "REVISION=$revision" --tag "$image" . || fail "$image could not be built"
     if $push; then
         docker push "$image" || fail "$image could not be pushed; to sign docker in: gcloud auth configure-docker ${image%%/*}"
+        note_digest "$image" pushed
     fi
 done

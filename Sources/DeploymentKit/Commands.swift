@@ -29,6 +29,7 @@ struct Commands {
         #
         # The plain commands that would create the environment \(environment.name) in an empty project. To deploy, use
         # scripts/create-all-jobs.sh \(environment.name): it compares first, changes what differs, and can be repeated. These cannot.
+        # They name images by tag; the script deploys the digest of the tag.
         # GRANT quotes names with backticks.
         # shellcheck disable=SC2016
         set -euo pipefail

@@ -37,8 +37,11 @@ struct DeployedJob {
             + own.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
     }
 
-    var secrets: [(variable: String, secret: String)] {
-        job.secrets.sorted { $0.name < $1.name }.map { ($0.name, environment.fill($0.value)) }
+    /// The secrets that the job gets, by variable. One that does nothing without a variable is mounted where that variable is set.
+    var secrets: [(variable: String, reference: SecretReference)] {
+        let set = Set(file.variables(of: job, in: environment).map(\.name))
+        return job.secrets.filter { secret in SecretReference.uses[secret.name].map { set.contains($0) } ?? true }
+            .sorted { $0.name < $1.name }.map { ($0.name, SecretReference(environment.fill($0.value))) }
     }
 
     // MARK: The job
@@ -74,7 +77,9 @@ struct DeployedJob {
         let secret: [Document] = secrets.map {
             [
                 "name": .string($0.variable),
-                "valueFrom": ["secretKeyRef": ["name": .string($0.secret), "key": "latest"]],
+                "valueFrom": [
+                    "secretKeyRef": ["name": .string($0.reference.name), "key": .string($0.reference.version)]
+                ],
             ]
         }
         return .map([

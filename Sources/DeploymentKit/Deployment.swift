@@ -29,7 +29,7 @@ struct Deployment {
             "image_tag": .string(environment.imageTag),
             "notification_channels": .array(environment.alertEmails.map(channel)),
             "services": .strings(Self.serviceNames),
-            "secrets": .strings(Set(jobs.flatMap { $0.secrets.map(\.secret) }).sorted()),
+            "secrets": .strings(Set(jobs.flatMap { $0.secrets.map(\.reference.name) }).sorted()),
             "words": ["job": DeployedJob.words, "trigger": DeployedJob.triggerWords],
             "jobs": .array(jobs.map(entry)),
         ]
@@ -175,7 +175,9 @@ struct Deployment {
     var secretUsers: [String: [String]] {
         var result: [String: [String]] = [:]
         for job in jobs {
-            for secret in Set(job.secrets.map(\.secret)) { result[secret, default: []].append(member(job.job.name)) }
+            for name in Set(job.secrets.map(\.reference.name)) {
+                result[name, default: []].append(member(job.job.name))
+            }
         }
         return result
     }

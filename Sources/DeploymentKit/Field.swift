@@ -137,6 +137,24 @@ package struct Variable: Sendable {
     package var line: Int
 }
 
+/// A secret of Secret Manager, written `name`, or `name:7` for one version of it.
+struct SecretReference {
+    /// Secrets that do nothing without a variable, with that variable.
+    static let uses = ["CA_ROOT_API_KEY": "API_SERVICE_URL"]
+
+    let name: String
+    /// A number, or `latest`.
+    let version: String
+
+    init(_ text: String) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        name = String(parts.first ?? "")
+        version = parts.count > 1 ? String(parts[1]) : "latest"
+    }
+
+    var hasGoodVersion: Bool { version == "latest" || version.wholeMatch(of: /[1-9][0-9]{0,8}/) != nil }
+}
+
 /// Roles that a job's account has on one thing.
 package struct RoleGrant: Sendable {
     /// `project`, or a dataset of `datasets`.

@@ -155,7 +155,7 @@ struct TargetRules {
 struct FileWarnings {
     let file: JobsFile
 
-    var all: [Problem] { sharedData + silentNotifications }
+    var all: [Problem] { sharedData }
 
     /// Leases and data belong to the project: one environment's run keeps the other's from its work.
     private var sharedData: [Problem] {
@@ -176,25 +176,5 @@ struct FileWarnings {
     private func running(in environment: EnvironmentDefinition) -> [String] {
         file.jobs.filter { job in job.schedule != nil && !environment.paused.contains { $0.value == job.name } }
             .map(\.name)
-    }
-
-    /// Where no environment has an API service, nobody expects notifications. Where one has, another one was forgotten.
-    private var silentNotifications: [Problem] {
-        let holders = file.jobs.filter { job in job.secrets.contains { $0.name == "CA_ROOT_API_KEY" } }
-        let isNotified = { (job: JobDefinition, environment: EnvironmentDefinition) in
-            file.variables(of: job, in: environment).contains { $0.name == "API_SERVICE_URL" }
-        }
-        guard file.environments.contains(where: { environment in holders.contains { isNotified($0, environment) } })
-        else { return [] }
-        return file.environments.compactMap { environment in
-            let silent = holders.filter { !isNotified($0, environment) }
-            guard !silent.isEmpty else { return nil }
-            return Problem(
-                line: environment.line,
-                message: """
-                    environments \(environment.name): CA_ROOT_API_KEY does nothing without API_SERVICE_URL, which is not \
-                    set for \(silent.map(\.name).joined(separator: ", ")); set it under environment here
-                    """)
-        }
     }
 }

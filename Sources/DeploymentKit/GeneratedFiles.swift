@@ -77,6 +77,10 @@ package enum GeneratedFiles {
             }
     }
 
+    private static func secret(_ variable: Variable) -> String {
+        "`\(variable.name)`" + (SecretReference.uses[variable.name].map { " (where `\($0)` is set)" } ?? "")
+    }
+
     /// Jobs with the same roles and secrets share a row.
     private static func roles(of file: JobsFile) -> [[String]] {
         let datasets = file.datasets.map(\.name)
@@ -86,7 +90,7 @@ package enum GeneratedFiles {
                 (["project"] + datasets).map { scope in
                     job.roles.filter { $0.scope == scope }.flatMap(\.roles).map { "`\($0.value)`" }.joined(
                         separator: ", ")
-                } + [job.secrets.map { "`\($0.name)`" }.joined(separator: ", ")]
+                } + [job.secrets.map(secret).joined(separator: ", ")]
             if let index = rows.firstIndex(where: { $0.access == access }) {
                 rows[index].jobs.append("`\(job.name)`")
             } else {

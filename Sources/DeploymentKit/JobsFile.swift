@@ -138,7 +138,10 @@ package struct JobDefinition: Sendable {
             "environment", .variables,
             "Plain variables. Secrets go into secrets. Variables of defaults reach every job that reads them.",
             isRequired: false, mayBeDefault: true),
-        Field("secrets", .variables, "Variables and the names of their secrets in Secret Manager.", isRequired: false),
+        Field(
+            "secrets", .variables,
+            "Variables and the names of their secrets in Secret Manager. name:7 is version 7; without a version it is the latest.",
+            isRequired: false),
         Field("arguments", .list(), "Arguments of the command line.", isRequired: false),
         Field(
             "roles", .roles,

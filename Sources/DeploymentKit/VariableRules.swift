@@ -49,9 +49,16 @@ struct VariableRules {
             return
         }
         guard checkPlaceholders(secret.value, secret.line, title) else { return }
-        for environment in file.environments where !Pattern.secret.fits(environment.fill(secret.value)) {
-            let name = environment.fill(secret.value)
-            log.add(secret.line, "\(title): the secret's name \(name) must be \(Pattern.secret.meaning)")
+        for environment in file.environments {
+            let reference = SecretReference(environment.fill(secret.value))
+            if !Pattern.secret.fits(reference.name) {
+                log.add(secret.line, "\(title): the secret's name \(reference.name) must be \(Pattern.secret.meaning)")
+            } else if !reference.hasGoodVersion {
+                log.add(
+                    secret.line,
+                    "\(title): the version of the secret \(reference.name) must be a whole number from 1, or latest, not \(reference.version.isEmpty ? "nothing" : reference.version)"
+                )
+            }
         }
     }
 

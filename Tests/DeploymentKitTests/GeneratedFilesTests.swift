@@ -43,6 +43,36 @@ import Yams
         #expect(!job.contains("value: stripe-test"))
     }
 
+    @Test(arguments: [
+        ("stripe-{environment}", "latest"), ("stripe-{environment}:7", "\"7\""),
+        ("stripe-{environment}:latest", "latest"),
+    ])
+    func aSecretIsTheLatestVersionOrAPinnedOne(written: String, key: String) throws {
+        let file = try JobsFileReader.read(Fixture.yaml("stripe-{environment}", written))
+
+        let texts = GeneratedFiles.texts(for: file, describedBy: try Fixture.descriptions())
+
+        let job = try #require(texts["test/jobs/demo-sweep.yaml"])
+        #expect(job.contains("name: stripe-test\n                  key: \(key)\n"))
+        #expect(try #require(texts["test/iam.json"]).contains("\"name\": \"stripe-test\""))
+    }
+
+    @Test func theKeyOfTheAPIServiceIsMountedOnlyWhereItsAddressIsSet() throws {
+        let stage = WarningTests.stage.replacing("project: demo-", with: "project: other-")
+        let address = "    environment: {API_SERVICE_URL: https://api.example.com}\n"
+        let yaml = try Fixture.yaml("STRIPE_SECRET_KEY: stripe-{environment}", "CA_ROOT_API_KEY: key-{environment}")
+            .replacing("custom_roles:\n", with: "\(stage)\(address)custom_roles:\n")
+
+        let texts = GeneratedFiles.texts(for: try JobsFileReader.read(yaml), describedBy: [:])
+
+        #expect(try #require(texts["stage/jobs/other-sweep.yaml"]).contains("name: key-stage"))
+        #expect(try #require(texts["stage/iam.json"]).contains("key-stage"))
+        let silent = texts.filter {
+            $0.key.hasPrefix("test/") && ($0.value.contains("key-test") || $0.value.contains("CA_ROOT_API_KEY"))
+        }
+        #expect(silent.keys.sorted() == [])
+    }
+
     @Test func variablesOfTheDefaultsStayWhereAJobHasItsOwn() throws {
         let yaml = try Fixture.yaml(
             "defaults:\n", "defaults:\n  environment: {A: defaults, B: defaults, DAYS_TO_KEEP: 1}\n"

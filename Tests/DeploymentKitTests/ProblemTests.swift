@@ -213,6 +213,25 @@ import Testing
             "stripe-{environment}", "stripe/{environment}",
             "35: job sweep: the secret's name stripe/test must be 1 to 255 letters, digits, dashes and underscores"),
         Mistake(
+            "stripe-{environment}", "stripe-{environment}:0",
+            "35: job sweep: the version of the secret stripe-test must be a whole number from 1, or latest, not 0"),
+        Mistake(
+            "stripe-{environment}", "stripe:newest",
+            "35: job sweep: the version of the secret stripe must be a whole number from 1, or latest, not newest"),
+        Mistake(
+            "stripe-{environment}", "\"stripe:\"",
+            "35: job sweep: the version of the secret stripe must be a whole number from 1, or latest, not nothing"),
+        Mistake(
+            "stripe-{environment}", "stripe:7:8",
+            "35: job sweep: the version of the secret stripe must be a whole number from 1, or latest, not 7:8"),
+        Mistake(
+            "stripe-{environment}", "projects/p/secrets/stripe/versions/7",
+            "35: job sweep: the secret's name projects/p/secrets/stripe/versions/7 must be 1 to 255 letters, digits, dashes "
+                + "and underscores"),
+        Mistake(
+            "stripe-{environment}", "{secret: stripe, version: 7}",
+            "35: job sweep, secrets: STRIPE_SECRET_KEY must be a word or a number"),
+        Mistake(
             "[--region, \"{region}\"]", "[--key=sk_test_1]",
             "36: job sweep: an argument looks like a secret; put it into secrets"),
         Mistake(

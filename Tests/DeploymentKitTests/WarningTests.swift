@@ -33,23 +33,6 @@ import Testing
             try warnings(both.replacing("  stage:\n    project: demo-", with: "  stage:\n    project: other-")) == [])
     }
 
-    @Test func aKeyForTheAPIServiceNeedsItsAddress() throws {
-        let key = try Fixture.yaml("STRIPE_SECRET_KEY: stripe-{environment}", "CA_ROOT_API_KEY: key-{environment}")
-
-        let address = "    environment: {API_SERVICE_URL: https://api.example.com}\n"
-        let stage = Self.stage.replacing("project: demo-", with: "project: other-")
-        let one = key.replacing("custom_roles:\n", with: "\(stage)\(address)custom_roles:\n")
-        #expect(
-            try warnings(one) == [
-                "2: environments test: CA_ROOT_API_KEY does nothing without API_SERVICE_URL, which is not set for sweep; "
-                    + "set it under environment here"
-            ])
-        #expect(
-            try warnings(one.replacing("confirm: false\n    alert", with: "confirm: false\n\(address)    alert")) == [])
-        // Nobody has an API service.
-        #expect(try warnings(key) == [])
-    }
-
     @Test func theShippedFileHasNone() throws {
         #expect(try warnings(Fixture.text("jobs.yaml")) == [])
     }

@@ -190,6 +190,11 @@ def container(state, name):
     return deployed_job(state, name)["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
 
 
+def versions_of(state, name):
+    """The tags of the image that a deployed job has by digest."""
+    return state["docker_images"][container(state, name)["image"]]["tags"]
+
+
 def trigger(state, name):
     return state["scheduler_jobs"][f"projects/{PROJECT}/locations/{REGION}/jobs/{name}"]
 

@@ -20,7 +20,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.google.put({})
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual(done.returncode, 2)
-        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable", "secret ca-root-api-key-test",
+        for text in ("run.googleapis.com", "cloudscheduler.googleapis.com", "cloudresourcemanager.googleapis.com", "gcloud services enable",
                      "secret stripe-secret-key-test", "gcloud secrets create stripe-secret-key-test"):
             self.assertIn(text, done.stderr)
         self.assertEqual(mutating(done.requests), [])
@@ -121,7 +121,10 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * (len(SCHEDULES) + 2))
 
     def test_gcloud_takes_the_generated_files_as_they_are(self):
-        self.google.put(self.google.deployed())
+        before = self.google.deployed()
+        # The files name images by tag, and the deployed jobs theirs by digest.
+        container(before, "cloudact-billing-sync-retry")["image"] = next(j["image"] for j in JOBS if j["job"] == "billing-sync-retry")
+        self.google.put(before)
         done = self.google.run("gcloud", "run", "jobs", "replace", "deploy/generated/test/jobs/cloudact-billing-sync-retry.yaml",
                                f"--region={REGION}", f"--project={PROJECT}", "--quiet")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -144,7 +147,11 @@ class CreateAllJobsTests(unittest.TestCase):
         shown = self.google.script("create-all-jobs.sh", "test", "--dry-run")
         changes = [line.strip() for line in shown.stdout.splitlines() if line.startswith(("  +", "  ~", "  -", "  !"))]
         self.assertEqual(changes, ["+ create dataset organizations", "+ create dataset scheduler_jobs",
+                                   *(f"~ update job {job['name']}" for job in JOBS),
                                    "! alerts notify nobody: jobs.yaml has no alert_emails"], shown.stdout)
+        # The commands name images by tag.
+        for job in JOBS:
+            self.assertRegex(shown.stdout, rf"~ update job {job['name']}\n      image: {job['image']} -> {job['image']} \(sha256:\w+\)\n  \S")
 
     def test_only_deploys_one_job_with_what_it_needs(self):
         self.google.put(self.google.prepared())

@@ -1,7 +1,7 @@
 """rollback.sh."""
 import unittest
 
-from fake_project import JOBS, PROJECT, REGION, container, fake, mutating, needs_gcloud
+from fake_project import JOBS, PROJECT, REGION, container, fake, mutating, needs_gcloud, versions_of
 from deployment import rollback
 
 VERSION = JOBS[0]["image"].rpartition(":")[2]
@@ -35,7 +35,8 @@ class RollbackTests(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         after = self.google.state()
         for job in JOBS:
-            self.assertTrue(container(after, job["name"])["image"].endswith(f"/{job['job']}:0.0.9"))
+            self.assertEqual(versions_of(after, job["name"]), ["0.0.9"])
+            self.assertIn(f"/{job['job']}@sha256:", container(after, job["name"])["image"])
         self.assertIn({"name": "EXTRA", "value": "1"}, container(after, "cloudact-quota-cleanup")["env"])
         self.assertEqual(after["scheduler_jobs"], state["scheduler_jobs"])
         self.assertEqual(after["policies"], state["policies"])
@@ -43,7 +44,8 @@ class RollbackTests(unittest.TestCase):
         self.assertEqual((again.returncode, mutating(again.requests)), (0, []))
         self.assertIn("Nothing to do", again.stdout)
         forward = self.google.script("create-all-jobs.sh", "test")
-        self.assertIn(f":0.0.9 -> us-central1-docker.pkg.dev/{PROJECT}/scheduler-jobs/quota-cleanup:{VERSION}", forward.stdout)
+        self.assertRegex(forward.stdout, r":0.0.9 \(sha256:\w{12}\) -> "
+                         rf"us-central1-docker.pkg.dev/{PROJECT}/scheduler-jobs/quota-cleanup:{VERSION} \(sha256:\w{{12}}\)")
 
     def test_a_version_that_is_not_complete_changes_nothing(self):
         for version, text in (("0.0.10", "scheduler-jobs/bootstrap:0.0.10"), ("9.9.9", f"Complete are: 0.0.9, {VERSION}")):
@@ -59,7 +61,7 @@ class RollbackTests(unittest.TestCase):
         done = self.google.script("rollback.sh", "test", "0.0.9")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("left alone: cloudact-bootstrap", done.stdout)
-        self.assertTrue(container(self.google.state(), "cloudact-bootstrap")["image"].endswith(f":{VERSION}"))
+        self.assertEqual(versions_of(self.google.state(), "cloudact-bootstrap"), [VERSION])
 
     def test_prod_asks_first(self):
         state = self.google.prepared()
@@ -83,7 +85,8 @@ class RollbackTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("failed: cloudact-stale-cleanup: ", done.stdout)
         self.assertIn("Cloud Run Admin", done.stdout)
-        updated = [j for j in JOBS if container(self.google.state(), j["name"])["image"].endswith(":0.0.9")]
+        state = self.google.state()
+        updated = [j for j in JOBS if versions_of(state, j["name"]) == ["0.0.9"]]
         self.assertEqual(len(updated), len(JOBS) - 1)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from fake_project import (JOBS, OLD_ACCOUNT, OLD_IMAGE, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, members,
-                          mutating, needs_gcloud, trigger)
+                          mutating, needs_gcloud, trigger, versions_of)
 
 LEFT = (
     f"trigger nightly-quota in {REGION} also starts cloudact-quota-cleanup: 30 1 * * *, as {OLD_ACCOUNT}",
@@ -93,7 +93,8 @@ class TakeoverTests(unittest.TestCase):
         self.assertLeftNamed(done.stdout)
         state = self.google.state()
         for job in JOBS:
-            self.assertEqual(container(state, job["name"])["image"], job["image"])
+            self.assertEqual(container(state, job["name"])["image"].partition("@")[0], job["image"].rpartition(":")[0])
+            self.assertEqual(versions_of(state, job["name"]), [job["image"].rpartition(":")[2]])
             self.assertNotIn("command", container(state, job["name"]))
         for name in SCHEDULES:
             self.assertIn("/v2/projects/", trigger(state, f"cloudact-{name}-trigger")["httpTarget"]["uri"])
@@ -143,7 +144,7 @@ class TakeoverTests(unittest.TestCase):
         self.google.put(state)
         done = self.script("list-jobs.sh", "test")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("secret ca-root-api-key-test does not exist: gcloud secrets create ca-root-api-key-test", done.stdout)
+        self.assertIn("secret stripe-secret-key-test does not exist: gcloud secrets create stripe-secret-key-test", done.stdout)
         self.assertRegex(done.stdout, r"(?s)Not ours yet:.*job cloudact-stale-cleanup\n")
         self.assertLeftNamed(done.stdout)
 

@@ -114,8 +114,7 @@ class ArgumentTests(Scripts):
                 ("build-images.sh", ["test", "--only", "bootstrap", "--cloud"], "--only cannot be used with --cloud"),
                 ("build-images.sh", ["test", "--push", "--deploy"], "--deploy needs --cloud"),
                 ("rollback.sh", [], "usage: "), ("compare-with-original.sh", [], "usage: "), ("generate-jobs.sh", ["test"], "--check only"),
-                ("check-image-packages.sh", [], "usage: "), ("check-image-packages.sh", ["/nowhere"], "there is no folder /nowhere"),
-                ("check-image-packages.sh", ["/", "mirror", "more"], "a folder and a mirror"),
+                ("check-image.sh", ["--nothing"], "unknown argument --nothing"),
                 ("create-all-jobs.sh", [], "usage: "), ("list-jobs.sh", [], "usage: "), ("run-job.sh", [], "usage: ")):
             with self.subTest(name=name, arguments=arguments):
                 done = self.run_script(name, *arguments, path=path)

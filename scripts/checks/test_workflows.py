@@ -1,4 +1,5 @@
 """The workflows of .github: they can be read, pin what they use, and call scripts that are there."""
+import fnmatch
 import os
 import pathlib
 import re
@@ -23,14 +24,24 @@ class WorkflowTests(unittest.TestCase):
         self.workflows = {path.name: yaml.safe_load(path.read_text()) for path in WORKFLOWS}
 
     def test_the_workflows_are_there(self):
-        self.assertEqual(list(self.workflows), ["ci.yml", "deploy-to.yml", "deploy.yml"])
-        self.assertIn(".ci/run", [step.get("run") for _, step in steps(self.workflows["ci.yml"])])
+        self.assertEqual(list(self.workflows), ["ci.yml", "deploy-to.yml", "deploy.yml", "image.yml"])
+        self.assertIn(".ci/run --without-image", [step.get("run") for _, step in steps(self.workflows["ci.yml"])])
 
     def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(self):
         for path in WORKFLOWS:
             for line in path.read_text().splitlines():
                 if "uses:" in line and "./.github/" not in line:
                     self.assertRegex(line, r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", path.name)
+
+    def test_the_images_are_checked_where_what_decides_about_them_changed(self):
+        # YAML 1.1 takes the key "on" for true.
+        events, steps_run = self.workflows["image.yml"][True], [step.get("run") for _, step in steps(self.workflows["image.yml"])]
+        self.assertIn("sudo scripts/check-image.sh --pull", steps_run)
+        for event in ("push", "pull_request"):
+            for name in ("Dockerfile", ".dockerignore", "Package.swift", "Sources/CCurl/module.modulemap", "scripts/check-image.sh",
+                         "scripts/lib/image-root.sh", "scripts/lib/image-checks.sh"):
+                self.assertTrue((ROOT / name).is_file(), name)
+                self.assertTrue(any(fnmatch.fnmatch(name, pattern) for pattern in events[event]["paths"]), f"{event}: {name}")
 
     def test_every_script_that_is_called_is_there(self):
         called = {word for w in self.workflows.values() for _, step in steps(w)

@@ -39,10 +39,11 @@ def main():
             print(f"  - {problem}\n      {advice}", file=sys.stderr)
         return MISSING
     plan = Plan(google, desired, Live(google, desired), options.prune)
-    absent, unknown = preflight.missing_images(google, desired)
+    images = plan.live.images
+    absent = images.absent(desired.jobs)
     show(plan)
-    if unknown:
-        print(color(f"  ! whether the images exist could not be checked: {unknown}", "33"))
+    if images.unknown:
+        print(color(f"  ! whether the images exist could not be checked: {images.unknown}\n    A job that has its image by digest keeps it.", "33"))
     blocked = plan.replacements_without_image(absent)
     if blocked:
         return say_blocked(desired, blocked)

@@ -42,8 +42,10 @@ class Desired:
             j["name"]: grants(j["bindings"], members) for j in iam["jobs"] if j["name"] in names}
         self.alerts = self._alerts()
         self.channels = index["notification_channels"]
-        variables = [v for r in self.resources.values() for v in container_of(r)["env"] if "valueFrom" in v]
-        self.secrets = sorted({v["valueFrom"]["secretKeyRef"]["name"] for v in variables})
+        self.secret_versions = {}
+        for reference in (v["valueFrom"]["secretKeyRef"] for r in self.resources.values() for v in container_of(r)["env"] if "valueFrom" in v):
+            self.secret_versions.setdefault(reference["name"], set()).add(reference["key"])
+        self.secrets = sorted(self.secret_versions)
 
     def _read(self, path):
         return json.loads((self.folder / path).read_text())
@@ -63,9 +65,6 @@ class Desired:
         near = difflib.get_close_matches(name.removeprefix(self.index["prefix"]), known, n=1, cutoff=0.5)
         raise UsageError(f"jobs.yaml has no job {name}" + (f"; did you mean {near[0]}?" if near else "")
                          + f"\nIt has: {', '.join(known)}")
-
-    def job_file(self, job):
-        return str(self.folder / job["file"])
 
     def owns(self, name, prefixes="prefix"):
         """Whether a name is within this environment's prefix, and not within a longer one of another environment."""

@@ -140,7 +140,8 @@ class Overview:
         self.differences += [f"secret {name} does not exist: {preflight.advice(desired, name, '')[1]}" for name in live.missing_secrets]
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
         self.foreign, self.leftovers = self.plan.foreign, self.plan.leftovers
-        self.access_refusal, self.not_searched = live.access_refusal, live.not_searched
+        self.access_refusal = live.access_refusal
+        self.not_searched = live.not_searched + ([f"images: {live.images.unknown}"] if live.images.unknown else [])
 
     def json(self):
         return {

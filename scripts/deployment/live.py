@@ -1,7 +1,7 @@
 """The project as it is."""
 from concurrent.futures import ThreadPoolExecutor
 
-from . import ownership
+from . import images, ownership
 from .google import GoogleError, run_items
 
 CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
@@ -35,10 +35,12 @@ class Live:
         elsewhere = None if self.desired.only else pool.submit(self._read_elsewhere)
         jobs = pool.submit(run_items, google, f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
         triggers = pool.submit(google.pages, "cloudscheduler", f"v1/projects/{project}/locations/{region}/jobs", "jobs", pageSize=500)
+        listed = pool.submit(images.listed, google, self.desired)
         alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
         channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
                                "notificationChannels") if self.desired.channels else None
         self.jobs = {j["metadata"]["name"]: j for j in jobs.result()}
+        self.images = listed.result()
         self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
         self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
         self.channels = [c for c in channels.result() if ownership.of_alert(self.desired, c)] if channels else []

@@ -49,10 +49,15 @@ def missing_secrets(google, desired, can_look):
             if error.status != 404:
                 return (f"secret {name} cannot be read: {error}", error.advice or f"ask for access to {desired.project}")
             return advice(desired, name, "does not exist")
-        if any(v.get("state") == "ENABLED" for v in versions):
-            return None
-        return (f"secret {name} has no enabled version",
-                f"gcloud secrets versions add {name} --data-file=- --project={desired.project}")
+        enabled = {v["name"].split("/")[-1] for v in versions if v.get("state") == "ENABLED"}
+        if not enabled:
+            return (f"secret {name} has no enabled version",
+                    f"gcloud secrets versions add {name} --data-file=- --project={desired.project}")
+        gone = sorted(desired.secret_versions[name] - enabled - {"latest"})
+        if gone:
+            return (f"secret {name} has no enabled version {', '.join(gone)}, which jobs.yaml names; enabled: {', '.join(sorted(enabled, key=int))}",
+                    f"gcloud secrets versions list {name} --project={desired.project}")
+        return None
 
     with ThreadPoolExecutor(8) as pool:
         return [answer for answer in pool.map(look, desired.secrets) if answer]
@@ -62,26 +67,3 @@ def advice(desired, name, problem):
     create = shlex.join(["gcloud", "secrets", "create", name, "--replication-policy=automatic", "--data-file=-",
                          f"--project={desired.project}"])
     return f"secret {name} {problem}", f"{create}   (reads the value from standard input)"
-
-
-def missing_images(google, desired):
-    """The images that are not in the repository, and why that could not be checked, as for registries of others; one of the two
-    is empty."""
-    there, unknown = images_in_repository(google, desired)
-    return ([] if unknown else [job["image"] for job in desired.jobs if job["image"] not in there]), unknown
-
-
-def images_in_repository(google, desired):
-    """The images of the environment's repository with their tags, and why they could not be listed."""
-    host, _, path = desired.index["images"].partition("/")
-    location, is_registry, _ = host.partition("-docker.pkg.dev")
-    if not is_registry or path.count("/") != 1:
-        return set(), f"{desired.index['images']} is no repository of Artifact Registry"
-    project, repository = path.split("/")
-    try:
-        images = google.pages("artifactregistry",
-                              f"v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages",
-                              "dockerImages", pageSize=1000)
-    except GoogleError as error:
-        return set(), "" if error.status == 404 else str(error)
-    return {f"{image['uri'].partition('@')[0].partition(':')[0]}:{tag}" for image in images for tag in image.get("tags", [])}, ""

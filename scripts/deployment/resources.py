@@ -7,7 +7,7 @@ import tempfile
 from . import change as phases
 from . import ownership
 from .change import Change
-from .comparison import changes, comparable_trigger, extras, is_ready, job_differences, not_ready, trigger_differences
+from .comparison import changes, comparable_trigger, container_of, extras, is_ready, job_differences, not_ready, trigger_differences
 from .effects import final, once, patiently, verified
 from .google import GoogleError
 from .takeover import former
@@ -15,49 +15,50 @@ from .takeover import former
 
 def jobs(google, desired, live):
     for job in desired.jobs:
-        wanted, there = desired.resources[job["name"]], live.jobs.get(job["name"])
-        details = job_differences(wanted, there, desired.words["job"]) if there else [f"image: {job['image']}"]
+        there = live.jobs.get(job["name"])
+        wanted = live.images.pinned(desired.resources[job["name"]], there)
+        details = job_differences(wanted, there, desired.words["job"]) if there else [f"image: {container_of(wanted)['image']}"]
         action = action_for(there, lambda: ownership.of_job(desired, there))
         if details:
-            yield Change(phases.JOBS, action, "job", job["name"], details=details,
-                         jobs=frozenset({job["name"]}), apply=lambda job=job: with_account(
-                             google, live, job["account"], lambda: put_job(google, desired, job, live.jobs.get(job["name"]))))
+            yield Change(phases.JOBS, action, "job", job["name"], details=[live.images.spoken(d) for d in details],
+                         jobs=frozenset({job["name"]}), apply=lambda job=job, wanted=wanted: with_account(
+                             google, live, job["account"], lambda: put_job(google, desired, wanted, live.jobs.get(job["name"]))))
 
 
-def put_job(google, desired, job, there):
+def put_job(google, desired, wanted, there):
     """Replaces or creates the job, and reads it. A job that worked is put back if its replacement cannot run."""
-    path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
+    path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{wanted['metadata']['name']}"
 
     def read():
         return google.get("run", path, desired.region)
 
     try:
-        verified(google, lambda: replace(google, desired, desired.job_file(job)), lambda: [d for d in job_differences(
-            desired.resources[job["name"]], read(), desired.words["job"]) if not d.startswith("not ready")])
+        verified(google, lambda: replace(google, desired, wanted), lambda: [
+            d for d in job_differences(wanted, read(), desired.words["job"]) if not d.startswith("not ready")])
     except GoogleError as error:
         if not there or not is_ready(there):
             raise
         broken = not_ready({"status": read().get("status", {})})
         if not broken:
             raise
-        with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, "job.json")
-            with open(file, "w", encoding="utf-8") as out:
-                json.dump(former(there), out)
-            replace(google, desired, file)
+        replace(google, desired, former(there))
         raise GoogleError(f"{broken[0]}. The job that worked was put back. {error}") from None
 
 
-def replace(google, desired, file):
+def replace(google, desired, job):
     """gcloud repeats a creation whose reply was lost, and then fails on its own work."""
-    for attempt in range(4):
-        try:
-            return google.gcloud("run", "jobs", "replace", file, f"--region={desired.region}")
-        except GoogleError as error:
-            text = str(error).lower()
-            if attempt == 3 or not re.search(r"already exists|conflict for resource|\berror 429|too many requests|resource_exhausted", text):
-                raise
-            google.sleep(2 ** attempt)
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "job.json")
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump(job, out)
+        for attempt in range(4):
+            try:
+                return google.gcloud("run", "jobs", "replace", file, f"--region={desired.region}")
+            except GoogleError as error:
+                text = str(error).lower()
+                if attempt == 3 or not re.search(r"already exists|conflict for resource|\berror 429|too many requests|resource_exhausted", text):
+                    raise
+                google.sleep(2 ** attempt)
 
 
 def action_for(there, is_ours):

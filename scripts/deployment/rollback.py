@@ -1,19 +1,16 @@
 """scripts/rollback.sh: the images of an earlier version, and nothing else."""
 import copy
-import json
-import os
 import re
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from . import images as repository
 from . import ownership
 from .command import DONE, FAILED, MISSING, UNCONFIRMED, Parser, UsageError, answer, color, number, run, table
 from .comparison import container_of
 from .desired import Desired
 from .effects import final, verified
 from .google import Google, GoogleError, run_items
-from .preflight import images_in_repository
 from .resources import replace
 from .takeover import former
 
@@ -36,17 +33,17 @@ def main():
         raise UsageError(f"{options.version!r} is no version: letters, digits, '.', '_' and '-'")
     google = Google(desired.project)
     print(f"{desired.environment}: project {desired.project}, {desired.region}, as {google.account}")
-    listed, unknown = images_in_repository(google, desired)
-    if unknown:
-        print(f"error: the images cannot be listed: {unknown}", file=sys.stderr)
+    images = repository.listed(google, desired)
+    if images.unknown:
+        print(f"error: the images cannot be listed: {images.unknown}", file=sys.stderr)
         return MISSING
     current = desired.index["image_tag"]
-    complete = versions(desired, listed)
+    complete = versions(desired, images)
     version = options.version or previous(complete, current)
     if not version:
         print(f"error: there is no version before {current} of which every image exists; there is: {', '.join(complete) or 'none'}", file=sys.stderr)
         return MISSING
-    gone = [image for job in desired.jobs if (image := image_of(job, version)) not in listed]
+    gone = [image for job in desired.jobs if (image := image_of(job, version)) not in images]
     if gone:
         print(f"error: version {version} is not complete; nothing was changed. Complete are: {', '.join(complete) or 'none'}. Missing:\n"
               + "\n".join(f"  - {image}" for image in gone), file=sys.stderr)
@@ -54,9 +51,10 @@ def main():
     jobs = {j["metadata"]["name"]: j for j in run_items(
         google, f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs", desired.region)}
     changes = [(job, jobs[job["name"]]) for job in desired.jobs if job["name"] in jobs and ownership.of_job(desired, jobs[job["name"]])
-               and container_of(jobs[job["name"]])["image"] != image_of(job, version)]
+               and container_of(jobs[job["name"]])["image"] != images.digests[image_of(job, version)]]
     for job, there in changes:
-        print(color(f"  ~ {job['name']}", "33") + f"\n      image: {container_of(there)['image']} -> {image_of(job, version)}")
+        print(color(f"  ~ {job['name']}", "33")
+              + images.spoken(f"\n      image: {container_of(there)['image']} -> {images.digests[image_of(job, version)]}"))
     left = [job["name"] for job in desired.jobs if job["name"] not in jobs or not ownership.of_job(desired, jobs[job["name"]])]
     if left:
         print(f"  ? not deployed, or not ours; left alone: {', '.join(left)}")
@@ -66,16 +64,16 @@ def main():
     if options.dry_run:
         print(f"Dry run: {number(len(changes), 'job')} would get version {version}.")
         return DONE
-    return confirm(options, desired, version, changes) or apply(google, desired, version, changes)
+    return confirm(options, desired, version, changes) or apply(google, desired, images, version, changes)
 
 
 def image_of(job, version):
     return f"{job['image'].rpartition(':')[0]}:{version}"
 
 
-def versions(desired, listed):
+def versions(desired, images):
     """The versions of which every image exists, the oldest first."""
-    tags = [{image.rpartition(":")[2] for image in listed if image.rpartition(":")[0] == job["image"].rpartition(":")[0]} for job in desired.jobs]
+    tags = [{image.rpartition(":")[2] for image in images.digests if image.rpartition(":")[0] == job["image"].rpartition(":")[0]} for job in desired.jobs]
     return sorted(set.intersection(*tags), key=order) if tags else []
 
 
@@ -102,17 +100,13 @@ def confirm(options, desired, version, changes):
     return UNCONFIRMED
 
 
-def apply(google, desired, version, changes):
+def apply(google, desired, images, version, changes):
     def put(job, there):
-        image, path = image_of(job, version), f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
+        image, path = images.digests[image_of(job, version)], f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
         wanted = former(copy.deepcopy(there))
         container_of(wanted)["image"] = image
-        with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, "job.json")
-            with open(file, "w", encoding="utf-8") as out:
-                json.dump(wanted, out)
-            verified(google, lambda: replace(google, desired, file), lambda: [
-                f"image: {live} -> {image}" for live in [container_of(google.get("run", path, desired.region))["image"]] if live != image])
+        verified(google, lambda: replace(google, desired, wanted), lambda: [
+            f"image: {live} -> {image}" for live in [container_of(google.get("run", path, desired.region))["image"]] if live != image])
 
     rows, failed = [], 0
     with ThreadPoolExecutor(4) as pool:

@@ -3,6 +3,7 @@
 #
 # The plain commands that would create the environment prod in an empty project. To deploy, use
 # scripts/create-all-jobs.sh prod: it compares first, changes what differs, and can be repeated. These cannot.
+# They name images by tag; the script deploys the digest of the tag.
 # GRANT quotes names with backticks.
 # shellcheck disable=SC2016
 set -euo pipefail
@@ -12,7 +13,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 gcloud services enable artifactregistry.googleapis.com bigquery.googleapis.com cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com run.googleapis.com secretmanager.googleapis.com --project=cloudact-prod
 
 # Secrets: these must exist, each with a version
-# gcloud secrets create ca-root-api-key-prod --replication-policy=automatic --data-file=- --project=cloudact-prod
 # gcloud secrets create stripe-secret-key-prod --replication-policy=automatic --data-file=- --project=cloudact-prod
 
 # Accounts
@@ -55,9 +55,6 @@ bq query --project_id=cloudact-prod --location=US --use_legacy_sql=false 'GRANT 
 bq query --project_id=cloudact-prod --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-prod`.`scheduler_jobs` TO "serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap-sync@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-bootstrap@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-cleanup@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-daily@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-quota-reset-monthly@cloudact-prod.iam.gserviceaccount.com", "serviceAccount:ca-prod-stale-cleanup@cloudact-prod.iam.gserviceaccount.com"'
 
 # Access to secrets
-gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
-gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
-gcloud secrets add-iam-policy-binding ca-root-api-key-prod --member=serviceAccount:ca-prod-org-sync-all@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
 gcloud secrets add-iam-policy-binding stripe-secret-key-prod --member=serviceAccount:ca-prod-billing-sync-reconcile@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
 gcloud secrets add-iam-policy-binding stripe-secret-key-prod --member=serviceAccount:ca-prod-billing-sync-retry@cloudact-prod.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-prod
 

@@ -3,6 +3,7 @@
 #
 # The plain commands that would create the environment stage in an empty project. To deploy, use
 # scripts/create-all-jobs.sh stage: it compares first, changes what differs, and can be repeated. These cannot.
+# They name images by tag; the script deploys the digest of the tag.
 # GRANT quotes names with backticks.
 # shellcheck disable=SC2016
 set -euo pipefail
@@ -12,7 +13,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 gcloud services enable artifactregistry.googleapis.com bigquery.googleapis.com cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com logging.googleapis.com monitoring.googleapis.com run.googleapis.com secretmanager.googleapis.com --project=cloudact-testing-1
 
 # Secrets: these must exist, each with a version
-# gcloud secrets create ca-root-api-key-stage --replication-policy=automatic --data-file=- --project=cloudact-testing-1
 # gcloud secrets create stripe-secret-key-stage --replication-policy=automatic --data-file=- --project=cloudact-testing-1
 
 # Accounts
@@ -55,9 +55,6 @@ bq query --project_id=cloudact-testing-1 --location=US --use_legacy_sql=false 'G
 bq query --project_id=cloudact-testing-1 --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataEditor` ON SCHEMA `cloudact-testing-1`.`scheduler_jobs` TO "serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap-sync@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-bootstrap@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-cleanup@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-daily@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-quota-reset-monthly@cloudact-testing-1.iam.gserviceaccount.com", "serviceAccount:ca-stg-stale-cleanup@cloudact-testing-1.iam.gserviceaccount.com"'
 
 # Access to secrets
-gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
-gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
-gcloud secrets add-iam-policy-binding ca-root-api-key-stage --member=serviceAccount:ca-stg-org-sync-all@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
 gcloud secrets add-iam-policy-binding stripe-secret-key-stage --member=serviceAccount:ca-stg-billing-sync-reconcile@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
 gcloud secrets add-iam-policy-binding stripe-secret-key-stage --member=serviceAccount:ca-stg-billing-sync-retry@cloudact-testing-1.iam.gserviceaccount.com --role=roles/secretmanager.secretAccessor --project=cloudact-testing-1
 

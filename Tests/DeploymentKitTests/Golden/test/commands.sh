@@ -3,6 +3,7 @@
 #
 # The plain commands that would create the environment test in an empty project. To deploy, use
 # scripts/create-all-jobs.sh test: it compares first, changes what differs, and can be repeated. These cannot.
+# They name images by tag; the script deploys the digest of the tag.
 # GRANT quotes names with backticks.
 # shellcheck disable=SC2016
 set -euo pipefail
