@@ -238,7 +238,7 @@ import Yams
                 <!-- generated: jobs -->
                 | Job | Binary | Purpose | Schedule |
                 | --- | --- | --- | --- |
-                | `sweep` | `SweepJob` | Sweeps. | daily at 01:00 UTC |
+                | `sweep` | `SweepJob` | Sweeps. | every day at 01:00 UTC |
                 | `setup` | `SetupJob` | Sets up. | by hand |
                 <!-- /generated -->
                 <!-- generated: roles -->
