@@ -20,12 +20,14 @@ def accounts(google, desired, live):
                 lambda body=body: google.request("POST", "iam", parent, body=body, repeatable=True)))
             continue
         details = [f"{words(path)}: {have or 'none'} -> {want}" for path, want, have in changes(wanted, there)]
+        # An account with our id and another display name is somebody else's.
+        action = "update" if ownership.of_account(desired, there) else "take over"
         if there.get("disabled"):
-            yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=["disabled -> enabled"], jobs=jobs,
+            yield Change(phases.ACCOUNTS, action, "account", account["id"], details=["disabled -> enabled"], jobs=jobs,
                          apply=lambda email=email: google.request("POST", "iam", f"{parent}/{email}:enable", repeatable=True))
         if details:
             body = {"serviceAccount": wanted, "updateMask": ",".join(wanted)}
-            yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=details, jobs=jobs,
+            yield Change(phases.ACCOUNTS, action, "account", account["id"], details=details, jobs=jobs,
                          apply=lambda email=email, body=body: google.request("PATCH", "iam", f"{parent}/{email}", body=body))
 
 
