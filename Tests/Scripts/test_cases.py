@@ -3,6 +3,7 @@ import concurrent.futures
 import copy
 import json
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -52,9 +53,17 @@ class DriftCaseTests(CaseTests):
         for text in ("! take over account ca-test-stale-cleanup", "display name: The other team's cleaner -> cloudact-stale-cleanup (test)",
                      "disabled -> enabled"):
             self.assertIn(text, done.stdout)
-        taken = self.deploy("--take-over")
+        # A copy of the scripts, because they keep what they replace beside themselves.
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for folder in ("scripts", "deploy"):
+            shutil.copytree(ROOT / folder, root / folder)
+        taken = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--take-over")
         self.assertEqual(taken.returncode, 0, taken.stdout)
-        self.assertEqual(self.google.state()["service_accounts"][email]["displayName"], "cloudact-stale-cleanup (test)")
+        account = self.google.state()["service_accounts"][email]
+        self.assertEqual((account["displayName"], account.get("disabled")), ("cloudact-stale-cleanup (test)", None))
+        restored = self.google.run("bash", root / ".taken-over/test/restore.sh")
+        self.assertEqual(restored.returncode, 0, restored.stderr)
+        self.assertEqual(self.google.state()["service_accounts"][email]["displayName"], "The other team's cleaner")
 
     def test_a_network_that_jobs_yaml_does_not_have_is_drift(self):
         self.gcloud("run", "jobs", "update", CLEANUP, "--network=default", "--subnet=default", "--vpc-egress=all-traffic", f"--region={REGION}")

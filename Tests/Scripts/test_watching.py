@@ -210,6 +210,14 @@ class DeploymentTests(unittest.TestCase):
         done = self.google.script("create-all-jobs.sh", "test", "--yes")
         self.assertEqual((done.returncode, mutating(done.requests)), (3, []))
         self.assertIn("! take over log-based metric scheduler_jobs_test_failures", done.stdout)
+        root = self.copy_with()
+        taken = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--take-over")
+        self.assertEqual(taken.returncode, 0, taken.stdout)
+        self.assertIn("Nothing to do.", self.google.run(root / "scripts/create-all-jobs.sh", "test").stdout)
+        restored = self.google.run("bash", root / ".taken-over/test/restore.sh")
+        self.assertEqual(restored.returncode, 0, restored.stderr)
+        metric = self.google.state()["log_metrics"][f"projects/{PROJECT}/metrics/scheduler_jobs_test_failures"]
+        self.assertEqual(metric["description"], "The other team's")
 
     def test_a_refused_metric_holds_up_nothing_else(self):
         state = self.google.deployed()
