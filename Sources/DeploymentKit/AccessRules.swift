@@ -63,7 +63,8 @@ struct AccessRules {
         for permission in role.permissions where permission.hasSuffix(".setIamPolicy") {
             log.add(role.line, "custom_roles \(role.name): with \(permission) a job could give itself every access")
         }
-        for permission in role.values.list("permissions") where PublishedAccess.isUnknown(permission: permission.value) {
+        for permission in role.values.list("permissions") where PublishedAccess.isUnknown(permission: permission.value)
+        {
             let near = suggestion(for: permission.value, in: PublishedAccess.permissions)
             log.add(
                 permission.line, "custom_roles \(role.name): Google has no permission \(permission.value)\(near)")

@@ -103,12 +103,15 @@ import Yams
     @Test func recipientsAreInTheFilesAndInTheCommands() throws {
         let yaml = try Fixture.yaml(
             "[ops@example.com]",
-            "[ops@example.com]\n    alert_channels: ['On-call \"Slack\"', projects/demo-project/notificationChannels/12]")
+            "[ops@example.com]\n    alert_channels: ['On-call \"Slack\"', projects/demo-project/notificationChannels/12]"
+        )
         let texts = GeneratedFiles.texts(for: try JobsFileReader.read(yaml), describedBy: try Fixture.descriptions())
 
         #expect(try #require(texts["test/deployment.json"]).contains("\"On-call \\\"Slack\\\"\""))
         let commands = try #require(texts["test/commands.sh"])
-        #expect(commands.contains("channel1=\"$(gcloud beta monitoring channels list --filter='displayName=\"On-call \\\"Slack\\\"\"' "))
+        #expect(
+            commands.contains(
+                "channel1=\"$(gcloud beta monitoring channels list --filter='displayName=\"On-call \\\"Slack\\\"\"' "))
         #expect(commands.contains("channel2=projects/demo-project/notificationChannels/12\n"))
         #expect(commands.contains("--notification-channels=\"$channel0,$channel1,$channel2\"\n"))
     }

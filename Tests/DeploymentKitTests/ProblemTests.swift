@@ -15,7 +15,9 @@ import Testing
             self.expected = expected
         }
 
-        var testDescription: String { expected.isEmpty ? "\(replacement.prefix(60))" : expected.joined(separator: "; ") }
+        var testDescription: String {
+            expected.isEmpty ? "\(replacement.prefix(60))" : expected.joined(separator: "; ")
+        }
     }
 
     static let shapes = [
@@ -200,7 +202,8 @@ import Testing
             "[ops@example.com]", "[ops@example.com]\n    alert_channels: [On-call, On-call]",
             "12: environments test: alert_channels names On-call twice"),
         Mistake(
-            "[ops@example.com]", "[ops@example.com]\n    alert_channels: [projects/other-project/notificationChannels/1]",
+            "[ops@example.com]",
+            "[ops@example.com]\n    alert_channels: [projects/other-project/notificationChannels/1]",
             "12: environments test: projects/other-project/notificationChannels/1 is a channel of other-project, and the alerts are in demo-project"
         ),
         Mistake(

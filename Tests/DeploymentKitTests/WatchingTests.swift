@@ -49,7 +49,8 @@ import Testing
         #expect(policies.count > 1)
         #expect(Set(policies.map(\.name)).count == policies.count)
         for policy in policies {
-            let body = try #require(try JSONSerialization.jsonObject(with: Data(policy.document.json.utf8)) as? [String: Any])
+            let body = try #require(
+                try JSONSerialization.jsonObject(with: Data(policy.document.json.utf8)) as? [String: Any])
             #expect((1...6).contains(try #require(body["conditions"] as? [Any]).count))
         }
     }

@@ -3,13 +3,14 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from . import executions, grants, page, preflight, state, summaries
+from . import executions, grants, page, preflight, summaries
 from .command import Parser, color, run, spoken, table
 from .desired import Desired
 from .executions import instant, stamp
 from .google import Google
 from .live import Live
 from .plan import Plan
+from .state import of_job
 
 HISTORY = 40
 
@@ -110,7 +111,7 @@ class JobState:
 
     @property
     def state(self):
-        return state.of_job(self)
+        return of_job(self)
 
     @property
     def is_overdue(self):
