@@ -2,6 +2,7 @@
 import html
 import html.parser
 import re
+import types
 import unittest
 import urllib.parse
 
@@ -245,6 +246,24 @@ class SummaryTests(unittest.TestCase):
         self.assertTrue(summaries.Summary([skipped, {**skipped, "task_index": 1}]).is_skipped)
         self.assertFalse(summaries.Summary([skipped, self.payload(task_index=1)]).is_skipped)
         self.assertEqual(summaries.Summary([skipped]).reasons, ["skipped: the lease of x"])
+
+    def test_a_missing_summary_of_a_failed_run_is_asked_for_and_an_empty_page_is_not_the_end(self):
+        def entry(name):
+            return {"labels": {"run.googleapis.com/execution_name": name}, "jsonPayload": self.payload()}
+        answers = [{"entries": [], "nextPageToken": "2"}, {"entries": [entry("a"), entry("a")]}, {"entries": [entry("b")]}]
+        asked = []
+
+        class Logging:
+            def request(self, *_, body, **__):
+                asked.append(body)
+                return answers.pop(0)
+        now = summaries.dt.datetime.now(summaries.dt.timezone.utc)
+        desired = types.SimpleNamespace(jobs=[{"name": "x"}], region="r", project="p")
+        runs = [types.SimpleNamespace(name=name, created=now - summaries.dt.timedelta(days=age)) for name, age in (("a", 1), ("b", 2), ("old", 60))]
+        found, refusal = summaries.read(Logging(), desired, runs)
+        self.assertEqual((sorted(found), refusal, answers), (["a", "b"], "", []))
+        self.assertEqual(asked[1]["pageToken"], "2")
+        self.assertIn('execution_name"="b"', asked[2]["filter"])
 
     def test_a_payload_without_its_members_is_no_error(self):
         found = summaries.Summary([{"status": "failed", "counts": None, "failures": None}])

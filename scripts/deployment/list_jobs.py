@@ -158,7 +158,7 @@ class Overview:
 
     def _read_summaries(self, google):
         """What the page shows beyond the list. Returns why the log could not be read."""
-        bad = [s.last for s in self.jobs if s.last and s.last.status != "running"]
+        bad = [s.last for s in self.jobs if s.last and s.last.status in ("failed", "cancelled")]
         found, refusal = summaries.read(google, self.desired, sorted(bad, key=lambda e: e.created, reverse=True))
         for job in self.jobs:
             job.summaries = found

@@ -6,6 +6,8 @@ from .google import GoogleError
 # Cloud Logging keeps entries for 30 days, unless somebody changed that.
 KEPT = dt.timedelta(days=30)
 NEWEST = 1000
+# A page may be empty although more follows: the service searches for some seconds at a time.
+PAGES = 5
 # Each missing summary is one more request, of which a whole project has 60 a minute.
 SINGLE = 20
 
@@ -54,10 +56,16 @@ def read(google, desired, executions):
 
 def entries(google, desired, conditions):
     fixed = ['resource.type="cloud_run_job"', f'resource.labels.location="{desired.region}"', "jsonPayload.status:*", "jsonPayload.duration_ms:*"]
-    reply = google.request("POST", "logging", "v2/entries:list", repeatable=True, body={
-        "resourceNames": [f"projects/{desired.project}"], "filter": " AND ".join(fixed + conditions), "orderBy": "timestamp desc",
-        "pageSize": NEWEST})
-    return reply.get("entries", [])
+    found, token = [], ""
+    for _ in range(PAGES):
+        reply = google.request("POST", "logging", "v2/entries:list", repeatable=True, body={
+            "resourceNames": [f"projects/{desired.project}"], "filter": " AND ".join(fixed + conditions), "orderBy": "timestamp desc",
+            "pageSize": NEWEST, **({"pageToken": token} if token else {})})
+        found += reply.get("entries", [])
+        token = reply.get("nextPageToken", "")
+        if not token or len(found) >= NEWEST:
+            break
+    return found
 
 
 def note(found, listed):
