@@ -63,8 +63,9 @@ struct AccessRules {
         for permission in role.permissions where permission.hasSuffix(".setIamPolicy") {
             log.add(role.line, "custom_roles \(role.name): with \(permission) a job could give itself every access")
         }
-        for permission in role.values.list("permissions") where PublishedAccess.isUnknown(permission: permission.value)
-        {
+        // A name in a wrong form is reported already.
+        for permission in role.values.list("permissions")
+        where Pattern.permission.fits(permission.value) && PublishedAccess.isUnknown(permission: permission.value) {
             let near = suggestion(for: permission.value, in: PublishedAccess.permissions)
             log.add(
                 permission.line, "custom_roles \(role.name): Google has no permission \(permission.value)\(near)")

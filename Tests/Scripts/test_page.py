@@ -1,14 +1,18 @@
 """The page of list-jobs.sh --html."""
 import html
 import html.parser
+import json
+import pathlib
 import re
+import tempfile
 import types
 import unittest
 import urllib.parse
 
 import page_example
 from fake_project import ROOT
-from deployment import article, page, state, summaries
+from deployment import article, grants, page, state, summaries
+from deployment.desired import Desired
 from deployment.executions import Execution
 
 CSS = (ROOT / "scripts/deployment/page.css").read_text()
@@ -145,6 +149,25 @@ class PageTests(unittest.TestCase):
         self.assertIn("<td>20 MiB</td><td>118 organizations</td>", found)
         self.assertIn("dataset organizations: bigquery.dataViewer", found)
         self.assertIn("secret ca-root-api-key-test: secretmanager.secretAccessor", found)
+
+    def test_the_list_of_what_a_job_does_is_read_if_it_is_there(self):
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        desired = types.SimpleNamespace(folder=root / "deploy/generated/test")
+        self.assertEqual(Desired.uses(desired, "a"), [])
+        desired.folder.mkdir(parents=True)
+        use = {"on": "organizations.org_usage_quotas", "does": "reads rows, deletes rows", "permissions": ["x"]}
+        (root / "deploy/access.json").write_text(json.dumps({"a": [use, "another form"]}))
+        self.assertEqual((Desired.uses(desired, "a"), Desired.uses(desired, "b")), ([use], []))
+        job = self.view.jobs[0]
+        job.uses = [use]
+        self.assertIn("<li>organizations.org_usage_quotas: reads rows, deletes rows</li>", article.access(job))
+
+    def test_grants_are_found_wherever_they_are(self):
+        member = ["serviceAccount:me@x"]
+        tree = {"accounts": [{"email": "me@x"}], "project": [{"role": "roles/a", "members": member}, {"role": "roles/b", "members": ["user:x"]}],
+                "datasets": [{"name": "d", "resource": {"access": [{"role": "OWNER", "members": member}]}, "bindings": [{"role": "roles/c", "members": member}]}],
+                "tables": [{"name": "d.t", "bindings": [{"role": "roles/e", "members": member}, {"role": "roles/f", "members": member}]}]}
+        self.assertEqual(grants.of_account(tree, "me@x"), [("project", ["a"]), ("dataset d", ["c"]), ("table d.t", ["e", "f"])])
 
     def test_bars_have_a_time_axis_a_scale_and_a_second_sign(self):
         found = self.article("billing-sync-reconcile")
