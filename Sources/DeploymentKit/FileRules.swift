@@ -66,7 +66,7 @@ struct FileRules {
     }
 
     /// A metric and an alert name every job in one filter.
-    private func checkFilters(in environment: EnvironmentDefinition) {
+    func checkFilters(in environment: EnvironmentDefinition) {
         let jobs = namedJobs.map {
             DeployedJob(job: $0, environment: environment, file: file, description: nil)
         }
