@@ -102,7 +102,7 @@ import Testing
         #expect(used == known)
     }
 
-    @Test(arguments: [(500, 0), (600, 1)]) func manyJobsMakeAFilterThatCloudLoggingRefuses(jobs: Int, problems: Int)
+    @Test(arguments: [(400, 0), (600, 1)]) func manyJobsMakeAFilterThatCloudLoggingRefuses(jobs: Int, problems: Int)
         throws
     {
         var file = file
