@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deploys what jobs.yaml describes: jobs, triggers, service accounts with their roles, alert policies.
+# Deploys what jobs.yaml describes: jobs, triggers, service accounts with their roles, log-based metrics, alerts, a dashboard.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source-path=SCRIPTDIR source=lib/setup.sh
@@ -12,21 +12,22 @@ usage: scripts/create-all-jobs.sh <test|stage|prod> [--dry-run] [--only JOB] [--
 Compares deploy/generated/<environment>/ with the project and changes what differs. A second run changes nothing. After a
 failure, the same command does the rest. The script needs python3 and gcloud, signed in.
 
-A job or trigger that has one of our names and not our mark is somebody else's, such as a former deployment's. The script says
-so and asks once before it takes any of them over; without a terminal it refuses. It also lists what a former deployment leaves
+A job, trigger, account, custom role or metric that has one of our names and not our mark is somebody else's, such as a former
+deployment's. The script says so and asks once before it takes any of them over; without a terminal it refuses. It also lists what a former deployment leaves
 behind, with the commands that remove it.
 
   --dry-run   show what would change and change nothing
   --only JOB  compare and change only this job: its account, roles, job, trigger and alert
   --prune     also delete what this script created for the environment and jobs.yaml no longer has
-  --take-over replace jobs, triggers and custom roles that have our names and not our mark, without asking. Their definitions
-              are kept in .taken-over/<environment>/
+  --take-over replace what has our names and not our mark, without asking. The former definitions are kept in
+              .taken-over/<environment>/
   --yes       do not ask for confirmation otherwise (prod asks, and so does --prune)
 
 Exit codes:
   0    done, or nothing to do
   1    a change failed, or a job has no image
-  2    python3, gcloud, a service, a secret, or the image for a job that works is missing; nothing was changed
+  2    python3, gcloud, a service, a secret, a notification channel, or the image for a job that works is missing; nothing was
+       changed
   3    the change was not confirmed
   64   wrong usage
   130  interrupted

@@ -14,7 +14,8 @@ The script changes nothing. It needs python3 and gcloud, signed in. An account t
 rest of the list and a note that access was not compared.
 
   --json       print the list as JSON
-  --html FILE  write one self-contained page with a chart of each job's last executions
+  --html FILE  write one self-contained page: what needs a person first, the reasons of failed runs with links to their logs, a
+               chart of each job's last runs, their counts, and the access of each job. It needs Logs Viewer for reasons and counts
 
 Exit codes:
   0   done

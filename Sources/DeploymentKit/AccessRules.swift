@@ -63,6 +63,13 @@ struct AccessRules {
         for permission in role.permissions where permission.hasSuffix(".setIamPolicy") {
             log.add(role.line, "custom_roles \(role.name): with \(permission) a job could give itself every access")
         }
+        // A name in a wrong form is reported already.
+        for permission in role.values.list("permissions")
+        where Pattern.permission.fits(permission.value) && PublishedAccess.isUnknown(permission: permission.value) {
+            let near = suggestion(for: permission.value, in: PublishedAccess.permissions)
+            log.add(
+                permission.line, "custom_roles \(role.name): Google has no permission \(permission.value)\(near)")
+        }
     }
 
     private func checkScope(of grant: RoleGrant, _ job: JobDefinition) {
@@ -87,7 +94,9 @@ struct AccessRules {
             let near = suggestion(for: role.value, in: Self.predefined.keys)
             log.add(
                 role.line,
-                "job \(job.name): the table of roles in AccessRules.swift does not have \(role.value)\(near)")
+                PublishedAccess.isUnknown(role: role.value)
+                    ? "job \(job.name): Google has no role \(role.value)\(near)"
+                    : "job \(job.name): the table of roles in AccessRules.swift does not have \(role.value)\(near)")
         }
     }
 

@@ -6,7 +6,7 @@ struct AlertPolicies {
     static let metric = "run.googleapis.com/job/completed_execution_count"
 
     var documents: [(name: String, document: Document)] {
-        jobFailed + [("trigger-failed", triggerFailed)]
+        jobFailed + [("trigger-failed", triggerFailed)] + jobSkipped
             + jobs.compactMap { job in
                 job.job.schedule?.longestGap.map { ("no-success-\(job.job.name)", noSuccess(of: job, gap: $0)) }
             }
@@ -61,29 +61,38 @@ struct AlertPolicies {
 
             The next run repairs what this one left, so a single failure needs no action. If it comes again, see the \
             job's entry in docs/operations.md. `scripts/list-jobs.sh \(environment.name)` shows the last executions.
+
+            The incident closes by itself half an hour after the last failure, and you are notified of that.
             """,
             // The shortest there is: an incident that is still open would swallow the next night's failure.
-            strategy: ["autoClose": "1800s"])
+            closing: "1800s")
+    }
+
+    var triggerFilter: String {
+        let names = jobs.compactMap(\.triggerName).map(Document.quoted).joined(separator: " OR ")
+        return [
+            "resource.type = \"cloud_scheduler_job\"", "resource.labels.location = \"\(environment.region)\"",
+            "resource.labels.job_id = (\(names))", "severity >= ERROR",
+        ].joined(separator: " AND ")
     }
 
     private var triggerFailed: Document {
-        let names = jobs.compactMap(\.triggerName).map(Document.quoted).joined(separator: " OR ")
-        let filter = [
-            "resource.type = \"cloud_scheduler_job\"", "resource.labels.location = \"\(environment.region)\"",
-            "resource.labels.job_id = (\(names))", "severity >= ERROR",
-        ]
-        return policy(
+        policy(
             "trigger-failed", "a trigger could not start its job", severity: "ERROR",
             [
                 [
                     "displayName": "Failed attempts of a trigger",
-                    "conditionMatchedLog": ["filter": .string(filter.joined(separator: " AND "))],
+                    "conditionMatchedLog": ["filter": .string(triggerFilter)],
                 ]
             ],
             """
             Cloud Scheduler could not start a job. `scripts/create-all-jobs.sh \(environment.name) --dry-run` shows \
             what differs from jobs.yaml (a missing job, account or role); without `--dry-run` it fixes that.
-            """, strategy: ["notificationRateLimit": ["period": "3600s"], "autoClose": "86400s"])
+
+            The incident closes by itself a day after the last failed attempt. Nobody is notified of that.
+            """,
+            // An alert on log entries notifies of openings only, and needs a limit.
+            strategy: ["notificationRateLimit": ["period": "3600s"], "autoClose": "86400s"])
     }
 
     /// A dead man's switch: it also sees a trigger that was paused or deleted, and a job that was never run.
@@ -115,14 +124,65 @@ struct AlertPolicies {
             `\(job.name)` runs at `\(job.job.schedule?.text ?? "")` (\(job.job.timeZone)) and has not succeeded within \
             one and a half times the longest time between two runs. `scripts/list-jobs.sh \(environment.name)` shows \
             its trigger and last executions; `scripts/run-job.sh \(environment.name) \(job.job.name)` runs it now.
+
+            The incident closes by itself once the job has succeeded, and you are notified of that.
             """,
             // Nobody waits for a job that is paused on purpose.
             isEnabled: !job.isPaused)
     }
 
+    /// A skipped run is no failure, and its execution succeeds: without this nobody would hear of a job that never works.
+    ///
+    /// A policy has six conditions at most. Jobs that run equally often share one.
+    private var jobSkipped: [(name: String, document: Document)] {
+        var groups: [Int: [DeployedJob]] = [:]
+        for job in jobs where !job.isPaused {
+            if let gap = job.job.schedule?.longestGap { groups[Self.skippingWindow(gap), default: []].append(job) }
+        }
+        let conditions = groups.sorted { $0.key < $1.key }.map { skippedCondition($0.value, window: $0.key) }
+        return stride(from: 0, to: conditions.count, by: 6).map { start in
+            let name = start == 0 ? "job-skipped" : "job-skipped-\(start / 6 + 1)"
+            return (name, jobSkipped(name, conditions: Array(conditions[start..<min(start + 6, conditions.count)])))
+        }
+    }
+
+    /// Three runs, with half a run to spare, and never less than a day: a run that is cut short holds its lease for hours at most.
+    static func skippingWindow(_ gap: Int) -> Int { max(86_400, gap * 7 / 2) }
+
+    private func skippedCondition(_ jobs: [DeployedJob], window: Int) -> Document {
+        let names = jobs.map(\.name).joined(separator: "|")
+        let series = LogMetrics.series("runs", in: environment)
+        let runs = { (status: String) in
+            "sum by (job_name) (increase(\(series){monitored_resource=\"cloud_run_job\",job_name=~\"\(names)\",\(status)}[\(window)s]))"
+        }
+        return [
+            "displayName": .string("Every run was skipped for \(Self.spoken(window))"),
+            "conditionPrometheusQueryLanguage": [
+                // A run that is counted late may be counted in parts.
+                "query": .string("\(runs("status=\"skipped\"")) > 2.5 unless \(runs("status!=\"skipped\"")) > 0.5"),
+                "duration": "0s", "evaluationInterval": "300s",
+                // A new metric is known to alerts some minutes after its creation.
+                "disableMetricValidation": true,
+            ],
+        ]
+    }
+
+    private func jobSkipped(_ name: String, conditions: [Document]) -> Document {
+        policy(
+            name, "a job is skipped again and again", severity: "WARNING", conditions,
+            """
+            At least three runs of `${metric_or_resource.label.job_name}` in a row were skipped, and none did its work. The \
+            summary that ends the log of a run gives the reason. Usually another run, perhaps of another environment with \
+            the same data, holds the job's lease: see "Leases" in docs/operations.md. \
+            `scripts/list-jobs.sh \(environment.name)` shows the last executions.
+
+            The incident closes by itself after the next run that is not skipped, and you are notified of that.
+            """, closing: "1800s")
+    }
+
     private func policy(
         _ name: String, _ title: String, severity: Document, _ conditions: [Document], _ text: String,
-        strategy: Document = ["autoClose": "86400s"], isEnabled: Bool = true
+        strategy: Document? = nil, closing: String = "86400s", isEnabled: Bool = true
     ) -> Document {
         [
             "displayName": .string("Scheduler jobs (\(environment.name)): \(title)"),
@@ -131,7 +191,8 @@ struct AlertPolicies {
             "enabled": .bool(isEnabled),
             "userLabels": .object(environment.mark + [.init(key: "alert", value: .string(name))]),
             "conditions": .array(conditions),
-            "alertStrategy": strategy,
+            "alertStrategy": strategy
+                ?? ["notificationPrompts": ["OPENED", "CLOSED"], "autoClose": .string(closing)],
             "documentation": ["content": .string(text), "mimeType": "text/markdown"],
         ]
     }

@@ -16,7 +16,8 @@ struct Commands {
             ("Accounts", accounts), ("Custom roles", customRoles), ("Datasets", datasets),
             ("Roles on the project", projectRoles), ("Roles on datasets", datasetRoles),
             ("Access to secrets", secretRoles),
-            ("Jobs", jobs), ("Permission to start each job", starters), ("Triggers", triggers), ("Alerts", alerts),
+            ("Jobs", jobs), ("Permission to start each job", starters), ("Triggers", triggers),
+            ("Log-based metrics", metrics), ("Alerts", alerts), ("Dashboard", [dashboard]),
         ]
         let parts = sections.filter { !$0.lines.isEmpty }.map { "# \($0.title)\n\($0.lines.joined(separator: "\n"))\n" }
         return header + "\n" + parts.joined(separator: "\n")
@@ -155,12 +156,31 @@ struct Commands {
                 "--channel-labels=email_address=\(email)", "--user-labels=\(labels)", "--format=value(name)")
             return "channel\(index)=\"$(\(create))\""
         }
-        let names = environment.alertEmails.indices.map { "$channel\($0)" }.joined(separator: ",")
+        let known = environment.alertChannels.enumerated().map { index, channel in
+            let isResource = channel.value.hasPrefix("projects/")
+            let text = channel.value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+            let list = gcloud(
+                "beta", "monitoring", "channels", "list", "--filter=displayName=\"\(text)\"",
+                "--format=value(name)")
+            let name = isResource ? Self.quoted(channel.value) : "\"$(\(list))\""
+            return "channel\(environment.alertEmails.count + index)=\(name)"
+        }
+        let names = (channels + known).indices.map { "$channel\($0)" }.joined(separator: ",")
         let notify = names.isEmpty ? "" : " --notification-channels=\"\(names)\""
         let policies = AlertPolicies(jobs: deployment.jobs, environment: environment).documents.map { name, _ in
             gcloud("alpha", "monitoring", "policies", "create", "--policy-from-file=alerts/\(name).json") + notify
         }
-        return channels + policies
+        return channels + known + policies
+    }
+
+    private var metrics: [String] {
+        LogMetrics(jobs: deployment.jobs, environment: environment).documents.map { name, _ in
+            gcloud("logging", "metrics", "create", name, "--config-from-file=metrics/\(name).json")
+        }
+    }
+
+    private var dashboard: String {
+        gcloud("monitoring", "dashboards", "create", "--config-from-file=dashboard.json")
     }
 
     // MARK: Shell

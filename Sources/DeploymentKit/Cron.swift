@@ -27,21 +27,6 @@ package struct Cron: Hashable, Sendable {
         guard longestGap != nil else { throw CronError("never comes: no such day in these months") }
     }
 
-    /// In words where it is a common one: `every 15 minutes`, `daily at 01:00 UTC`, `on day 1 of the month at 00:05 UTC`.
-    func spoken(in timeZone: String) -> String {
-        let zone = timeZone.hasSuffix("/UTC") ? "UTC" : timeZone
-        let fields = text.split(separator: " ")
-        let other = "`\(text)` \(zone)"
-        guard fields[3] == "*", fields[4] == "*" else { return other }
-        if let step = fields[0].wholeMatch(of: /\*\/(\d+)/)?.output.1, fields[1] == "*", fields[2] == "*" {
-            return "every \(step) minutes"
-        }
-        guard let minute = Int(fields[0]), let hour = Int(fields[1]) else { return other }
-        let time = [hour, minute].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
-        if fields[2] == "*" { return "daily at \(time) \(zone)" }
-        return Int(fields[2]).map { "on day \($0) of the month at \(time) \(zone)" } ?? other
-    }
-
     private struct Field {
         var name: String
         var range: ClosedRange<Int>

@@ -28,6 +28,7 @@ struct Deployment {
             "images": .string(environment.images),
             "image_tag": .string(environment.imageTag),
             "notification_channels": .array(environment.alertEmails.map(channel)),
+            "alert_channels": .strings(environment.alertChannels.map(\.value)),
             "services": .strings(Self.serviceNames),
             "secrets": .strings(Set(jobs.flatMap { $0.secrets.map(\.reference.name) }).sorted()),
             "words": ["job": DeployedJob.words, "trigger": DeployedJob.triggerWords],
@@ -42,6 +43,7 @@ struct Deployment {
             "dataset_labels": datasetLabels,
             "account_display_names": .strings([accountTitle("*"), triggerAccountTitle]),
             "custom_role_description": .string(customRoleDescription),
+            "metric_description": .string(LogMetrics.mark(of: environment)),
         ]
     }
 
@@ -71,6 +73,7 @@ struct Deployment {
             "image": .string(deployed.image),
             "account": .string(deployed.account),
             "schedule": job.schedule.map { .string($0.text) } ?? .null,
+            "schedule_words": .string(job.schedule?.spoken(in: job.timeZone) ?? "by hand"),
             "time_zone": .string(job.timeZone),
             "longest_gap_seconds": job.schedule?.longestGap.map { .integer($0) } ?? .null,
             "trigger": deployed.triggerName.map { .string($0) } ?? .null,

@@ -29,7 +29,7 @@ struct Field: Sendable {
 
     /// How the value of a key is written.
     enum Form: Sendable {
-        case text(longest: Int? = nil)
+        case text(longest: Int? = nil, unit: Unit = .characters)
         case name(Pattern)
         case integer(ClosedRange<Int>)
         case flag
@@ -45,6 +45,16 @@ struct Field: Sendable {
         case variables
         /// A list of roles for the project and for each dataset.
         case roles
+    }
+
+    /// The unit in which Google counts the length of a text.
+    enum Unit: String, Sendable {
+        /// In UTF-16, which never gives fewer than any other way to count characters.
+        case characters
+        /// In UTF-8.
+        case bytes
+
+        func count(_ text: String) -> Int { self == .bytes ? text.utf8.count : text.utf16.count }
     }
 
     /// Where a value goes in the resource of the job.
@@ -220,6 +230,9 @@ struct Pattern: Sendable {
     static let permission = Pattern(
         expression: "[a-z]+\\.[A-Za-z]+\\.[A-Za-z]+", lengths: 5...200,
         meaning: "a permission, such as bigquery.tables.get")
+    static let channel = Pattern(
+        expression: "(?!projects/).*\\S.*|projects/[^/]+/notificationChannels/[^/\\s]+", lengths: 1...2048,
+        meaning: "the display name of a notification channel, or projects/PROJECT/notificationChannels/ID")
     static let email = Pattern(
         expression: "[^@\\s]+@[^@\\s.]+(\\.[^@\\s.]+)+", lengths: 5...254, meaning: "an e-mail address")
 }

@@ -9,7 +9,10 @@ struct FileRules {
     func check() {
         checkJobNames()
         checkDatasets()
-        for environment in file.environments { checkLengths(in: environment) }
+        for environment in file.environments {
+            checkLengths(in: environment)
+            checkFilters(in: environment)
+        }
         checkCollisions()
         checkPrefixes()
         AccessRules(file: file, log: log).check()
@@ -59,6 +62,22 @@ struct FileRules {
         if file.jobs.contains(where: { $0.name == environment.triggerAccount }) {
             log.add(
                 environment.line, "no job can be called \(environment.triggerAccount): its account is the triggers'")
+        }
+    }
+
+    /// A metric and an alert name every job in one filter.
+    func checkFilters(in environment: EnvironmentDefinition) {
+        let jobs = namedJobs.map {
+            DeployedJob(job: $0, environment: environment, file: file, description: nil)
+        }
+        let length = max(
+            LogMetrics(jobs: jobs, environment: environment).filter.utf16.count,
+            AlertPolicies(jobs: jobs, environment: environment).triggerFilter.utf16.count)
+        if length > LogMetrics.longestFilter {
+            log.add(
+                environment.line,
+                "environments \(environment.name): the names of all jobs make a filter of \(length) characters, and Cloud Logging takes \(LogMetrics.longestFilter)"
+            )
         }
     }
 

@@ -23,6 +23,7 @@ package enum GeneratedFiles {
         var result = [
             "deployment.json": deployment.index.json, "iam.json": deployment.access.json,
             "commands.sh": Commands(deployment: deployment).text,
+            "dashboard.json": Dashboard(environment: environment).document.json,
         ]
         for job in jobs {
             result["jobs/\(job.name).yaml"] = header + job.resource.yaml
@@ -30,6 +31,9 @@ package enum GeneratedFiles {
         }
         for (name, document) in AlertPolicies(jobs: jobs, environment: environment).documents {
             result["alerts/\(name).json"] = document.json
+        }
+        for (name, document) in LogMetrics(jobs: jobs, environment: environment).documents {
+            result["metrics/\(name).json"] = document.json
         }
         return result
     }

@@ -42,6 +42,10 @@ package struct EnvironmentDefinition: Sendable {
         Field("confirm", .flag, "Whether scripts that change something ask first."),
         Field("alert_emails", .list(of: .email), "Who alerts notify.", isRequired: false),
         Field(
+            "alert_channels", .list(of: .channel),
+            "Notification channels that exist already (Slack, PagerDuty, webhook and so on), by display name or resource name.",
+            isRequired: false, examples: ["On-call (Slack)", "projects/my-project/notificationChannels/1234567890"]),
+        Field(
             "paused", .list(),
             "Jobs whose triggers are paused here. Of two environments with the same data only one should run a job.",
             isRequired: false),
@@ -66,6 +70,7 @@ package struct EnvironmentDefinition: Sendable {
     var imageTag: String { values.text("image_tag") ?? "0" }
     var asksFirst: Bool { values.flag("confirm") ?? true }
     var alertEmails: [String] { values.list("alert_emails").map(\.value) }
+    var alertChannels: [Located<String>] { values.list("alert_channels") }
     var paused: [Located<String>] { values.list("paused") }
     var environment: [Variable] { values.variables("environment") }
 
@@ -179,7 +184,7 @@ package struct JobDefinition: Sendable {
 /// A role of our own, where no predefined one is narrow enough.
 struct CustomRole: Sendable {
     static let fields = [
-        Field("title", .text(longest: 100), "At most 100 characters."),
+        Field("title", .text(longest: 100, unit: .bytes), "At most 100 bytes of UTF-8."),
         Field("permissions", .list(of: .permission), "Permissions, such as bigquery.tables.get."),
     ]
 

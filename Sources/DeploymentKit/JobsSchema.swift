@@ -61,7 +61,7 @@ enum JobsSchema {
     private static func form(_ form: Field.Form) -> [(String, Document?)] {
         let text: (String, Document?) = ("type", "string")
         switch form {
-        case .text(let longest): return [text, ("maxLength", longest.map { .integer($0) })]
+        case .text(let longest, _): return [text, ("maxLength", longest.map { .integer($0) })]
         case .name(let name): return [text] + pattern(name)
         case .integer(let range):
             return [

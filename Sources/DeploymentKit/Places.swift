@@ -13,6 +13,10 @@ enum Places {
         us-east5 us-south1 us-west1 us-west2 us-west3 us-west4
         """)
 
+    /// Regions of Cloud Run where Cloud Scheduler is not.
+    /// Source: <https://docs.cloud.google.com/scheduler/docs/locations>. create-all-jobs.sh asks the service itself.
+    static let withoutScheduler: Set<String> = words("northamerica-south1 southamerica-west1")
+
     /// Source: <https://docs.cloud.google.com/bigquery/docs/locations>. BigQuery is in every region of Cloud Run.
     static let bigQueryLocations: Set<String> = regions.union(["US", "EU"])
 
@@ -38,6 +42,13 @@ struct PlaceRules {
                 environment.values.lineOf("region"),
                 "environments \(environment.name): Cloud Run has no region \(region)\(suggestion(for: region, in: Places.regions))"
             )
+        } else if let region = environment.values.text("region"), Places.withoutScheduler.contains(region),
+            file.jobs.contains(where: { $0.schedule != nil })
+        {
+            log.add(
+                environment.values.lineOf("region"),
+                "environments \(environment.name): Cloud Scheduler is not in \(region), although Cloud Run is; no trigger could be there"
+            )
         }
         if let location = environment.values.text("bigquery_location"),
             !Places.bigQueryLocations.contains(where: { $0.lowercased() == location.lowercased() })
@@ -51,16 +62,34 @@ struct PlaceRules {
 
     /// An alert policy may not name a channel twice, and has at most 16.
     private func checkRecipients(of environment: EnvironmentDefinition) {
-        var seen: Set<String> = []
-        let addresses = environment.values.list("alert_emails")
-        for address in addresses where !seen.insert(address.value.lowercased()).inserted {
-            log.add(address.line, "environments \(environment.name): alert_emails names \(address.value) twice")
+        let title = "environments \(environment.name)"
+        let (addresses, channels) = (environment.values.list("alert_emails"), environment.alertChannels)
+        checkTwice(addresses, "alert_emails", title) { $0.lowercased() }
+        checkTwice(channels, "alert_channels", title) { $0 }
+        for channel in channels {
+            guard let project = channel.value.firstMatch(of: /^projects\/([^\/]+)\//)?.output.1,
+                project != environment.project, !project.allSatisfy(\.isNumber)
+            else { continue }
+            log.add(
+                channel.line,
+                "\(title): \(channel.value) is a channel of \(project), and the alerts are in \(environment.project)")
         }
-        if addresses.count > 16 {
+        let count = addresses.count + channels.count
+        if count > 16 {
+            let what = channels.isEmpty ? "alert_emails has" : "alert_emails and alert_channels have"
+            let noun = channels.isEmpty ? "addresses" : "recipients"
             log.add(
                 environment.values.lineOf("alert_emails"),
-                "environments \(environment.name): alert_emails has \(addresses.count) addresses, and an alert notifies at most 16"
-            )
+                "\(title): \(what) \(count) \(noun), and an alert notifies at most 16")
+        }
+    }
+
+    private func checkTwice(
+        _ items: [Located<String>], _ key: String, _ title: String, by form: (String) -> String
+    ) {
+        var seen: Set<String> = []
+        for item in items where !seen.insert(form(item.value)).inserted {
+            log.add(item.line, "\(title): \(key) names \(item.value) twice")
         }
     }
 }

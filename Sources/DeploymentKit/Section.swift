@@ -80,8 +80,8 @@ struct Section {
         }
         guard let text = text(key) else { return nil }
         switch field.form {
-        case .text(let longest):
-            if let longest, text.count > longest { note(key, "\(key) has more than \(longest) characters") }
+        case .text(let longest, let unit):
+            if let longest, unit.count(text) > longest { note(key, "\(key) has more than \(longest) \(unit.rawValue)") }
             return .text(text)
         case .name(let pattern):
             if pattern.fits(text) { return .text(text) }

@@ -30,11 +30,20 @@ struct VariableRules {
         for variable in variables {
             checkName(variable, title)
             checkPlaceholders(variable.value, variable.line, title)
+            checkLength(variable, title)
             if SecretSigns.isSecret(variable) {
                 log.add(
                     variable.line,
                     "\(title): \(variable.name) looks like a secret; put it into secrets, not into environment")
             }
+        }
+    }
+
+    /// Cloud Run takes 32,768 bytes of a value.
+    private func checkLength(_ variable: Variable, _ title: String) {
+        let lengths = file.environments.map { $0.fill(variable.value).utf8.count }
+        if let length = lengths.max(), length > 32_768 {
+            log.add(variable.line, "\(title): \(variable.name) has \(length) bytes, and may have 32768")
         }
     }
 

@@ -130,6 +130,22 @@ import Yams
         #expect(try #require(texts["test/commands.sh"]).contains("gcloud scheduler jobs pause demo-sweep-trigger"))
     }
 
+    @Test func recipientsAreInTheFilesAndInTheCommands() throws {
+        let yaml = try Fixture.yaml(
+            "[ops@example.com]",
+            "[ops@example.com]\n    alert_channels: ['On-call \"Slack\"', projects/demo-project/notificationChannels/12]"
+        )
+        let texts = GeneratedFiles.texts(for: try JobsFileReader.read(yaml), describedBy: try Fixture.descriptions())
+
+        #expect(try #require(texts["test/deployment.json"]).contains("\"On-call \\\"Slack\\\"\""))
+        let commands = try #require(texts["test/commands.sh"])
+        #expect(
+            commands.contains(
+                "channel1=\"$(gcloud beta monitoring channels list --filter='displayName=\"On-call \\\"Slack\\\"\"' "))
+        #expect(commands.contains("channel2=projects/demo-project/notificationChannels/12\n"))
+        #expect(commands.contains("--notification-channels=\"$channel0,$channel1,$channel2\"\n"))
+    }
+
     /// 2,048 characters of a filter and six conditions of a policy are the most that Cloud Monitoring takes.
     @Test(arguments: [2, 60, 900]) func theAlertsOfManyJobsStayWithinTheLimits(_ count: Int) throws {
         let file = try Fixture.file()
@@ -268,7 +284,7 @@ import Yams
                 <!-- generated: jobs -->
                 | Job | Binary | Purpose | Schedule |
                 | --- | --- | --- | --- |
-                | `sweep` | `SweepJob` | Sweeps. | daily at 01:00 UTC |
+                | `sweep` | `SweepJob` | Sweeps. | every day at 01:00 UTC |
                 | `setup` | `SetupJob` | Sets up. | by hand |
                 <!-- /generated -->
                 <!-- generated: roles -->

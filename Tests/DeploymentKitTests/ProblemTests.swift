@@ -15,7 +15,9 @@ import Testing
             self.expected = expected
         }
 
-        var testDescription: String { expected.joined(separator: "; ") }
+        var testDescription: String {
+            expected.isEmpty ? "\(replacement.prefix(60))" : expected.joined(separator: "; ")
+        }
     }
 
     static let shapes = [
@@ -168,8 +170,19 @@ import Testing
             "38: job sweep: reader is neither roles/... nor one of custom_roles"),
         Mistake(
             "[roles/bigquery.jobUser, reader]", "[roles/bigquery.jobuser, reader]",
-            "38: job sweep: the table of roles in AccessRules.swift does not have roles/bigquery.jobuser; did you mean roles/bigquery.jobUser?"
+            "38: job sweep: Google has no role roles/bigquery.jobuser; did you mean roles/bigquery.jobUser?"),
+        Mistake(
+            "[roles/bigquery.jobUser, reader]", "[roles/bigquery.user, reader]",
+            "38: job sweep: the table of roles in AccessRules.swift does not have roles/bigquery.user"),
+        Mistake(
+            "bigquery.tables.get]", "bigquery.tables.getdata]",
+            "15: custom_roles reader: Google has no permission bigquery.tables.getdata; did you mean bigquery.tables.getData?"
         ),
+        Mistake(
+            "bigquery.tables.get]", "logging.logMetric.list]",
+            "15: custom_roles reader: Google has no permission logging.logMetric.list; did you mean logging.logMetrics.list?"
+        ),
+        Mistake("bigquery.tables.get]", "datacatalog.taxonomies.get]"),
     ]
 
     static let places = [
@@ -185,6 +198,43 @@ import Testing
         Mistake(
             "[ops@example.com]", "[\((1...17).map { "a\($0)@example.com" }.joined(separator: ", "))]",
             "11: environments test: alert_emails has 17 addresses, and an alert notifies at most 16"),
+        Mistake(
+            "[ops@example.com]", "[ops@example.com]\n    alert_channels: [On-call, On-call]",
+            "12: environments test: alert_channels names On-call twice"),
+        Mistake(
+            "[ops@example.com]",
+            "[ops@example.com]\n    alert_channels: [projects/other-project/notificationChannels/1]",
+            "12: environments test: projects/other-project/notificationChannels/1 is a channel of other-project, and the alerts are in demo-project"
+        ),
+        Mistake(
+            "[ops@example.com]", "[ops@example.com]\n    alert_channels: [projects/demo-project/channels/1]",
+            "12: environments test: projects/demo-project/channels/1 is not the display name of a notification channel, or projects/PROJECT/notificationChannels/ID"
+        ),
+        Mistake(
+            "[ops@example.com]",
+            "[ops@example.com]\n    alert_channels: [\((1...16).map { "c\($0)" }.joined(separator: ", "))]",
+            "11: environments test: alert_emails and alert_channels have 17 recipients, and an alert notifies at most 16"
+        ),
+        Mistake(
+            "region: us-central1", "region: southamerica-west1",
+            "4: environments test: Cloud Scheduler is not in southamerica-west1, although Cloud Run is; no trigger could be there"
+        ),
+    ]
+
+    /// In the unit that Google counts: an umlaut has two bytes, an emoji two of UTF-16.
+    static let lengths = [
+        Mistake("title: Reads tables", "title: \(String(repeating: "ü", count: 50))"),
+        Mistake(
+            "title: Reads tables", "title: \(String(repeating: "ü", count: 51))",
+            "14: custom_roles reader: title has more than 100 bytes"),
+        Mistake("purpose: Sweeps.", "purpose: \(String(repeating: "🧹", count: 200))"),
+        Mistake(
+            "purpose: Sweeps.", "purpose: \(String(repeating: "🧹", count: 201))",
+            "29: job sweep: purpose has more than 400 characters"),
+        Mistake("DAYS_TO_KEEP: 90", "TEXT: \(String(repeating: "ü", count: 16_384))"),
+        Mistake(
+            "DAYS_TO_KEEP: 90", "TEXT: \(String(repeating: "ü", count: 16_384))x",
+            "33: job sweep: TEXT has 32769 bytes, and may have 32768"),
     ]
 
     static let variables = [
@@ -242,7 +292,7 @@ import Testing
             "19: defaults: API_KEY looks like a secret; put it into secrets, not into environment"),
     ]
 
-    @Test(arguments: shapes + schedules + sizes + names + roles + places + variables)
+    @Test(arguments: shapes + schedules + sizes + names + roles + places + lengths + variables)
     func namesWhatIsWrongAndItsLine(_ mistake: Mistake) throws {
         let found = Fixture.problems(try Fixture.yaml(mistake.passage, mistake.replacement))
 

@@ -18,7 +18,7 @@ BQ_REASON = {400: "invalid", 403: "accessDenied", 404: "notFound", 409: "duplica
              500: "internalError", 503: "backendError"}
 CONFIG = {"strict": False, "polls": 2, "max_run_seconds": 15, "check_images": False, "faults": []}
 S = {t: {} for t in "projects policies services service_accounts roles secrets repositories docker_images run_jobs executions execution_runs scheduler_jobs "
-                    "operations datasets tables alert_policies notification_channels buckets objects builds".split()} | {"logs": []}
+                    "operations datasets tables alert_policies notification_channels log_metrics dashboards buckets objects builds".split()} | {"logs": []}
 LOCK, ROUTES = threading.RLock(), []
 Reply = collections.namedtuple("Reply", "code body headers", defaults=({},))  # what a handler returns when plain JSON with 200 is not it
 

@@ -181,6 +181,8 @@ def prepare(d, port):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    # With the default of 5, a connection beyond them would wait a second for its next attempt.
+    request_queue_size = 128
 
     def handle_error(self, request, client_address):
         print(f"fake Google: {sys.exc_info()[1]!r}", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ import Testing
                 {"severity":"WARNING","message":"trial succeeded in 1.2 s, 1 warning (acme): 100 organizations, \
                 3 columns added","time":"2026-01-31T00:05:01.250000Z","job":"trial","version":"\(serviceVersion)",\
                 "status":"succeeded","reason":null,"dry_run":false,"counts":{"organizations":100,"columns_added":3},\
-                "failures":[],"failures_omitted":0,"warnings":[{"subject":"acme","reason":"extra \\"column\\""}],\
+                "failure_count":0,"failures":[],"failures_omitted":0,"warnings":[{"subject":"acme","reason":"extra \\"column\\""}],\
                 "warnings_omitted":0,"now":"2026-01-31T00:05:00.000000Z","started_at":"2026-01-31T00:05:00.000000Z",\
                 "duration_ms":1250,"execution":"trial-x","task_index":1,"task_count":2,"attempt":0,\
                 "logging.googleapis.com/labels":{"job":"trial","execution":"trial-x","task_index":"1","attempt":"0"},\
@@ -49,6 +49,7 @@ import Testing
         #expect(failures[99]["subject"] == "org-99")
         #expect(failures[0]["reason"]?.text?.count == 501)
         #expect(line["failures_omitted"] == 150)
+        #expect(line["failure_count"] == 250)
         #expect(
             line["message"]?.text?.contains("250 failures (org-0, org-1, org-2, org-3, org-4 and 245 more)") == true)
         #expect(text.utf8.count < 256 * 1024)

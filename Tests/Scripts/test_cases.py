@@ -3,6 +3,7 @@ import concurrent.futures
 import copy
 import json
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -41,6 +42,28 @@ class DriftCaseTests(CaseTests):
         self.assertEqual((done.returncode, mutating(done.requests)), (3, []))
         self.assertIn("! take over job cloudact-stale-cleanup", done.stdout)
         self.assertIn("label team: other -> none", done.stdout)
+
+    def test_an_account_of_others_with_our_id_is_not_simply_renamed(self):
+        state = self.google.deployed()
+        email = f"ca-test-stale-cleanup@{PROJECT}.iam.gserviceaccount.com"
+        state["service_accounts"][email] |= {"displayName": "The other team's cleaner", "disabled": True}
+        self.google.put(state)
+        done = self.deploy("--yes")
+        self.assertEqual((done.returncode, mutating(done.requests)), (3, []))
+        for text in ("! take over account ca-test-stale-cleanup", "display name: The other team's cleaner -> cloudact-stale-cleanup (test)",
+                     "disabled -> enabled"):
+            self.assertIn(text, done.stdout)
+        # A copy of the scripts, because they keep what they replace beside themselves.
+        root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for folder in ("scripts", "deploy"):
+            shutil.copytree(ROOT / folder, root / folder)
+        taken = self.google.run(root / "scripts/create-all-jobs.sh", "test", "--take-over")
+        self.assertEqual(taken.returncode, 0, taken.stdout)
+        account = self.google.state()["service_accounts"][email]
+        self.assertEqual((account["displayName"], account.get("disabled")), ("cloudact-stale-cleanup (test)", None))
+        restored = self.google.run("bash", root / ".taken-over/test/restore.sh")
+        self.assertEqual(restored.returncode, 0, restored.stderr)
+        self.assertEqual(self.google.state()["service_accounts"][email]["displayName"], "The other team's cleaner")
 
     def test_a_network_that_jobs_yaml_does_not_have_is_drift(self):
         self.gcloud("run", "jobs", "update", CLEANUP, "--network=default", "--subnet=default", "--vpc-egress=all-traffic", f"--region={REGION}")
@@ -153,7 +176,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 429, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 2)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 3)
 
     def test_an_alert_whose_creation_was_not_answered_is_created_once(self):
         state = self.google.deployed()
@@ -162,7 +185,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 503, "after": True, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 2)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 3)
 
     def test_two_deployments_at_once_end_with_one_of_everything(self):
         self.google.put(self.google.prepared())
@@ -175,7 +198,8 @@ class RepetitionTests(CaseTests):
         state = self.google.state()
         alerts = sorted(a["userLabels"]["alert"] for a in state["alert_policies"].values())
         self.assertEqual(alerts, sorted(set(alerts)))
-        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(SCHEDULES) + 2, len(JOBS), len(SCHEDULES)))
+        self.assertEqual((len(state["dashboards"]), len(state["log_metrics"])), (1, 7))
+        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(SCHEDULES) + 3, len(JOBS), len(SCHEDULES)))
         self.assertIn("Nothing to do.", self.deploy().stdout)
 
     def test_a_start_that_was_not_answered_starts_one_execution(self):

@@ -50,7 +50,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual({k.split("/")[-1]: t["schedule"] for k, t in state["scheduler_jobs"].items()},
                          {f"cloudact-{n}-trigger": schedule for n, schedule in SCHEDULES.items()})
         self.assertEqual(len(state["service_accounts"]), len(JOBS) + 1, "one of each job and the triggers'")
-        self.assertEqual(len(state["alert_policies"]), len(SCHEDULES) + 2)
+        self.assertEqual(len(state["alert_policies"]), len(SCHEDULES) + 3)
         self.assertEqual({k.split("/")[-1] for k in state["datasets"]}, {"organizations", "scheduler_jobs"})
         for name in SCHEDULES:
             self.assertRegex(self.google.first_run.stdout, rf"(?m)^cloudact-{name} .*created$")
@@ -118,7 +118,7 @@ class CreateAllJobsTests(unittest.TestCase):
         state = self.google.state()
         channel = next(iter(state["notification_channels"].values()))
         self.assertEqual(channel["labels"], {"email_address": "ops@example.com"})
-        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * (len(SCHEDULES) + 2))
+        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * (len(SCHEDULES) + 3))
 
     def test_gcloud_takes_the_generated_files_as_they_are(self):
         before = self.google.deployed()
@@ -148,7 +148,7 @@ class CreateAllJobsTests(unittest.TestCase):
         changes = [line.strip() for line in shown.stdout.splitlines() if line.startswith(("  +", "  ~", "  -", "  !"))]
         self.assertEqual(changes, ["+ create dataset organizations", "+ create dataset scheduler_jobs",
                                    *(f"~ update job {job['name']}" for job in JOBS),
-                                   "! alerts notify nobody: jobs.yaml has no alert_emails"], shown.stdout)
+                                   "! alerts notify nobody: jobs.yaml has neither alert_emails nor alert_channels"], shown.stdout)
         # The commands name images by tag.
         for job in JOBS:
             self.assertRegex(shown.stdout, rf"~ update job {job['name']}\n      image: {job['image']} -> {job['image']} \(sha256:\w+\)\n  \S")

@@ -28,9 +28,15 @@ def drift(state):
     dataset["access"] = [e for e in dataset["access"] if e.get("userByEmail") != ACCOUNT.format("quota-reset-daily")]
     alert = next(a for a in state["alert_policies"].values() if a["userLabels"]["alert"] == "job-failed")
     alert["enabled"] = False
+    del state["log_metrics"][f"projects/{PROJECT}/metrics/scheduler_jobs_test_duration"]
+    metric = state["log_metrics"][f"projects/{PROJECT}/metrics/scheduler_jobs_test_runs"]
+    metric["filter"], metric["disabled"] = "severity>=ERROR", True
+    board = next(iter(state["dashboards"].values()))
+    board["gridLayout"]["widgets"][3]["xyChart"]["dataSets"][0]["plotType"] = "STACKED_AREA"
+    board["labels"]["team"] = "data"
     role = state["roles"][f"projects/{PROJECT}/roles/cloudact_organization_schema"]
     role["includedPermissions"].append("bigquery.tables.delete")
-    state["service_accounts"][ACCOUNT.format("bootstrap")]["displayName"] = "renamed"
+    state["service_accounts"][ACCOUNT.format("bootstrap")]["description"] = "another"
     del state["scheduler_jobs"][f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-billing-sync-reconcile-trigger"]
     changed = {"bootstrap", "bootstrap-sync", "org-sync-all", "quota-reset-daily", "stale-cleanup", "quota-cleanup",
                "billing-sync-retry", "billing-sync-reconcile"}
@@ -41,7 +47,9 @@ def drift(state):
         "memory: 512Mi -> 1Gi", "env DAYS_TO_KEEP: 7 -> 90", "env EXTRA: 1 -> none", "timeout: 60 -> 1800",
         "state: PAUSED -> ENABLED", "+ run.invoker for ca-test-trigger", "+ bigquery.metadataViewer for ca-test-org-sync-all",
         "+ secretmanager.secretAccessor for ca-test-billing-sync-reconcile", "+ bigquery.dataEditor for ca-test-quota-reset-daily",
-        "~ update alert job-failed", "- bigquery.tables.delete", "display name: renamed -> cloudact-bootstrap (test)",
+        "~ update alert job-failed", "enabled: no -> yes", "+ create log-based metric scheduler_jobs_test_duration",
+        "~ update log-based metric scheduler_jobs_test_runs", "filter: severity>=ERROR -> resource.type", "disabled: yes -> none",
+        "chart Duration of a run, plotType: STACKED_AREA -> LINE", "label team: data -> none", "- bigquery.tables.delete", "description: another -> Creates the datasets",
         "+ create trigger cloudact-billing-sync-reconcile-trigger", f"= unchanged: {', '.join(unchanged)}\n",
     ]
 
@@ -67,6 +75,14 @@ def left_over(state):
     for name, title in (("old", "cloudact-old (test)"), ("shop", "The shop")):
         email = ACCOUNT.format(name)
         state["service_accounts"][email] = {**account, "email": email, "displayName": title}
+    metrics = f"projects/{PROJECT}/metrics/"
+    metric = state["log_metrics"][metrics + "scheduler_jobs_test_runs"]
+    for name, text in (("scheduler_jobs_test_old", metric["description"]), ("scheduler_jobs_shop", "The shop's")):
+        state["log_metrics"][metrics + name] = {**metric, "name": name, "description": text}
+    board = next(iter(state["dashboards"].values()))
+    for name, labels in (("zzz", board["labels"]), ("shop", {})):
+        key = f"projects/{PROJECT}/dashboards/{name}"
+        state["dashboards"][key] = {**board, "name": key, "displayName": f"Board {name}", "labels": labels}
     roles = f"projects/{PROJECT}/roles/"
     role = state["roles"][roles + "cloudact_organization_schema"]
     state["roles"][roles + "cloudact_reader"] = {**role, "name": roles + "cloudact_reader"}
@@ -122,7 +138,7 @@ class DriftTests(unittest.TestCase):
         ours, _, foreign = shown.stdout.partition("not ours; left alone")
         for text in ("job cloudact-old\n", "trigger cloudact-old-trigger", "account ca-test-old", "- editor for ca-test-bootstrap",
                      "secret access old-key-test (- secretmanager.secretAccessor for ca-test-bootstrap)",
-                     "job access cloudact-bootstrap (- run.invoker for ca-test-trigger)", "custom role cloudact_reader",
+                     "job access cloudact-bootstrap (- run.invoker for ca-test-trigger)", "custom role cloudact_reader", "log-based metric scheduler_jobs_test_old", "dashboard Board zzz",
                      "dataset access old_data (- bigquery.dataEditor for ca-test-bootstrap)"):
             with self.subTest(text):
                 self.assertIn(text, ours)
@@ -140,6 +156,8 @@ class DriftTests(unittest.TestCase):
             self.assertIn(f"{PROJECT}/{REGION}/{name}", state["run_jobs"])
         self.assertIn(f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-shop-trigger", state["scheduler_jobs"])
         self.assertEqual([e for e in (email, ACCOUNT.format("shop")) if e in state["service_accounts"]], [ACCOUNT.format("shop")])
+        self.assertIn(f"projects/{PROJECT}/metrics/scheduler_jobs_shop", state["log_metrics"])
+        self.assertIn(f"projects/{PROJECT}/dashboards/shop", state["dashboards"])
         bindings = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]["bindings"]
         self.assertIn({"role": "roles/editor", "members": ["user:someone@example.com"]}, bindings)
         again = self.google.script("create-all-jobs.sh", "test", "--dry-run")

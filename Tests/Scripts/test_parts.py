@@ -9,7 +9,7 @@ import unittest
 import unittest.mock
 
 from fake_project import ROOT
-from deployment import (access, change, command, comparison, effects, executions, ownership, page, patience, preflight, refusals,
+from deployment import (access, alerts, change, command, comparison, effects, executions, ownership, page, patience, preflight, refusals,
                         resources)
 from deployment.change import Change
 from deployment.desired import Desired, resource
@@ -387,12 +387,13 @@ class ChangeTests(unittest.TestCase):
             Change(change.JOB_REMOVAL, "delete", "job", "old", str))
         self.assertEqual((failed, skipped), (["ops"], ["shared"]))
 
-    def test_channels_of_an_alert_are_left_alone_without_emails(self):
+    def test_channels_of_an_alert_are_left_alone_without_recipients(self):
         channel = {"labels": {"email_address": "a@example.com"}}
-        live = types.SimpleNamespace(channels=[channel | {"name": "channels/1"}])
-        for channels, expected in (([], {"x": 1}), ([channel], {"x": 1, "notificationChannels": ["channels/1"]})):
-            desired = types.SimpleNamespace(channels=channels)
-            self.assertEqual(resources.with_channels({"x": 1}, desired, live), expected)
+        mine = [channel | {"name": "channels/1"}]
+        for channels, named, expected in (([], [], {"x": 1}), ([channel], [], {"x": 1, "notificationChannels": ["channels/1"]}),
+                                          ([channel], ["channels/2"], {"x": 1, "notificationChannels": ["channels/1", "channels/2"]})):
+            desired, live = types.SimpleNamespace(channels=channels), types.SimpleNamespace(channels=mine, named_channels=named)
+            self.assertEqual(alerts.with_channels({"x": 1}, desired, live), expected)
 
     def test_an_interruption_begins_nothing_more(self):
         def stop():

@@ -20,13 +20,16 @@ def accounts(google, desired, live):
                 lambda body=body: google.request("POST", "iam", parent, body=body, repeatable=True)))
             continue
         details = [f"{words(path)}: {have or 'none'} -> {want}" for path, want, have in changes(wanted, there)]
-        if there.get("disabled"):
-            yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=["disabled -> enabled"], jobs=jobs,
-                         apply=lambda email=email: google.request("POST", "iam", f"{parent}/{email}:enable", repeatable=True))
+        details += ["disabled -> enabled"] if there.get("disabled") else []
+
+        def update(path=f"{parent}/{email}", wanted=wanted, disabled=there.get("disabled")):
+            google.request("PATCH", "iam", path, body={"serviceAccount": wanted, "updateMask": ",".join(wanted)})
+            if disabled:
+                google.request("POST", "iam", f"{path}:enable", repeatable=True)
+        # An account with our id and another display name is somebody else's.
+        action = "update" if ownership.of_account(desired, there) else "take over"
         if details:
-            body = {"serviceAccount": wanted, "updateMask": ",".join(wanted)}
-            yield Change(phases.ACCOUNTS, "update", "account", account["id"], details=details, jobs=jobs,
-                         apply=lambda email=email, body=body: google.request("PATCH", "iam", f"{parent}/{email}", body=body))
+            yield Change(phases.ACCOUNTS, action, "account", account["id"], update, details, jobs)
 
 
 def words(path):

@@ -7,8 +7,10 @@ from typing import Callable
 from .google import GoogleError
 
 # Later phases need what earlier ones created; within a phase nothing needs another.
-(ACCOUNTS, ACCESS, JOBS, JOB_ACCESS, TRIGGERS, CHANNELS, ALERTS,
- TRIGGER_REMOVAL, JOB_REMOVAL, REMOVAL, ACCOUNT_REMOVAL) = range(11)
+(ACCOUNTS, ACCESS, JOBS, JOB_ACCESS, TRIGGERS, CHANNELS, METRICS, ALERTS, DASHBOARDS,
+ TRIGGER_REMOVAL, JOB_REMOVAL, REMOVAL, ACCOUNT_REMOVAL) = range(13)
+# What watches the jobs: nothing needs it.
+WATCHING = (CHANNELS, METRICS, ALERTS, DASHBOARDS)
 
 
 @dataclasses.dataclass
@@ -77,10 +79,11 @@ class Outcome:
         self.failed, self.skipped = [], []
 
     def blocks(self, change):
-        """Whether a change needs one that has failed. Alerts need their channels, and nothing needs either of them."""
-        if change.phase in (CHANNELS, ALERTS):
+        """Whether a change needs one that has failed. Alerts need their channels. Neither an alert nor a chart needs its metric: it can
+        be created before, and shows nothing."""
+        if change.phase in WATCHING:
             return change.phase == ALERTS and any(c.phase == CHANNELS for c, _ in self.failed)
-        failed = [c for c, _ in self.failed if c.phase not in (CHANNELS, ALERTS)]
+        failed = [c for c, _ in self.failed if c.phase not in WATCHING]
         if change.phase >= TRIGGER_REMOVAL or not change.jobs:
             return bool(failed)
         return any(not c.jobs or c.jobs & change.jobs for c in failed)

@@ -1,8 +1,10 @@
 """scripts/create-all-jobs.sh: brings a project to what jobs.yaml says."""
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from . import change, preflight, takeover
+from . import change, preflight, refusals, takeover
+from .alerts import UnknownChannel
 from .command import (DONE, FAILED, INTERRUPTED, MISSING, PAST, UNCONFIRMED, Parser, answer, color, number, run, show_change,
                       table)
 from .desired import Desired
@@ -32,14 +34,14 @@ def main():
         problems = [(f"gcloud is not ready: {error}", "gcloud auth login")]
     else:
         print(f"{desired.environment}: project {desired.project}, {desired.region}, as {google.account}")
-        problems = preflight.missing(google, desired)
+        problems, live = read(google, desired)
     if problems:
         print(color("Missing:", "31"), file=sys.stderr)
         for problem, advice in problems:
             print(f"  - {problem}\n      {advice}", file=sys.stderr)
         return MISSING
-    plan = Plan(google, desired, Live(google, desired), options.prune)
-    images = plan.live.images
+    plan = Plan(google, desired, live, options.prune)
+    images = live.images
     absent = images.absent(desired.jobs)
     show(plan)
     if images.unknown:
@@ -56,6 +58,25 @@ def main():
         say_missing(desired, absent)
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
     return code
+
+
+def read(google, desired):
+    """What is missing, and the project as it is, read at once."""
+    with ThreadPoolExecutor(2) as pool:
+        missing, live = pool.submit(preflight.missing, google, desired), pool.submit(Live, google, desired)
+        problems = missing.result()
+        if problems:
+            # Without them the rest cannot be read either.
+            return problems, None
+        try:
+            return [], live.result()
+        except UnknownChannel as error:
+            return [(str(error), f"gcloud beta monitoring channels list --project={desired.project}")], None
+        except GoogleError as error:
+            if not refusals.is_disabled(error):
+                raise
+            # A service that was enabled a moment ago: now it is known that it is, and worth to wait.
+            return [], Live(google, desired)
 
 
 def say_blocked(desired, jobs):
@@ -95,8 +116,8 @@ def show(plan):
         print(color(f"  ! {conflict}", "31"))
     for reason in plan.live.not_searched:
         print(color(f"  ! not searched: {reason}", "33"))
-    if desired.alerts and not desired.channels:
-        print("  ! alerts notify nobody: jobs.yaml has no alert_emails")
+    if desired.alerts and not (desired.channels or desired.alert_channels):
+        print("  ! alerts notify nobody: jobs.yaml has neither alert_emails nor alert_channels")
     if not plan.changes:
         print("Nothing to do.")
 

@@ -20,6 +20,7 @@ class Desired:
             raise UsageError(f"there is no environment {environment}; jobs.yaml has: {', '.join(names) or 'none'}")
         index, iam = self._read("deployment.json"), self._read("iam.json")
         self.environment, self.project, self.region = index["environment"], index["project"], index["region"]
+        self.iam = iam
         self.index, self.ownership, self.words = index, index["ownership"], index["words"]
         self.jobs = index["jobs"]
         self.all_secrets = index["secrets"]
@@ -41,14 +42,23 @@ class Desired:
         self.job_grants = {name: set() for name in names} | {
             j["name"]: grants(j["bindings"], members) for j in iam["jobs"] if j["name"] in names}
         self.alerts = self._alerts()
-        self.channels = index["notification_channels"]
         self.secret_versions = {}
         for reference in (v["valueFrom"]["secretKeyRef"] for r in self.resources.values() for v in container_of(r)["env"] if "valueFrom" in v):
             self.secret_versions.setdefault(reference["name"], set()).add(reference["key"])
         self.secrets = sorted(self.secret_versions)
+        self.channels, self.alert_channels = index["notification_channels"], index["alert_channels"]
+        # The metrics and the dashboard are those of all jobs.
+        self.metrics = {} if only else {p.stem: self._read(f"metrics/{p.name}") for p in sorted(self.folder.glob("metrics/*.json"))}
+        self.dashboard = None if only else self._read("dashboard.json")
 
     def _read(self, path):
         return json.loads((self.folder / path).read_text())
+
+    def uses(self, job):
+        """What a job does with its access, as deploy/access.json lists it for all environments."""
+        file = self.folder.parents[1] / "access.json"
+        found = json.loads(file.read_text()).get(job, []) if file.is_file() else []
+        return [use for use in found if isinstance(use, dict)]
 
     def _alerts(self):
         names = [p.stem for p in sorted(self.folder.glob("alerts/*.json"))]

@@ -3,13 +3,14 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from . import executions, page, preflight
+from . import executions, grants, page, preflight, summaries
 from .command import Parser, color, run, spoken, table
 from .desired import Desired
 from .executions import instant, stamp
 from .google import Google
 from .live import Live
 from .plan import Plan
+from .state import of_job
 
 HISTORY = 40
 
@@ -25,7 +26,7 @@ def arguments():
 def main():
     options = arguments()
     desired = Desired(options.environment)
-    overview = Overview(Google(desired.project), desired)
+    overview = Overview(Google(desired.project), desired, with_summaries=bool(options.html))
     if options.json:
         print(json.dumps(overview.json(), indent=2))
     elif options.html:
@@ -50,7 +51,7 @@ def show(overview):
     table(["JOB", "SCHEDULE", "NEXT RUN", "LAST STATUS", "DURATION", "AGE", "DRIFT"], rows)
     lines = [f"{s.job['name']}: {d}" for s in overview.jobs for d in s.drift if not d.endswith(": not ours yet")] + overview.differences
     if lines:
-        print(color("\nDifferent from jobs.yaml:", "33") + f" (scripts/create-all-jobs.sh {overview.desired.environment} fixes it)")
+        print(color("\nDifferent from jobs.yaml:", "33") + f" (live -> jobs.yaml; scripts/create-all-jobs.sh {overview.desired.environment} fixes it)")
         print("\n".join(f"  {line}" for line in lines))
     if overview.orphans:
         print(color("\nNot in jobs.yaml:", "33") + " (--prune removes it)")
@@ -83,7 +84,9 @@ def upcoming(state):
 
 def said(change):
     """What differs. Of a resource that is not ours everything may."""
-    return "not ours yet" if change.action == "take over" else "; ".join(change.details) or "missing"
+    if change.action == "take over":
+        return "not ours yet"
+    return "missing" if change.action == "create" else "; ".join(change.details) or "missing"
 
 
 class JobState:
@@ -100,6 +103,15 @@ class JobState:
         self.last = history[0] if history else None
         success = next((e for e in history if e.status == "succeeded"), None)
         self.last_success = success.completed if success else None
+        self.summaries, self.grants, self.uses = {}, [], []
+
+    def summary_of(self, execution):
+        """The summaries of an execution, if they are in the log; they are read for the page only."""
+        return self.summaries.get(execution.name)
+
+    @property
+    def state(self):
+        return of_job(self)
 
     @property
     def is_overdue(self):
@@ -125,7 +137,7 @@ class JobState:
 
 
 class Overview:
-    def __init__(self, google, desired):
+    def __init__(self, google, desired, with_summaries=False):
         self.desired, self.now = desired, dt.datetime.now(dt.timezone.utc)
         live = Live(google, desired, tolerant=True)
         self.plan = Plan(google, desired, live)
@@ -142,6 +154,28 @@ class Overview:
         self.foreign, self.leftovers = self.plan.foreign, self.plan.leftovers
         self.access_refusal = live.access_refusal
         self.not_searched = live.not_searched + ([f"images: {live.images.unknown}"] if live.images.unknown else [])
+        self.dashboard = live.dashboards[0]["name"].split("/")[-1] if live.dashboards else ""
+        self.log_refusal = self._read_summaries(google) if with_summaries else ""
+
+    def _read_summaries(self, google):
+        """What the page shows beyond the list. Returns why the log could not be read."""
+        bad = [s.last for s in self.jobs if s.last and s.last.status in ("failed", "cancelled")]
+        found, refusal = summaries.read(google, self.desired, sorted(bad, key=lambda e: e.created, reverse=True))
+        for job in self.jobs:
+            job.summaries = found
+            job.grants = grants.of_account(self.desired.iam, job.job["account"])
+            job.uses = self.desired.uses(job.job["job"])
+        return refusal
+
+    @property
+    def longest(self):
+        """The longest run of those that are shown, in seconds; a minute at least, so that seconds do not look like hours."""
+        return max([60.0] + [e.seconds(self.now) for s in self.jobs for e in s.history])
+
+    @property
+    def unread(self):
+        found = [f"access: {self.access_refusal}"] if self.access_refusal else []
+        return found + ([f"the log: {self.log_refusal}"] if self.log_refusal else []) + self.not_searched
 
     def json(self):
         return {

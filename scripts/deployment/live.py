@@ -2,6 +2,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from . import images, ownership
+from .alerts import UnknownChannel, named_channels
 from .google import GoogleError, run_items
 
 CONDITIONAL = {"options": {"requestedPolicyVersion": 3}}
@@ -21,8 +22,9 @@ class Live:
         self.datasets, self.secret_grants, self.job_grants = {}, {}, {}
         self.secret_names = set()
         self.jobs_elsewhere, self.triggers_elsewhere, self.not_searched = [], [], []
+        self.scheduler_locations = []
         with ThreadPoolExecutor(16) as pool:
-            self._read_deployed(pool)
+            self._read_deployed(pool, tolerant)
             try:
                 self._read_access(pool)
             except GoogleError as error:
@@ -30,7 +32,7 @@ class Live:
                     raise
                 self.access_refusal = str(error)
 
-    def _read_deployed(self, pool):
+    def _read_deployed(self, pool, tolerant):
         google, project, region = self.google, self.desired.project, self.desired.region
         elsewhere = None if self.desired.only else pool.submit(self._read_elsewhere)
         jobs = pool.submit(run_items, google, f"apis/run.googleapis.com/v1/namespaces/{project}/jobs", region)
@@ -38,14 +40,40 @@ class Live:
         listed = pool.submit(images.listed, google, self.desired)
         alerts = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/alertPolicies", "alertPolicies")
         channels = pool.submit(google.pages, "monitoring", f"v3/projects/{project}/notificationChannels",
-                               "notificationChannels") if self.desired.channels else None
+                               "notificationChannels") if self.desired.channels or self.desired.alert_channels else None
+        metrics = pool.submit(self._metrics, tolerant) if self.desired.metrics else None
+        boards = pool.submit(google.pages, "monitoring", f"v1/projects/{project}/dashboards", "dashboards") if self.desired.dashboard else None
         self.jobs = {j["metadata"]["name"]: j for j in jobs.result()}
         self.images = listed.result()
         self.triggers = {t["name"].split("/")[-1]: t for t in triggers.result()}
         self.alerts = [a for a in alerts.result() if ownership.of_alert(self.desired, a)]
-        self.channels = [c for c in channels.result() if ownership.of_alert(self.desired, c)] if channels else []
+        all_channels = channels.result() if channels else []
+        self.channels = [c for c in all_channels if ownership.of_alert(self.desired, c)]
+        self.named_channels = self._named_channels(all_channels, tolerant)
+        self.metrics = metrics.result() if metrics else {}
+        boards = [b for b in boards.result() if ownership.of_dashboard(self.desired, b)] if boards else []
+        self.dashboards = sorted(boards, key=lambda b: b["name"])
         if elsewhere:
             elsewhere.result()
+
+    def _named_channels(self, found, tolerant):
+        try:
+            return named_channels(self.desired, found)
+        except UnknownChannel as error:
+            if not tolerant:
+                raise
+            self.not_searched.append(str(error))
+            return []
+
+    def _metrics(self, tolerant):
+        """All log-based metrics by name. With `tolerant`, an account that may not list them gets those that are wanted."""
+        try:
+            return {m["name"]: m for m in self.google.pages("logging", f"v2/projects/{self.desired.project}/metrics", "metrics", pageSize=1000)}
+        except GoogleError as error:
+            if error.status != 403 or not tolerant:
+                raise
+            self.not_searched.append(f"log-based metrics: {error}")
+            return self.desired.metrics
 
     def _read_elsewhere(self):
         """Jobs and triggers of other regions: a trigger may start a job from anywhere, and a change of region leaves both behind."""
@@ -64,7 +92,8 @@ class Live:
         self.jobs_elsewhere = [(where, job) for where, job in regions if where != region]
         locations = tolerantly("triggers of other regions", lambda: google.pages(
             "cloudscheduler", f"v1/projects/{project}/locations", "locations", pageSize=100))
-        others = sorted({item["locationId"] for item in locations} - {region})
+        self.scheduler_locations = sorted(item["locationId"] for item in locations)
+        others = sorted(set(self.scheduler_locations) - {region})
         with ThreadPoolExecutor(8) as pool:
             listed = pool.map(lambda where: tolerantly(f"triggers in {where}", lambda: google.pages(
                 "cloudscheduler", f"v1/projects/{project}/locations/{where}/jobs", "jobs", pageSize=500)), others)

@@ -62,6 +62,15 @@ def of_role(desired, role):
     return role.get("description") == desired.ownership["custom_role_description"]
 
 
+def of_metric(desired, metric):
+    """Nor have log-based metrics."""
+    return metric.get("description", "").endswith(desired.ownership["metric_description"])
+
+
+def of_dashboard(desired, dashboard):
+    return desired.ownership["labels"].items() <= dashboard.get("labels", {}).items()
+
+
 def members(desired, live):
     """The accounts of ours, those of jobs that are gone too, as policies name them."""
     emails = {a["email"] for a in desired.accounts} | {e for e, a in live.accounts.items() if of_account(desired, a)}

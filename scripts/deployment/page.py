@@ -1,38 +1,36 @@
 """The page of list-jobs.sh --html: one file, no script, nothing loaded."""
 import html as markup
-import math
 import pathlib
+import urllib.parse
 
-from .command import number, spoken
+from . import article
+from .command import number
+from .state import ATTENTION, ORDER, STATES
 
-WORDS = {"succeeded": "good", "failed": "bad", "cancelled": "bad", "running": "busy", "never run": "none", "not deployed": "bad"}
-WIDTH, HEIGHT, STEP = 480, 44, 12
+CONSOLE = "https://console.cloud.google.com"
 
 
 def html(overview):
-    desired, jobs = overview.desired, overview.jobs
+    desired = overview.desired
+    jobs = sorted(overview.jobs, key=lambda s: ORDER.index(s.state))
     style = (pathlib.Path(__file__).parent / "page.css").read_text()
     title = f"Scheduler jobs · {desired.environment}"
-    cards = [
-        card(len(jobs), "jobs", ""),
-        card(sum(s.status == "succeeded" for s in jobs), "last run succeeded", "good"),
-        card(sum(s.status in ("failed", "cancelled") for s in jobs), "last run failed", "bad"),
-        card(sum(s.is_overdue for s in jobs), "overdue", "warn"),
-        card(sum(bool(s.drift) for s in jobs) + len(overview.differences), "different from jobs.yaml", "warn"),
-    ]
-    sections = [section("Different from jobs.yaml", overview.differences), section("Not in jobs.yaml", overview.orphans),
-                section("Not ours yet", overview.takeovers), section("Left by a former deployment", [item.text for item in overview.leftovers]),
-                section("Not ours", overview.foreign),
-                section("Not compared", [f"access: {overview.access_refusal}"] if overview.access_refusal else [])]
+    choices = filters(overview)
+    sections = [section("Different from jobs.yaml", [article.live_and_wanted(line) for line in overview.differences]),
+                section("Not in jobs.yaml", overview.orphans), section("Not ours yet", overview.takeovers),
+                section("Left by a former deployment", [item.text for item in overview.leftovers]), section("Not ours", overview.foreign),
+                section("Not read", overview.unread)]
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(title)}</title><style>{style}</style></head><body><main>
+<meta name="referrer" content="no-referrer"><title>{text(title)}</title><style>{style}{rules(choices)}</style></head><body><main>
 <header><h1>{text(title)}</h1>
-<p>{text(desired.project)} · {text(desired.region)} · {overview.now:%d %B %Y, %H:%M} UTC</p></header>
-<div class="cards">{''.join(cards)}</div>
-<div class="jobs">{''.join(row(state) for state in jobs)}</div>
-<p class="legend"><i class="good"></i>succeeded <i class="bad"></i>failed or cancelled <i class="busy"></i>running
-<span>Each bar is one execution, the newest on the right; a taller bar took longer.</span></p>
+<p>{text(desired.project)} · {text(desired.region)} · {overview.now:%d %B %Y, %H:%M} UTC</p>
+<p class="verdict">{verdict(jobs)}</p>
+<nav aria-label="Google Cloud console">{links(overview)}</nav></header>
+{''.join(radio(key, index == 0) for index, (key, *_) in enumerate(choices))}
+<div class="cards" role="group" aria-label="Show only">{''.join(card(*choice) for choice in choices)}</div>
+<div class="jobs">{''.join(article.html(state, overview) for state in jobs)}</div>
+{article.legend(overview)}
 {''.join(sections)}</main></body></html>
 """
 
@@ -41,50 +39,59 @@ def text(value):
     return markup.escape(str(value))
 
 
-def card(count, words, kind):
-    return f'<div class="card {kind if count else ""}"><b>{count}</b><span>{text(words)}</span></div>'
+def console(path, project, **query):
+    return f"{CONSOLE}/{path}?{urllib.parse.urlencode({**query, 'project': project})}"
 
 
-def row(state):
-    job, now = state.job, state.now
-    tags = ['<em class="tag warn">overdue</em>'] if state.is_overdue else []
-    tags += ['<em class="tag warn">paused</em>'] if state.is_paused else []
-    facts = [("Schedule", job["schedule"] or "by hand"), ("Next", coming(state))]
-    if state.last:
-        facts += [("Last", f"{spoken((now - state.last.created).total_seconds())} ago"), ("Took", spoken(state.last.seconds(now)))]
-    drift = f'<ul class="drift">{"".join(f"<li>{text(d)}</li>" for d in state.drift)}</ul>' if state.drift else ""
-    return f"""<article><div class="what"><h2>{text(job['job'])} <em class="tag {WORDS[state.status]}">{text(state.status)}</em>{''.join(tags)}</h2>
-<p>{text(job['purpose'])}</p></div>
-<dl>{''.join(f'<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>' for k, v in facts)}</dl>
-<figure>{picture(state)}</figure>{drift}</article>"""
+def link(url, words):
+    return f'<a href="{text(url)}" rel="noopener noreferrer">{text(words)}</a>'
 
 
-def coming(state):
-    if not state.job["schedule"]:
-        return "when started"
-    if state.is_paused:
-        return "paused"
-    return f"{state.next_run:%d %b, %H:%M}" if state.next_run else "no trigger"
+def links(overview):
+    project = overview.desired.project
+    found = [link(console("run/jobs", project), "Jobs"), link(console("cloudscheduler", project), "Triggers"),
+             link(console("monitoring/alerting", project), "Alerts")]
+    if overview.dashboard:
+        found.append(link(console(f"monitoring/dashboards/builder/{urllib.parse.quote(overview.dashboard)}", project), "Dashboard"))
+    return " ".join(found)
 
 
-def picture(state):
-    """A bar for each execution; its height grows with the square root of its duration."""
-    history = state.history[:WIDTH // STEP][::-1]
-    if not history:
-        return '<p class="empty">no executions yet</p>'
-    longest = max(math.sqrt(e.seconds(state.now)) for e in history) or 1
-    first = WIDTH - len(history) * STEP
-    bars = []
-    for index, execution in enumerate(history):
-        height = 6 + (HEIGHT - 8) * math.sqrt(execution.seconds(state.now)) / longest
-        label = (f"{execution.name}: {execution.status}, {execution.created:%d %b %H:%M} UTC, "
-                 f"{spoken(execution.seconds(state.now))}")
-        bars.append(f'<rect class="{WORDS[execution.status]}" x="{first + index * STEP + 1}" y="{HEIGHT - height:.1f}" '
-                    f'width="{STEP - 3}" height="{height:.1f}" rx="2"><title>{text(label)}</title></rect>')
-    failed = sum(e.status in ("failed", "cancelled") for e in history)
-    name = f"{number(len(history), 'execution')} of {state.job['job']}, {failed} failed"
-    return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(name)}">'
-            f'<line x1="0" x2="{WIDTH}" y1="{HEIGHT - .5}" y2="{HEIGHT - .5}"/>{"".join(bars)}</svg>')
+def verdict(jobs):
+    """The answer to the first question."""
+    bad = [s for s in jobs if s.state in ATTENTION]
+    if not bad:
+        return "No job needs anybody."
+    named = [f'<a href="#{text(s.job["job"])}">{text(s.job["job"])}</a> {text(STATES[s.state].sentence)}' for s in bad]
+    verb = "needs" if len(bad) == 1 else "need"
+    return f"{len(bad)} of {number(len(jobs), 'job')} {verb} a person: {', '.join(named)}."
+
+
+def filters(overview):
+    """Pairs of a key and what its card shows. The states add up to all jobs; the differences count across them."""
+    states = [s.state for s in overview.jobs]
+    choices = [("all", len(states), "jobs", "")]
+    choices += [(STATES[name].key, states.count(name), name, STATES[name].kind) for name in ORDER if name in states]
+    different = sum(bool(s.drift) for s in overview.jobs)
+    return choices + ([("different", different, "differ from jobs.yaml", "warn")] if different else [])
+
+
+def rules(choices):
+    """What the cards show and hide. It works without a script, because a card is the label of a radio button."""
+    keys = [key for key, *_ in choices]
+    hidden = [f"#show-{key}:checked ~ .jobs article:not(.is-{key})" for key in keys if key != "all"]
+    chosen = [f"#show-{key}:checked ~ .cards [for=show-{key}]" for key in keys]
+    focused = [f"#show-{key}:focus-visible ~ .cards [for=show-{key}]" for key in keys]
+    found = f"{', '.join(chosen)} {{ border-color: var(--ink); box-shadow: inset 0 0 0 1px var(--ink); }}\n"
+    found += f"{', '.join(focused)} {{ outline: 3px solid var(--busy); outline-offset: 2px; }}\n"
+    return found + (f"@media screen {{ {', '.join(hidden)} {{ display: none; }} }}\n" if hidden else "")
+
+
+def radio(key, is_chosen):
+    return f'<input class="choice" type="radio" name="show" id="show-{key}"{" checked" if is_chosen else ""}>'
+
+
+def card(key, count, words, kind):
+    return f'<label class="card {kind}" for="show-{key}"><b>{count}</b><span>{text(words)}</span></label>'
 
 
 def section(title, lines):

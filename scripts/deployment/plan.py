@@ -1,5 +1,5 @@
 """The differences between jobs.yaml and the project, and the changes that remove them."""
-from . import access, ownership, resources
+from . import access, alerts, metrics, ownership, resources
 from .comparison import container_of, is_ready
 from .leftovers import leftovers
 
@@ -14,11 +14,14 @@ class Plan:
             access.datasets(google, desired, live), access.project(google, desired, live),
             access.secrets(google, desired, live), access.jobs(google, desired, live)]
         deployed = [resources.jobs(google, desired, live), resources.triggers(google, desired, live),
-                    resources.channels(google, desired, live), resources.alerts(google, desired, live)]
+                    alerts.channels(google, desired, live), metrics.metrics(google, desired, live), alerts.alerts(google, desired, live),
+                    metrics.dashboards(google, desired, live)]
         self.changes = [c for part in around + deployed for c in part]
         self.conflicts = [] if live.access_refusal else list(access.conflicts(desired, live))
+        self.conflicts += resources.conflicts(desired, live)
         orphans = [] if desired.only or live.access_refusal else access.orphans(google, desired, live)
-        orphans += [] if desired.only else resources.orphans(google, desired, live)
+        for part in [] if desired.only else (resources, alerts, metrics):
+            orphans += part.orphans(google, desired, live)
         self.foreign = [] if desired.only else ownership.foreign(desired, live)
         self.leftovers = [] if desired.only else list(leftovers(desired, live))
         self.orphans = [] if prune else orphans

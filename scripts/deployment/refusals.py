@@ -10,7 +10,7 @@ SERVICES = {
     "secretmanager": ("Secret Manager", "roles/secretmanager.admin", "roles/secretmanager.admin"),
     "bigquery": ("BigQuery", "roles/bigquery.dataOwner", "roles/bigquery.dataOwner"),
     "monitoring": ("Cloud Monitoring", "roles/monitoring.viewer", "roles/monitoring.editor"),
-    "logging": ("Cloud Logging", "roles/logging.viewer", "roles/logging.viewer"),
+    "logging": ("Cloud Logging", "roles/logging.viewer", "roles/logging.configWriter"),
     "serviceusage": ("Service Usage", "roles/serviceusage.serviceUsageConsumer", "roles/serviceusage.serviceUsageAdmin"),
     "artifactregistry": ("Artifact Registry", "roles/artifactregistry.reader", "roles/artifactregistry.reader"),
 }
@@ -21,6 +21,7 @@ TITLES = {
     "roles/iam.roleAdmin": "Role Administrator", "roles/resourcemanager.projectIamAdmin": "Project IAM Admin",
     "roles/secretmanager.admin": "Secret Manager Admin", "roles/bigquery.dataOwner": "BigQuery Data Owner",
     "roles/monitoring.viewer": "Monitoring Viewer", "roles/monitoring.editor": "Monitoring Editor", "roles/logging.viewer": "Logs Viewer",
+    "roles/logging.configWriter": "Logs Configuration Writer",
     "roles/serviceusage.serviceUsageConsumer": "Service Usage Consumer", "roles/serviceusage.serviceUsageAdmin": "Service Usage Admin",
     "roles/artifactregistry.reader": "Artifact Registry Reader"}
 DISABLED = ("SERVICE_DISABLED", "has not been used in project", "it is disabled")

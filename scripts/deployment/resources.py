@@ -1,4 +1,4 @@
-"""Jobs, triggers, notification channels and alert policies."""
+"""Jobs and triggers."""
 import json
 import os
 import re
@@ -7,7 +7,7 @@ import tempfile
 from . import change as phases
 from . import ownership
 from .change import Change
-from .comparison import changes, comparable_trigger, container_of, extras, is_ready, job_differences, not_ready, trigger_differences
+from .comparison import comparable_trigger, container_of, extras, is_ready, job_differences, not_ready, trigger_differences
 from .effects import final, once, patiently, verified
 from .google import GoogleError
 from .takeover import former
@@ -128,92 +128,15 @@ def leaves(tree, path=()):
     return [".".join(path)]
 
 
-def channels(google, desired, live):
-    for channel in desired.channels:
-        if channel_of(channel, live.channels):
-            continue
-        yield Change(phases.CHANNELS, "create", "notification channel", channel["labels"]["email_address"],
-                     lambda channel=channel: create_channel(google, desired, live, channel))
-
-
-def create_channel(google, desired, live, channel):
-    path, field = f"v3/projects/{desired.project}/notificationChannels", "notificationChannels"
-    live.channels.append(only_one(google, path, field, channel, lambda c: ownership.of_alert(desired, c) and channel_of(channel, [c])))
-
-
-def only_one(google, path, field, body, is_it):
-    """Creates an alert or a channel, which have no names of ours. Two deployments at the same time both create one; both then keep
-    the older one."""
-    def found():
-        return sorted((c for c in google.pages("monitoring", path, field) if is_it(c)),
-                      key=lambda c: (c.get("creationRecord", {}).get("mutateTime", ""), c["name"]))
-
-    once(google, lambda: google.request("POST", "monitoring", path, body=body), lambda: next(iter(found()), None))
-    kept, *others = found() or [None]
-    if not kept:
-        raise GoogleError("the service accepted the creation, and does not list the result")
-    for other in others:
-        try:
-            google.request("DELETE", "monitoring", f"v3/{other['name']}", query={"force": "true"} if field == "notificationChannels" else {})
-        except GoogleError as error:
-            if error.status != 404:
-                raise
-    return kept
-
-
-def channel_of(wanted, channels):
-    return next((c["name"] for c in channels if wanted["labels"].items() <= c.get("labels", {}).items()), None)
-
-
-def alerts(google, desired, live):
-    parent = f"v3/projects/{desired.project}/alertPolicies"
-    for name, document in desired.alerts.items():
-        there = next((a for a in live.alerts if a["userLabels"].get("alert") == name), None)
-        jobs_named = frozenset(j["name"] for j in desired.jobs if name == f"no-success-{j['job']}")
-        if not there:
-            yield Change(phases.ALERTS, "create", "alert", name, jobs=jobs_named, apply=lambda d=document, name=name: only_one(
-                google, parent, "alertPolicies", with_channels(d, desired, live),
-                lambda a, name=name: ownership.of_alert(desired, a) and a["userLabels"].get("alert") == name))
-            continue
-        details = alert_differences(document, there)
-        if desired.channels and set(there.get("notificationChannels", [])) != {channel_of(c, live.channels) for c in desired.channels}:
-            details.append("notification channels")
-        if details:
-            yield Change(phases.ALERTS, "update", "alert", name, details=details, jobs=jobs_named,
-                         apply=lambda d=document, t=there: verified(
-                             google, lambda: patch_alert(google, with_channels(d, desired, live), t),
-                             lambda: alert_differences(d, google.get("monitoring", f"v3/{t['name']}"))))
-
-
-def alert_differences(document, there):
-    """The parts that an update would change. The service adds to conditions, and to nothing else that is compared."""
-    found = list(changes(document, there))
-    for part in ("userLabels", "documentation", "alertStrategy"):
-        found += [(path, want, have) for path, want, have in extras(document.get(part), there.get(part), (part,))]
-    return [f"{'.'.join(path)}: {brief(have)} -> {brief(want)}" for path, want, have in found]
-
-
-def brief(value):
-    text = "none" if value in (None, "", [], {}) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def with_channels(document, desired, live):
-    """Without alert_emails the policy's channels are left to whoever set them."""
-    channels_of_all = [channel_of(c, live.channels) for c in desired.channels]
-    return document | ({"notificationChannels": channels_of_all} if channels_of_all else {})
-
-
-def patch_alert(google, document, there):
-    # A condition that keeps its name keeps its open incidents.
-    names = [{"name": old["name"]} for old in there["conditions"]]
-    conditions = [c | (names[i] if i < len(names) else {}) for i, c in enumerate(document["conditions"])]
-    google.request("PATCH", "monitoring", f"v3/{there['name']}", body=document | {"conditions": conditions},
-                   query={"updateMask": ",".join(sorted(document))})
+def conflicts(desired, live):
+    """Cloud Scheduler is not everywhere where Cloud Run is, and only the service knows where it is now."""
+    known = live.scheduler_locations
+    if desired.triggers and known and desired.region not in known:
+        yield f"Cloud Scheduler is not in {desired.region}, so no trigger can be there; set region in jobs.yaml to one of: {', '.join(known)}"
 
 
 def orphans(google, desired, live):
-    """Jobs, triggers and alerts of ours that jobs.yaml does not have."""
+    """Jobs and triggers of ours that jobs.yaml does not have."""
     found, region = [], desired.region
     wanted = {j["name"] for j in desired.jobs}
     found += [Change(phases.JOB_REMOVAL, "delete", "job", name, lambda name=name: google.gcloud(
@@ -229,11 +152,4 @@ def orphans(google, desired, live):
     found += [Change(phases.TRIGGER_REMOVAL, "delete", "trigger", f"{trigger['name'].split('/')[-1]} in {where}",
                      lambda name=trigger["name"]: google.request("DELETE", "cloudscheduler", f"v1/{name}"))
               for where, trigger in live.triggers_elsewhere if ownership.of_trigger(desired, live, trigger)]
-    seen = set()
-    for policy in live.alerts:
-        name = policy["userLabels"].get("alert", "")
-        if name not in desired.alerts or name in seen:
-            found.append(Change(phases.REMOVAL, "delete", "alert", name or policy["displayName"],
-                                lambda p=policy: google.request("DELETE", "monitoring", f"v3/{p['name']}")))
-        seen.add(name)
     return found

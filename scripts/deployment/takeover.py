@@ -1,4 +1,4 @@
-"""Jobs and triggers that have our names and no mark of ours: their definitions are kept before they are replaced."""
+"""Resources that have our names and no mark of ours: their definitions are kept before they are replaced."""
 import base64
 import json
 import os
@@ -23,6 +23,7 @@ def keep(desired, live, root=ROOT):
     """Writes what will be replaced to .taken-over/<environment>/, and restore.sh with the commands that bring it back. Returns the
     folder. Only the owner can read it: variables of a former job may hold keys."""
     jobs, triggers = strangers(desired, live)
+    others = other_strangers(desired, live)
     folder = root / FOLDER / desired.environment
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -34,8 +35,30 @@ def keep(desired, live, root=ROOT):
     for name, trigger in triggers.items():
         write(folder / f"{name}.json", json.dumps(trigger, indent=2) + "\n")
         lines += restore(desired, name, trigger)
+    for name, resource, *command in others:
+        write(folder / f"{name}.json", json.dumps(resource, indent=2) + "\n")
+        lines.append(gcloud(desired, *command, "--quiet"))
     write(folder / "restore.sh", "\n".join(lines) + "\n", mode=0o700)
     return folder.relative_to(root)
+
+
+def other_strangers(desired, live):
+    """The accounts, custom roles and metrics that have our names and no mark of ours: for each the name of its file, its definition,
+    and the words of the command that brings it back."""
+    for account in desired.accounts:
+        there = live.accounts.get(account["email"])
+        if there and not ownership.of_account(desired, there):
+            yield (f"account-{account['id']}", there, "iam", "service-accounts", "update", account["email"],
+                   f"--display-name={there.get('displayName', '')}", f"--description={there.get('description', '')}")
+    for role in desired.custom_roles:
+        there = live.roles.get(role["id"])
+        if there and not there.get("deleted") and not ownership.of_role(desired, there):
+            yield (f"role-{role['id']}", there, "iam", "roles", "update", role["id"], f"--title={there.get('title', '')}",
+                   f"--description={there.get('description', '')}", f"--permissions={','.join(there.get('includedPermissions', []))}")
+    for name in desired.metrics:
+        there = live.metrics.get(name)
+        if there and not ownership.of_metric(desired, there):
+            yield f"metric-{name}", there, "logging", "metrics", "update", name, f"--config-from-file=metric-{name}.json"
 
 
 def kept_jobs(desired, root=ROOT):

@@ -41,6 +41,7 @@ struct RunSummary {
             ("job", .string(job)), ("version", .string(serviceVersion)), ("status", .string(status.rawValue)),
             ("reason", Self.optional(stopReason ?? record.skipReason)), ("dry_run", .bool(isDryRun)),
             ("counts", .object(JSONObject(record.counts.map { ($0.name, .integer($0.value)) }))),
+            ("failure_count", .integer(record.failures.count)),
         ]
         members += Self.members("failures", record.failures) + Self.members("warnings", record.warnings)
         members += [

@@ -36,6 +36,14 @@ route("iam", "GET", SA)(lambda rq, x, e: sa(e, x))
 route("iam", "PATCH", SA)(lambda rq, x, e: set_mask(sa(e), rq.body.get("serviceAccount", {}), rq.body.get("updateMask")))
 
 
+@route("iam", "POST", SA + ":enable", SA + ":disable")
+def sa_enable(rq, x, e):
+    account = sa(e, x)
+    account.pop("disabled", None)
+    account |= {"disabled": True} if rq.path.endswith(":disable") else {}
+    return {}
+
+
 @route("iam", "DELETE", SA)
 def sa_delete(rq, x, e):
     email = sa(e, x)["email"]

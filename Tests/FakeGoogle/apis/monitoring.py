@@ -128,7 +128,7 @@ def check_policy(p, pol):
         bad("alert_policy.combiner", pol.get("combiner", "COMBINE_UNSPECIFIED"), "A policy must have a combiner: AND, OR or AND_WITH_MATCHING_RESOURCE.")
     if not 1 <= len(pol.get("conditions", [])) <= 6:
         bad("alert_policy.conditions", len(pol.get("conditions", [])), "A policy must have from one to six conditions.")
-    kinds = [check_condition(f"alert_policy.conditions[{i}]", c) for i, c in enumerate(pol["conditions"])]
+    kinds = [check_condition(p, f"alert_policy.conditions[{i}]", c) for i, c in enumerate(pol["conditions"])]
     for only, what in (("conditionMatchedLog", "a log matching"), ("conditionMonitoringQueryLanguage", "a monitoring query language")):
         if only in kinds and len(kinds) > 1:
             raise Err(400, f"Alert policies with {what} condition can only have a single condition.")
@@ -156,6 +156,9 @@ def channel_name(p, name):
 def check_strategy(strategy, log_based):
     known("alert_policy.alert_strategy", strategy, "notificationRateLimit notificationPrompts autoClose notificationChannelStrategy")
     limit, close = strategy.get("notificationRateLimit"), strategy.get("autoClose")
+    prompts = strategy.get("notificationPrompts")
+    if prompts is not None and prompts not in (["OPENED"], ["OPENED", "CLOSED"]) or log_based and prompts == ["OPENED", "CLOSED"]:
+        bad("alert_policy.alert_strategy.notification_prompts", ", ".join(prompts), "OPENED, or OPENED and CLOSED; log-based alert policies take OPENED only")
     if limit and not log_based:
         bad("alertStrategy.notificationRateLimit", f"period {{ seconds: {limit.get('period', '').rstrip('s')} }}",
             "metric-based alert policies must not specify a notification rate limit")
@@ -165,7 +168,7 @@ def check_strategy(strategy, log_based):
         bad("alert_policy.alert_strategy.auto_close", close, "must be between 30 minutes and 7 days")
 
 
-def check_condition(where, c):
+def check_condition(p, where, c):
     """One condition; returns its kind."""
     known(where, c, "name displayName " + " ".join(KINDS))
     kind, *more = [k for k in KINDS if k in c] or [None]
@@ -184,7 +187,19 @@ def check_condition(where, c):
         bad(where + ".evaluation_interval", body["evaluationInterval"], "must be a positive multiple of 30 seconds")
     if kind in ("conditionThreshold", "conditionAbsent"):
         check_metric(where, kind, body)
+    check_log_metrics(p, kind, body)
     return kind
+
+
+def check_log_metrics(p, kind, body):
+    """A log-based metric must exist, unless PromQL is not to look."""
+    if body.get("disableMetricValidation"):
+        return
+    for name in re.findall(r"logging\.googleapis\.com/user/([\w-]+)|logging_googleapis_com:user_(\w+)", body.get("filter", "") + body.get("query", "")):
+        name = name[0] or re.sub(r"_(sum|count|bucket)$", "", name[1])
+        if f"projects/{p}/metrics/{name}" not in S["log_metrics"]:
+            raise Err(404, f'Cannot find metric that matches type = "logging.googleapis.com/user/{name}". If a metric was created recently, it could take '
+                           "up to 10 minutes to become available. Please try again soon.")
 
 
 def check_metric(where, kind, body):

@@ -166,8 +166,8 @@ def summary(ex, task, attempt, is_failure):
     """The last line of a job of this service."""
     name, status = ex["metadata"]["name"], "failed" if is_failure else "succeeded"
     failures = [{"subject": "demo_10001", "reason": "simulated failure"}] if is_failure else []
-    return {"message": f"{name} {status}", "job": name.rsplit("-", 1)[0], "status": status, "counts": {"organizations": 1}, "failures": failures,
-            "duration_ms": 1200, "execution": name, "task_index": task, "attempt": attempt}
+    return {"message": f"{name} {status}", "job": name.rsplit("-", 1)[0], "status": status, "reason": None, "dry_run": False,
+            "counts": {"organizations": 1, "bytes_billed": 20971520}, "failure_count": len(failures), "failures": failures, "duration_ms": 1200, "execution": name, "task_index": task, "attempt": attempt}
 
 
 def run_log(key, ex, task, stream, severity, text=None, attempt=0, **payload):

@@ -85,12 +85,25 @@ gcloud scheduler jobs create http cloudact-quota-cleanup-trigger --location=us-c
 gcloud scheduler jobs create http cloudact-billing-sync-retry-trigger --location=us-central1 --description='Starts cloudact-billing-sync-retry. Works off the queue of billing syncs: Stripe'\''s state into the warehouse.' --schedule='*/5 * * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-billing-sync-retry:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
 gcloud scheduler jobs create http cloudact-billing-sync-reconcile-trigger --location=us-central1 --description='Starts cloudact-billing-sync-reconcile. Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --schedule='0 2 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-prod/locations/us-central1/jobs/cloudact-billing-sync-reconcile:run --http-method=POST --oauth-service-account-email=ca-prod-trigger@cloudact-prod.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-prod
 
+# Log-based metrics
+gcloud logging metrics create scheduler_jobs_prod_runs --config-from-file=metrics/scheduler_jobs_prod_runs.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_duration --config-from-file=metrics/scheduler_jobs_prod_duration.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_failures --config-from-file=metrics/scheduler_jobs_prod_failures.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_bytes_billed --config-from-file=metrics/scheduler_jobs_prod_bytes_billed.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_organizations --config-from-file=metrics/scheduler_jobs_prod_organizations.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_organizations_reset --config-from-file=metrics/scheduler_jobs_prod_organizations_reset.json --project=cloudact-prod
+gcloud logging metrics create scheduler_jobs_prod_organizations_changed --config-from-file=metrics/scheduler_jobs_prod_organizations_changed.json --project=cloudact-prod
+
 # Alerts
 gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/job-skipped.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-daily.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-reset-monthly.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-stale-cleanup.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-prod
+
+# Dashboard
+gcloud monitoring dashboards create --config-from-file=dashboard.json --project=cloudact-prod

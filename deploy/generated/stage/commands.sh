@@ -91,6 +91,15 @@ gcloud scheduler jobs pause cloudact-stage-billing-sync-retry-trigger --location
 gcloud scheduler jobs create http cloudact-stage-billing-sync-reconcile-trigger --location=us-central1 --description='Starts cloudact-stage-billing-sync-reconcile. Compares all Stripe subscriptions with the warehouse and corrects the warehouse.' --schedule='0 2 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/cloudact-testing-1/locations/us-central1/jobs/cloudact-stage-billing-sync-reconcile:run --http-method=POST --oauth-service-account-email=ca-stg-trigger@cloudact-testing-1.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=cloudact-testing-1
 gcloud scheduler jobs pause cloudact-stage-billing-sync-reconcile-trigger --location=us-central1 --project=cloudact-testing-1
 
+# Log-based metrics
+gcloud logging metrics create scheduler_jobs_stage_runs --config-from-file=metrics/scheduler_jobs_stage_runs.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_duration --config-from-file=metrics/scheduler_jobs_stage_duration.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_failures --config-from-file=metrics/scheduler_jobs_stage_failures.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_bytes_billed --config-from-file=metrics/scheduler_jobs_stage_bytes_billed.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_organizations --config-from-file=metrics/scheduler_jobs_stage_organizations.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_organizations_reset --config-from-file=metrics/scheduler_jobs_stage_organizations_reset.json --project=cloudact-testing-1
+gcloud logging metrics create scheduler_jobs_stage_organizations_changed --config-from-file=metrics/scheduler_jobs_stage_organizations_changed.json --project=cloudact-testing-1
+
 # Alerts
 gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=cloudact-testing-1
 gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=cloudact-testing-1
@@ -100,3 +109,6 @@ gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sta
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-testing-1
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-testing-1
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-testing-1
+
+# Dashboard
+gcloud monitoring dashboards create --config-from-file=dashboard.json --project=cloudact-testing-1

@@ -46,8 +46,21 @@ gcloud run jobs add-iam-policy-binding demo-sweep --region=us-central1 --member=
 # Triggers
 gcloud scheduler jobs create http demo-sweep-trigger --location=us-central1 --description='Starts demo-sweep. Sweeps.' --schedule='0 1 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/demo-project/locations/us-central1/jobs/demo-sweep:run --http-method=POST --oauth-service-account-email=dm-trigger@demo-project.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=demo-project
 
+# Log-based metrics
+gcloud logging metrics create scheduler_jobs_test_runs --config-from-file=metrics/scheduler_jobs_test_runs.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_duration --config-from-file=metrics/scheduler_jobs_test_duration.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_failures --config-from-file=metrics/scheduler_jobs_test_failures.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_bytes_billed --config-from-file=metrics/scheduler_jobs_test_bytes_billed.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_organizations --config-from-file=metrics/scheduler_jobs_test_organizations.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_organizations_reset --config-from-file=metrics/scheduler_jobs_test_organizations_reset.json --project=demo-project
+gcloud logging metrics create scheduler_jobs_test_organizations_changed --config-from-file=metrics/scheduler_jobs_test_organizations_changed.json --project=demo-project
+
 # Alerts
 channel0="$(gcloud beta monitoring channels create --type=email --display-name='Scheduler jobs (test): ops@example.com' --channel-labels=email_address=ops@example.com --user-labels=managed-by=scheduler-jobs,environment=test --format='value(name)' --project=demo-project)"
 gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=demo-project --notification-channels="$channel0"
+gcloud alpha monitoring policies create --policy-from-file=alerts/job-skipped.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sweep.json --project=demo-project --notification-channels="$channel0"
+
+# Dashboard
+gcloud monitoring dashboards create --config-from-file=dashboard.json --project=demo-project
