@@ -242,10 +242,10 @@ import Yams
                 | `setup` | `SetupJob` | Sets up. | by hand |
                 <!-- /generated -->
                 <!-- generated: roles -->
-                | Jobs | On the project | On `organizations` | Secrets |
-                | --- | --- | --- | --- |
-                | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor` | `STRIPE_SECRET_KEY` |
-                | `setup` |  |  |  |
+                | Jobs | On the project | On datasets | On tables | Secrets |
+                | --- | --- | --- | --- | --- |
+                | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor`: `organizations` |  | `STRIPE_SECRET_KEY` |
+                | `setup` | `roles/bigquery.jobUser` |  | `roles/bigquery.dataViewer`: `organizations.usage` |  |
                 <!-- /generated -->
                 After.
 

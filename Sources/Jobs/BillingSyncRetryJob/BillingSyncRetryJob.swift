@@ -10,7 +10,6 @@ struct BillingSyncRetryJob: ScheduledJob {
     static let name = "billing-sync-retry"
     static let purpose = "Works off the queue of billing syncs: Stripe's state into the warehouse."
     static let isExclusive = false
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         The job claims the due items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their \
         organizations from Stripe, and corrects the warehouse as billing-sync-reconcile does. It repeats a failed try after 1, \
