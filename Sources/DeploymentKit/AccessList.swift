@@ -6,6 +6,8 @@ package struct AccessList: Sendable {
     struct Use: Decodable, Sendable {
         /// `project`, a dataset, or `dataset.table`. What concerns the datasets of organizations is on the project.
         var on: String
+        /// In words, such as `reads rows, deletes rows`.
+        var does: String
         var permissions: Set<String>
 
         /// `nil` for the project.
@@ -54,7 +56,7 @@ extension JobsFile {
             let above = ["project", String(place.prefix { $0 != "." }), place].compactMap { held[$0] }
             let missing = above.reduce(needs[place] ?? []) { $0.subtracting($1) }
             guard let roles = narrowestRoles(with: missing, on: place) else {
-                uncovered(AccessList.Use(on: place, permissions: missing))
+                uncovered(AccessList.Use(on: place, does: "", permissions: missing))
                 continue
             }
             roles.forEach { give($0, on: place) }

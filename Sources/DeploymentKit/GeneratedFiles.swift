@@ -66,7 +66,7 @@ package enum GeneratedFiles {
     }
 
     private static func tables(for file: JobsFile) -> [String: [[String]]] {
-        ["jobs": jobs(of: file), "roles": roles(of: file)]
+        ["jobs": jobs(of: file), "roles": roles(of: file), "access": access(of: file)]
     }
 
     private static func jobs(of file: JobsFile) -> [[String]] {
@@ -96,6 +96,16 @@ package enum GeneratedFiles {
         }
         let head = ["Jobs", "On the project", "On datasets", "On tables", "Secrets"]
         return [head, head.map { _ in "---" }] + rows.map { [$0.jobs.joined(separator: ", ")] + $0.access }
+    }
+
+    private static func access(of file: JobsFile) -> [[String]] {
+        [["Job", "Uses"], ["---", "---"]]
+            + file.jobs.map { job in
+                let uses = (file.access?.uses[job.name] ?? []).map { use in
+                    use.on == "project" ? use.does : "\(use.does) of `\(use.on)`"
+                }
+                return ["`\(job.name)`", uses.joined(separator: "<br>")]
+            }
     }
 
     /// `row_reader`: `a`, `b`; `row_writer`: `c`

@@ -226,6 +226,8 @@ import Yams
             <!-- /generated -->
             <!-- generated: roles -->
             <!-- /generated -->
+            <!-- generated: access -->
+            <!-- /generated -->
             After.
 
             """
@@ -246,6 +248,12 @@ import Yams
                 | --- | --- | --- | --- | --- |
                 | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor`: `organizations` |  | `STRIPE_SECRET_KEY` |
                 | `setup` | `roles/bigquery.jobUser` |  | `roles/bigquery.dataViewer`: `organizations.usage` |  |
+                <!-- /generated -->
+                <!-- generated: access -->
+                | Job | Uses |
+                | --- | --- |
+                | `sweep` | runs statements<br>deletes rows of `organizations.usage` |
+                | `setup` | runs statements<br>reads rows of `organizations.usage` |
                 <!-- /generated -->
                 After.
 

@@ -29,6 +29,51 @@ import Testing
             "If the change is meant: scripts/record-access.sh")
     }
 
+    @Test func everyJobOfTheServiceIsInTheList() throws {
+        let text = try String(contentsOfFile: Repository.path(Self.path), encoding: .utf8)
+
+        for job in JobExecutable.jobs { #expect(text.contains("  \"\(job.name)\": [")) }
+    }
+
+    /// One role taken away, and the run that misses it: the failure names the resource and the permission.
+    @Test(arguments: [
+        (
+            "quota-cleanup", "scheduler_jobs.billing_sync_queue",
+            ["Table ", ":scheduler_jobs.billing_sync_queue", "lacks bigquery.tables.getData"]
+        ),
+        ("quota-reset-daily", "organizations.org_profiles", ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]),
+        ("bootstrap-sync", "organizations", ["Dataset ", ":organizations", "bigquery.tables.get"]),
+        ("org-sync-all", "organizations.org_profiles", ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]),
+        ("stale-cleanup", "project", ["Project ", "bigquery.jobs.create"]),
+    ])
+    func withoutAGrantTheRunFailsAndNamesWhatIsMissing(_ job: String, _ place: String, _ words: [String]) async throws {
+        let world = try await ServiceWorld()
+        let access = try DeployedAccess(environment: "test")
+        try await world.enforce(access)
+        _ = try await world.run("bootstrap").succeeded()
+        try await world.enforce(try access.without(job, on: place))
+
+        let outcome = try await world.run(job)
+
+        #expect(outcome.ending == .exited(1))
+        let reasons = try outcome.summary().failures.map(\.reason).joined(separator: "\n")
+        for word in words + ["(accessDenied)", "scripts/create-all-jobs.sh gives"] {
+            #expect(reasons.contains(word), "\(reasons)")
+        }
+    }
+
+    /// What one account may do, another one may not.
+    @Test func theStandInTellsAccountsApart() async throws {
+        let world = try await ServiceWorld()
+        try await world.enforce(try DeployedAccess(environment: "test"))
+        let base = "\(world.stage.emulator.url)/as/stale-cleanup"
+
+        let outcome = try await world.run("bootstrap", with: ["BIGQUERY_EMULATOR_HOST": base])
+
+        let reasons = try outcome.failed().failures.map(\.reason).joined(separator: "\n")
+        #expect(reasons.contains("denied on dataset \(world.stage.project):organizations"), "\(reasons)")
+    }
+
     /// One line for each place, so that a change can be read.
     private static func list(_ uses: Data) throws -> String {
         struct Use: Codable {
