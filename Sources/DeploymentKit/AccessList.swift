@@ -79,7 +79,9 @@ extension JobsFile {
             .filter { !$0.permissions.isDisjoint(with: permissions) }
         var sets = [(names: [String](), permissions: Set<String>())]
         for role in roles {
-            sets += sets.filter { $0.names.count < 3 }.map { ($0.names + [role.name], $0.permissions.union(role.permissions)) }
+            sets += sets.filter { $0.names.count < 3 }.map {
+                ($0.names + [role.name], $0.permissions.union(role.permissions))
+            }
         }
         return sets.filter { permissions.isSubset(of: $0.permissions) }
             .min { ($0.permissions.count, $0.names.count) < ($1.permissions.count, $1.names.count) }?.names

@@ -13,7 +13,8 @@ struct AccessRules {
         ],
         "roles/bigquery.dataViewer": [
             "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.routines.get",
-            "bigquery.routines.list", "bigquery.tables.createSnapshot", "bigquery.tables.export", "bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.getIamPolicy",
+            "bigquery.routines.list", "bigquery.tables.createSnapshot", "bigquery.tables.export", "bigquery.tables.get",
+            "bigquery.tables.getData", "bigquery.tables.getIamPolicy",
             "bigquery.tables.list", "bigquery.tables.replicateData",
         ],
         "roles/bigquery.dataEditor": [
@@ -103,7 +104,8 @@ struct AccessRules {
         }
         for job in file.jobs {
             if uses[job.name] == nil {
-                log.add(job.line, "job \(job.name) is not in \(Self.list), so it would get no access: run \(Self.recorder)")
+                log.add(
+                    job.line, "job \(job.name) is not in \(Self.list), so it would get no access: run \(Self.recorder)")
             }
             let grants = file.grants(of: job) { use in
                 let place = use.on == "project" ? "the project" : use.on

@@ -145,7 +145,8 @@ import Testing
         ("Access Denied: Taxonomy p/t: User does not have permission to get taxonomy", ""),
     ])
     func aRefusalSaysHowTheAccountGetsItsAccess(_ message: String, _ advice: String) {
-        let body = #"{"error": {"code": 403, "message": "outer", "errors": [{"reason": "accessDenied", "message": "\#(message)"}]}}"#
+        let body =
+            #"{"error": {"code": 403, "message": "outer", "errors": [{"reason": "accessDenied", "message": "\#(message)"}]}}"#
 
         #expect(error(403, body).reason == "\(message) (accessDenied)\(advice)")
     }

@@ -8,7 +8,8 @@ import Testing
     private static func grants(
         of job: String, using uses: String, _ change: (String) -> String = { $0 }
     ) throws -> [String] {
-        let access = try AccessList("{\"setup\": [\(job == "setup" ? uses : "")], \"sweep\": [\(job == "sweep" ? uses : "")]}")
+        let access = try AccessList(
+            "{\"setup\": [\(job == "setup" ? uses : "")], \"sweep\": [\(job == "sweep" ? uses : "")]}")
         let file = try JobsFileReader.read(change(Fixture.yaml), access: access)
         let definition = try #require(file.jobs.first { $0.name == job })
         return file.grants(of: definition).map { "\($0.on): \($0.role)" }
@@ -27,12 +28,15 @@ import Testing
 
         let grants = try Self.grants(of: "setup", using: uses)
         let own = try Self.grants(of: "setup", using: uses) {
-            $0.replacing("  reader:\n", with: "  rows:\n    title: Rows\n    permissions: [bigquery.tables.getData]\n  reader:\n")
+            $0.replacing(
+                "  reader:\n", with: "  rows:\n    title: Rows\n    permissions: [bigquery.tables.getData]\n  reader:\n"
+            )
         }
 
         #expect(
             grants == [
-                "project: roles/bigquery.jobUser", "organizations: reader", "organizations.a: roles/bigquery.dataViewer",
+                "project: roles/bigquery.jobUser", "organizations: reader",
+                "organizations.a: roles/bigquery.dataViewer",
                 "organizations.b: roles/bigquery.dataEditor",
             ])
         #expect(own.contains("organizations.a: rows"))
@@ -40,7 +44,8 @@ import Testing
 
     @Test func aRoleAboveMakesOneBelowSuperfluous() throws {
         let grants = try Self.grants(
-            of: "sweep", using: Self.use("organizations.a", "tables.getData") + ", " + Self.use("organizations", "tables.get"))
+            of: "sweep",
+            using: Self.use("organizations.a", "tables.getData") + ", " + Self.use("organizations", "tables.get"))
 
         #expect(
             grants == [
@@ -74,7 +79,9 @@ import Testing
     func aListThatDoesNotFitTheJobsIsAProblem(_ list: String, _ expected: String) throws {
         let access = try AccessList(list)
 
-        let problems = Fixture.problems { () throws(Problems) in _ = try JobsFileReader.read(Fixture.yaml, access: access) }
+        let problems = Fixture.problems { () throws(Problems) in
+            _ = try JobsFileReader.read(Fixture.yaml, access: access)
+        }
 
         #expect(problems == [expected])
     }
@@ -110,7 +117,9 @@ import Testing
 
         #expect(!grants.isEmpty)
         for grant in grants {
-            let rows = file.permissions(of: grant.role).intersection(["bigquery.tables.getData", "bigquery.tables.updateData"])
+            let rows = file.permissions(of: grant.role).intersection([
+                "bigquery.tables.getData", "bigquery.tables.updateData",
+            ])
             #expect(rows == [], "\(grant)")
         }
     }

@@ -19,6 +19,10 @@ import Testing
         }
 
         let list = try Self.list(await world.stage.emulator.uses(of: world.stage.project))
+        let unsent = try Self.purposes().filter { purpose in
+            !world.statements.contains { $0.wholeMatch(of: purpose.pattern) != nil }
+        }
+        .map(\.text)
 
         if Self.isRecording {
             try Data(list.utf8).write(to: URL(filePath: Repository.path(Self.path)))
@@ -27,6 +31,36 @@ import Testing
         #expect(
             try list == String(contentsOfFile: Repository.path(Self.path), encoding: .utf8),
             "If the change is meant: scripts/record-access.sh")
+        #expect(
+            unsent == Self.unsent,
+            "A statement that no run of ServiceWorld sends: its access would be missing in the list")
+    }
+
+    /// Statements after a fault or beside another execution. The other statements of the same type use the same tables.
+    private static let unsent = [
+        #"keep the lease of \(jobs.joined(separator: "#,
+        #"queue \(slugs.count) organizations that lost their subscription"#, "release the claimed syncs",
+    ]
+
+    /// The purposes of the statements that the kits write down, up to a quotation mark. One that is put together elsewhere is not found.
+    private static func purposes() throws -> [(text: String, pattern: Regex<AnyRegexOutput>)] {
+        let folders = ["BillingKit", "QuotaKit", "SchemaKit", "WarehouseKit"].map { Repository.path("Sources/\($0)") }
+        let files = try folders.flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { $0.hasSuffix(".swift") }.map {
+                "\(folder)/\($0)"
+            }
+        }
+        let texts = try files.flatMap { file in
+            try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").filter { !$0.contains("///") }
+                .joined(separator: "\n").matches(of: /Statement\(\s*"((?:[^"\\]|\\\([^"]*?\)|\\.)*)"/).map {
+                    String($0.1)
+                }
+        }
+        return try Set(texts).sorted().map { text in
+            let pattern = text.split(separator: /\\\((?:[^)]*\)|.*$)/, omittingEmptySubsequences: false)
+                .map { NSRegularExpression.escapedPattern(for: String($0)) }.joined(separator: ".*")
+            return (text, try Regex(pattern))
+        }
     }
 
     @Test func everyJobOfTheServiceIsInTheList() throws {
@@ -41,9 +75,15 @@ import Testing
             "quota-cleanup", "scheduler_jobs.billing_sync_queue",
             ["Table ", ":scheduler_jobs.billing_sync_queue", "lacks bigquery.tables.getData"]
         ),
-        ("quota-reset-daily", "organizations.org_profiles", ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]),
+        (
+            "quota-reset-daily", "organizations.org_profiles",
+            ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]
+        ),
         ("bootstrap-sync", "organizations", ["Dataset ", ":organizations", "bigquery.tables.get"]),
-        ("org-sync-all", "organizations.org_profiles", ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]),
+        (
+            "org-sync-all", "organizations.org_profiles",
+            ["Table ", ":organizations.org_profiles", "lacks bigquery.tables.getData"]
+        ),
         ("stale-cleanup", "project", ["Project ", "bigquery.jobs.create"]),
     ])
     func withoutAGrantTheRunFailsAndNamesWhatIsMissing(_ job: String, _ place: String, _ words: [String]) async throws {

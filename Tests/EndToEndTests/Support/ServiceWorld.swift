@@ -1,6 +1,7 @@
 import Foundation
 import JobRuntime
 import SchemaKit
+import Synchronization
 import TestSupport
 import Testing
 import Warehouse
@@ -8,9 +9,13 @@ import WarehouseKit
 
 /// A project in which all nine jobs have something to do, each as the account of its own. The emulator notes what they use, and
 /// with ``enforce(_:)`` it refuses what their accounts may not do.
-struct ServiceWorld {
+final class ServiceWorld: Sendable {
     let stage: EmulatorStage
     private let stripe: ScriptedServer
+    private let seen = Mutex<Set<String>>([])
+
+    /// The purposes of the statements that the jobs sent so far.
+    var statements: Set<String> { seen.withLock { $0 } }
 
     /// With the two datasets, as `create-all-jobs.sh` creates them, and with no table.
     init() async throws {
@@ -25,13 +30,20 @@ struct ServiceWorld {
         try await stage.emulator.enforce(try access.json, in: stage.project)
     }
 
-    func run(_ job: String, _ arguments: String..., with variables: [String: String] = [:]) async throws -> JobOutcome {
+    func run(
+        _ job: String, _ arguments: String..., and more: [String] = [], with variables: [String: String] = [:]
+    ) async throws -> JobOutcome {
         let own = [
-            "BIGQUERY_EMULATOR_HOST": "\(stage.emulator.url)/as/\(job)",
+            "BIGQUERY_EMULATOR_HOST": "\(stage.emulator.url)/as/\(job)", "LOG_LEVEL": "debug",
             "STRIPE_SECRET_KEY": job.hasPrefix("billing") ? "rk_test_NeverShown01" : "",
             "STRIPE_API_BASE": job.hasPrefix("billing") ? stripe.url : "",
         ]
-        return try await JobExecutable.named(job).run(arguments, environment: stage.with(own.merging(variables) { $1 }))
+        let outcome = try await JobExecutable.named(job).run(
+            arguments + more, environment: stage.with(own.merging(variables) { $1 }))
+        let messages = try outcome.logEntries().compactMap { $0["message"] as? String }
+        let purposes = messages.filter { $0.hasPrefix("statement: ") }.map { String($0.dropFirst("statement: ".count)) }
+        seen.withLock { $0.formUnion(purposes) }
+        return outcome
     }
 
     /// Every job, in every mode that sends statements of its own.
@@ -54,22 +66,17 @@ struct ServiceWorld {
             try wider.changeFields(of: table) { $0[0]["description"] = "Described anew" }
         }
         let kinds = ["clustering", "descriptions", "labels", "defaults"].flatMap { ["--apply", $0] }
+        _ = try await run("org-sync-all").succeeded()
         try await stage.add(["acme", "globex"])
         _ = try await run("bootstrap-sync", "--explain", with: wider.variables).succeeded()
-        _ = try await runAll("bootstrap-sync", kinds, with: wider.variables).succeeded()
+        _ = try await run("bootstrap-sync", and: kinds, with: wider.variables).succeeded()
         // Many tables are created by scripts, and those of one organization by requests.
         _ = try await run("org-sync-all", "--dry-run").succeeded()
         _ = try await run("org-sync-all").succeeded()
         try await stage.add(["initech"])
         _ = try await run("org-sync-all", "--org", "initech").succeeded()
         _ = try await run("org-sync-all", "--explain", with: wider.variables).succeeded()
-        _ = try await runAll("org-sync-all", kinds, with: wider.variables).succeeded()
-    }
-
-    private func runAll(_ job: String, _ arguments: [String], with variables: [String: String]) async throws -> JobOutcome {
-        let base = ["BIGQUERY_EMULATOR_HOST": "\(stage.emulator.url)/as/\(job)"]
-        return try await JobExecutable.named(job).run(
-            arguments, environment: stage.with(base.merging(variables) { $1 }))
+        _ = try await run("org-sync-all", and: kinds, with: wider.variables).succeeded()
     }
 
     private func addRows() async throws {
@@ -77,16 +84,33 @@ struct ServiceWorld {
         let slugs = ["acme", "globex"]
         try await warehouse.insert(
             into: "organizations.org_subscriptions",
-            slugs.map { ["org_slug": .string($0), "subscription_id": .string("row_\($0)"), "status": "ACTIVE", "daily_limit": 6] })
-        // It was read after the listing, so the reconciliation queues it.
+            slugs.map {
+                [
+                    "org_slug": .string($0), "subscription_id": .string("row_\($0)"), "status": "ACTIVE",
+                    "daily_limit": 6,
+                ]
+            })
+        // It was read after the listing of the reconciliation, by a clock that is ahead, so the reconciliation queues it.
+        let ahead = Timestamp.wallClock().adding(.seconds(1800))
         try await warehouse.insert(
             into: "organizations.org_subscriptions",
-            [["org_slug": "initech", "subscription_id": "row_initech", "status": "ACTIVE", "stripe_read_at": "2999-01-01T00:00:00Z"]])
+            [
+                [
+                    "org_slug": "initech", "subscription_id": "row_initech", "status": "ACTIVE",
+                    "stripe_read_at": .timestamp(ahead),
+                ]
+            ])
         try await warehouse.insert(
             into: "organizations.org_meta_pipeline_runs",
             [
-                ["pipeline_logging_id": "r1", "org_slug": "acme", "status": "COMPLETED", "start_time": "2026-01-31T01:00:00Z"],
-                ["pipeline_logging_id": "r2", "org_slug": "acme", "status": "RUNNING", "start_time": "2026-01-31T02:00:00Z"],
+                [
+                    "pipeline_logging_id": "r1", "org_slug": "acme", "status": "COMPLETED",
+                    "start_time": "2026-01-31T01:00:00Z",
+                ],
+                [
+                    "pipeline_logging_id": "r2", "org_slug": "acme", "status": "RUNNING",
+                    "start_time": "2026-01-31T02:00:00Z",
+                ],
             ])
         try await warehouse.insert(
             into: "organizations.org_usage_quotas",
@@ -97,9 +121,9 @@ struct ServiceWorld {
         let evening = "2026-01-31T20:00:00Z"
         for options in [["--dry-run"], [], []] {
             for job in ["quota-reset-daily", "stale-cleanup", "quota-cleanup"] {
-                _ = try await runAll(job, ["--now", evening] + options, with: [:]).succeeded()
+                _ = try await run(job, "--now", evening, and: options).succeeded()
             }
-            _ = try await runAll("quota-reset-monthly", ["--now", "2026-02-01T00:05:00Z"] + options, with: [:]).succeeded()
+            _ = try await run("quota-reset-monthly", "--now", "2026-02-01T00:05:00Z", and: options).succeeded()
         }
     }
 
@@ -133,7 +157,10 @@ struct ServiceWorld {
         let objects =
             switch request.path {
             case "/v1/subscriptions": subscriptions
-            case "/v1/products": [#"{"id": "prod_1", "metadata": {"plan_id": "starter", "teamMembers": "2", "providers": "3", "pipelinesPerDay": "9"}}"#]
+            case "/v1/products":
+                [
+                    #"{"id": "prod_1", "metadata": {"plan_id": "starter", "teamMembers": "2", "providers": "3", "pipelinesPerDay": "9"}}"#
+                ]
             case "/v1/prices": [#"{"id": "price_1", "product": "prod_1"}"#]
             default: [String]()
             }
