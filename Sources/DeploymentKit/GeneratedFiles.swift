@@ -102,7 +102,7 @@ package enum GeneratedFiles {
         [["Job", "Uses"], ["---", "---"]]
             + file.jobs.map { job in
                 let uses = (file.access?.uses[job.name] ?? []).map { use in
-                    use.on == "project" ? use.does : "\(use.does) of `\(use.on)`"
+                    use.on == "project" ? use.does : "`\(use.on)`: \(use.does)"
                 }
                 return ["`\(job.name)`", uses.joined(separator: "<br>")]
             }

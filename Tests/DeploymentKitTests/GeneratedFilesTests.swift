@@ -252,8 +252,8 @@ import Yams
                 <!-- generated: access -->
                 | Job | Uses |
                 | --- | --- |
-                | `sweep` | runs statements<br>deletes rows of `organizations.usage` |
-                | `setup` | runs statements<br>reads rows of `organizations.usage` |
+                | `sweep` | runs statements<br>`organizations.usage`: deletes rows |
+                | `setup` | runs statements<br>`organizations.usage`: reads rows |
                 <!-- /generated -->
                 After.
 
