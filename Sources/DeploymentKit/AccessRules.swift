@@ -55,7 +55,9 @@ struct AccessRules {
             }
         }
         checkUses(&used)
-        for role in file.customRoles where !file.jobs.isEmpty && !used.contains(role.name) {
+        // Without the list of uses, a file whose jobs name no role does not say who uses one.
+        let isJudged = file.access != nil || file.jobs.contains { !$0.roles.isEmpty }
+        for role in file.customRoles where isJudged && !used.contains(role.name) {
             log.add(role.line, "custom_roles \(role.name) is not used by any job")
         }
     }

@@ -38,7 +38,7 @@ import Testing
 
     /// Statements after a fault or beside another execution. The other statements of the same type use the same tables.
     private static let unsent = [
-        #"keep the lease of \(jobs.joined(separator: "#,
+        #"keep the lease of \(jobs.joined(separator: "#, "list the datasets of the active organizations",
         #"queue \(slugs.count) organizations that lost their subscription"#, "release the claimed syncs",
     ]
 
