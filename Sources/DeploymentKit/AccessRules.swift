@@ -3,7 +3,8 @@ struct AccessRules {
     let file: JobsFile
     let log: ProblemLog
 
-    /// The permissions on tables, routines, datasets and jobs of BigQuery that predefined roles contain: only roles of this table may be given.
+    /// The permissions on tables, routines, datasets and jobs of BigQuery that predefined roles contain: only roles of this table
+    /// may be given.
     /// Source: <https://docs.cloud.google.com/bigquery/docs/access-control>, "BigQuery predefined IAM roles".
     static let predefined: [String: Set<String>] = [
         "roles/bigquery.jobUser": ["bigquery.config.get", "bigquery.jobs.create"],
@@ -14,16 +15,15 @@ struct AccessRules {
         "roles/bigquery.dataViewer": [
             "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.routines.get",
             "bigquery.routines.list", "bigquery.tables.createSnapshot", "bigquery.tables.export", "bigquery.tables.get",
-            "bigquery.tables.getData", "bigquery.tables.getIamPolicy",
-            "bigquery.tables.list", "bigquery.tables.replicateData",
+            "bigquery.tables.getData", "bigquery.tables.getIamPolicy", "bigquery.tables.list",
+            "bigquery.tables.replicateData",
         ],
         "roles/bigquery.dataEditor": [
             "bigquery.config.get", "bigquery.datasets.create", "bigquery.datasets.get",
             "bigquery.datasets.getIamPolicy", "bigquery.datasets.updateTag", "bigquery.routines.create",
             "bigquery.routines.delete", "bigquery.routines.get", "bigquery.routines.list", "bigquery.routines.update",
-            "bigquery.tables.create",
-            "bigquery.tables.createIndex", "bigquery.tables.createSnapshot", "bigquery.tables.delete",
-            "bigquery.tables.deleteIndex", "bigquery.tables.export", "bigquery.tables.get", "bigquery.tables.getData",
+            "bigquery.tables.create", "bigquery.tables.createIndex", "bigquery.tables.createSnapshot",
+            "bigquery.tables.delete", "bigquery.tables.deleteIndex", "bigquery.tables.export", "bigquery.tables.get", "bigquery.tables.getData",
             "bigquery.tables.getIamPolicy", "bigquery.tables.list", "bigquery.tables.replicateData",
             "bigquery.tables.restoreSnapshot", "bigquery.tables.update", "bigquery.tables.updateData",
             "bigquery.tables.updateIndex", "bigquery.tables.updateTag",
