@@ -12,6 +12,9 @@ usage: scripts/create-all-jobs.sh <test|stage|prod> [--dry-run] [--only JOB] [--
 Compares deploy/generated/<environment>/ with the project and changes what differs. A second run changes nothing. After a
 failure, the same command does the rest. The script needs python3 and gcloud, signed in.
 
+A role is bound to a table once the table exists. The script says how many grants wait for tables that bootstrap creates: run
+bootstrap, and then the same command again.
+
 A job, trigger, account, custom role or metric that has one of our names and not our mark is somebody else's, such as a former
 deployment's. The script says so and asks once before it takes any of them over; without a terminal it refuses. It also lists what a former deployment leaves
 behind, with the commands that remove it.

@@ -39,9 +39,16 @@ enum BigQueryErrors {
                 retryAfter: response.retryAfter(now: now) ?? reading.retryAfter, endsRun: reading.endsRun))
     }
 
-    /// The operator set the limit, so the error says where, and how much is needed: "Query exceeded limit for bytes billed:
-    /// 10485760. 31457280 or higher required."
+    /// - Access comes with the deployment, so the error says which script gives it. A refused query names no permission.
+    /// - The operator set the limit on bytes, so the error says where, and how much is needed: "Query exceeded limit for bytes
+    ///   billed: 10485760. 31457280 or higher required."
     private static func advised(_ error: WarehouseError) -> WarehouseError {
+        func says(_ wordings: Wording...) -> Bool { wordings.contains { $0.isIn(error.message) } }
+        if error.code == .accessDenied, says(.deniedOnTable, .deniedOnDataset, .deniedOnProject) {
+            let missing = says(.deniedQuery) ? "the account lacks bigquery.tables.getData there: " : ""
+            return error.withAdvice(
+                "\(missing)scripts/create-all-jobs.sh gives the job's account the access that deploy/access.json lists")
+        }
         guard error.code == .bytesLimitExceeded else { return error }
         let words = error.message.split(separator: " ")
         let required = words.firstIndex(of: "or").flatMap { $0 > 0 ? Int64(words[$0 - 1]) : nil }
@@ -201,6 +208,13 @@ enum BigQueryErrors {
         case lostScript = "^Query error: Transaction is aborted due to concurrent update"
         // A statement of a script that was refused: https://github.com/getredash/redash/issues/5060
         case deniedInScript = "^Query error: Access Denied"
+        // "Access Denied: Table p:d.t: User does not have permission to query table p:d.t, or perhaps it does not exist."
+        // "Access Denied: Dataset p:d: Permission bigquery.tables.create denied on dataset p:d (or it may not exist)."
+        // https://cloud.google.com/bigquery/docs/troubleshoot-queries#permission_denied
+        case deniedOnTable = "^Access Denied: Table"
+        case deniedOnDataset = "^Access Denied: Dataset"
+        case deniedOnProject = "^Access Denied: Project"
+        case deniedQuery = "User does not have permission to query table"
         // A job is missing for a moment after it was started: https://github.com/googleapis/python-bigquery/issues/2134
         case missingJob = "^Not found: Job"
         // A dataset that is there was once not found: https://github.com/googleapis/google-cloud-python/issues/15691

@@ -68,6 +68,7 @@ struct QueryJob {
     /// - Parameter handle: Gets each page of rows once, as no new job follows a job that is done.
     /// - Returns: The result without its rows.
     func run(eachPage handle: (_ rows: [Row]) throws -> Void) async throws -> QueryResult {
+        api.logger.debug("statement: \(statement.purpose)")
         var jobs = Attempts(api.retry, on: api.time)
         var requests = Attempts(api.retry, on: api.time)
         var state = State.started(try start(), .notDone)

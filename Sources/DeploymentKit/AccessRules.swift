@@ -3,24 +3,28 @@ struct AccessRules {
     let file: JobsFile
     let log: ProblemLog
 
-    /// The permissions on tables, datasets and jobs of BigQuery that predefined roles contain: only roles of this table may be given.
+    /// The permissions on tables, routines, datasets and jobs of BigQuery that predefined roles contain: only roles of this table
+    /// may be given.
     /// Source: <https://docs.cloud.google.com/bigquery/docs/access-control>, "BigQuery predefined IAM roles".
     static let predefined: [String: Set<String>] = [
         "roles/bigquery.jobUser": ["bigquery.config.get", "bigquery.jobs.create"],
         "roles/bigquery.metadataViewer": [
-            "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.tables.get",
-            "bigquery.tables.getIamPolicy", "bigquery.tables.list",
+            "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.routines.get",
+            "bigquery.routines.list", "bigquery.tables.get", "bigquery.tables.getIamPolicy", "bigquery.tables.list",
         ],
         "roles/bigquery.dataViewer": [
-            "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.tables.createSnapshot",
-            "bigquery.tables.export", "bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.getIamPolicy",
-            "bigquery.tables.list", "bigquery.tables.replicateData",
+            "bigquery.datasets.get", "bigquery.datasets.getIamPolicy", "bigquery.routines.get",
+            "bigquery.routines.list", "bigquery.tables.createSnapshot", "bigquery.tables.export", "bigquery.tables.get",
+            "bigquery.tables.getData", "bigquery.tables.getIamPolicy", "bigquery.tables.list",
+            "bigquery.tables.replicateData",
         ],
         "roles/bigquery.dataEditor": [
             "bigquery.config.get", "bigquery.datasets.create", "bigquery.datasets.get",
-            "bigquery.datasets.getIamPolicy", "bigquery.datasets.updateTag", "bigquery.tables.create",
-            "bigquery.tables.createIndex", "bigquery.tables.createSnapshot", "bigquery.tables.delete",
-            "bigquery.tables.deleteIndex", "bigquery.tables.export", "bigquery.tables.get", "bigquery.tables.getData",
+            "bigquery.datasets.getIamPolicy", "bigquery.datasets.updateTag", "bigquery.routines.create",
+            "bigquery.routines.delete", "bigquery.routines.get", "bigquery.routines.list", "bigquery.routines.update",
+            "bigquery.tables.create", "bigquery.tables.createIndex", "bigquery.tables.createSnapshot",
+            "bigquery.tables.delete", "bigquery.tables.deleteIndex", "bigquery.tables.export", "bigquery.tables.get",
+            "bigquery.tables.getData",
             "bigquery.tables.getIamPolicy", "bigquery.tables.list", "bigquery.tables.replicateData",
             "bigquery.tables.restoreSnapshot", "bigquery.tables.update", "bigquery.tables.updateData",
             "bigquery.tables.updateIndex", "bigquery.tables.updateTag",
@@ -32,7 +36,7 @@ struct AccessRules {
         "roles/owner", "roles/editor", "roles/viewer", "roles/bigquery.dataOwner",
     ]
     /// Roles that only make sense on a dataset: on the project they reach every customer's data.
-    private static let onDatasetsOnly: Set<String> = ["roles/bigquery.dataEditor", "roles/bigquery.dataViewer"]
+    static let onDatasetsOnly: Set<String> = ["roles/bigquery.dataEditor", "roles/bigquery.dataViewer"]
 
     /// Only predefined roles are judged by their names; a custom one has the permissions that the file lists.
     private static func isTooWide(_ role: String) -> Bool {
@@ -51,7 +55,10 @@ struct AccessRules {
                 }
             }
         }
-        for role in file.customRoles where !file.jobs.isEmpty && !used.contains(role.name) {
+        checkUses(&used)
+        // Without the list of uses, a file whose jobs name no role does not say who uses one.
+        let isJudged = file.access != nil || file.jobs.contains { !$0.roles.isEmpty }
+        for role in file.customRoles where isJudged && !used.contains(role.name) {
             log.add(role.line, "custom_roles \(role.name) is not used by any job")
         }
     }
@@ -88,8 +95,6 @@ struct AccessRules {
             log.add(role.line, "job \(job.name): \(role.value) is wider than any job needs")
         } else if grant.scope == "project", Self.onDatasetsOnly.contains(role.value) {
             log.add(role.line, "job \(job.name): give \(role.value) on a dataset, not on the project")
-        } else if custom, grant.scope != "project" {
-            log.add(role.line, "job \(job.name): the custom role \(role.value) is given on the project")
         } else if !custom, Self.predefined[role.value] == nil {
             let near = suggestion(for: role.value, in: Self.predefined.keys)
             log.add(
@@ -100,33 +105,31 @@ struct AccessRules {
         }
     }
 
-    // MARK: The needs of a job
+    // MARK: What the jobs use
 
-    /// The predefined role with these permissions and the fewest others; `nil` if no predefined role has them all.
-    private static func narrowestRole(with permissions: Set<String>, on scope: String) -> String? {
-        predefined
-            .filter { permissions.isSubset(of: $0.value) && !(scope == "project" && onDatasetsOnly.contains($0.key)) }
-            .min { ($0.value.count, $0.key) < ($1.value.count, $1.key) }?.key
-    }
-
-    /// Notes the permissions that a job needs by its own description and does not have. Roles on the project reach its datasets.
-    func check(_ needs: [JobDescription.Access], of job: JobDefinition) {
-        for need in needs {
-            let grants = job.roles.filter { $0.scope == "project" || $0.scope == need.on }
-            let roles = grants.flatMap(\.roles).map(\.value)
-            let missing = Set(need.permissions).subtracting(roles.flatMap(permissions))
-            guard !missing.isEmpty else { continue }
-            let line = job.roles.first { $0.scope == need.on }?.line ?? job.line
-            let place = need.on == "project" ? "the project" : need.on
-            let narrowest = Self.narrowestRole(with: missing, on: need.on).map { "; \($0) does" } ?? ""
-            log.add(
-                line,
-                "job \(job.name) needs \(missing.sorted().joined(separator: ", ")) on \(place); no role of it has that\(narrowest)"
-            )
+    /// Chooses the roles for everything that the jobs use, and notes them as used.
+    private func checkUses(_ used: inout Set<String>) {
+        guard let uses = file.access?.uses else { return }
+        let names = Set(file.jobs.map(\.name))
+        for unknown in Set(uses.keys).subtracting(names).sorted() {
+            log.add(1, "\(Self.list) has the job \(unknown), which this file does not have: run \(Self.recorder)")
+        }
+        for job in file.jobs {
+            if uses[job.name] == nil {
+                log.add(
+                    job.line, "job \(job.name) is not in \(Self.list), so it would get no access: run \(Self.recorder)")
+            }
+            let grants = file.grants(of: job) { use in
+                let place = use.on == "project" ? "the project" : use.on
+                log.add(
+                    job.line,
+                    "job \(job.name) uses \(use.permissions.sorted().joined(separator: ", ")) on \(place), and no role has that; "
+                        + "add one to custom_roles")
+            }
+            used.formUnion(grants.map(\.role))
         }
     }
 
-    private func permissions(of role: String) -> [String] {
-        file.customRoles.first { $0.name == role }?.permissions ?? Array(Self.predefined[role] ?? [])
-    }
+    private static let list = "deploy/access.json"
+    private static let recorder = "scripts/record-access.sh"
 }

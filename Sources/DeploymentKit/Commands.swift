@@ -16,7 +16,9 @@ struct Commands {
             ("Accounts", accounts), ("Custom roles", customRoles), ("Datasets", datasets),
             ("Roles on the project", projectRoles), ("Roles on datasets", datasetRoles),
             ("Access to secrets", secretRoles),
-            ("Jobs", jobs), ("Permission to start each job", starters), ("Triggers", triggers),
+            ("Jobs", jobs), ("Permission to start each job", starters),
+            ("Roles on tables, which the job that creates them has to create first", tableRoles),
+            ("Triggers", triggers),
             ("Log-based metrics", metrics), ("Alerts", alerts), ("Dashboard", [dashboard]),
         ]
         let parts = sections.filter { !$0.lines.isEmpty }.map { "# \($0.title)\n\($0.lines.joined(separator: "\n"))\n" }
@@ -88,15 +90,25 @@ struct Commands {
     }
 
     private var datasetRoles: [String] {
-        deployment.file.datasets.flatMap { dataset in
-            deployment.grants(dataset.name).sorted { $0.key < $1.key }.map { role, members in
-                let names = Set(members).sorted().map { "\"\($0)\"" }.joined(separator: ", ")
-                let statement = "GRANT `\(role)` ON SCHEMA `\(project)`.`\(dataset.name)` TO \(names)"
-                return line([
-                    "bq", "query", "--project_id=\(project)", "--location=\(environment.bigQueryLocation)",
-                    "--use_legacy_sql=false", statement,
-                ])
-            }
+        deployment.file.datasets.flatMap { grant("SCHEMA", [$0.name]) }
+    }
+
+    private var tableRoles: [String] {
+        let creator = deployment.jobs.first { $0.job.name == "bootstrap" && !deployment.tables.isEmpty }.map {
+            gcloud("run", "jobs", "execute", $0.name, "--region=\(environment.region)", "--wait")
+        }
+        return [creator].compactMap(\.self)
+            + deployment.tables.flatMap { grant("TABLE", $0.split(separator: ".").map(String.init)) }
+    }
+
+    private func grant(_ kind: String, _ place: [String]) -> [String] {
+        deployment.grants(place.joined(separator: ".")).sorted { $0.key < $1.key }.map { role, members in
+            let names = Set(members).sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+            let path = ([project] + place).map { "`\($0)`" }.joined(separator: ".")
+            return line([
+                "bq", "query", "--project_id=\(project)", "--location=\(environment.bigQueryLocation)",
+                "--use_legacy_sql=false", "GRANT `\(role)` ON \(kind) \(path) TO \(names)",
+            ])
         }
     }
 

@@ -3,6 +3,14 @@ struct Deployment {
     let file: JobsFile
     let environment: EnvironmentDefinition
     let jobs: [DeployedJob]
+    private let granted: [AccessGrant]
+
+    init(file: JobsFile, environment: EnvironmentDefinition, jobs: [DeployedJob]) {
+        self.file = file
+        self.environment = environment
+        self.jobs = jobs
+        granted = file.jobs.flatMap { file.grants(of: $0) }
+    }
 
     /// The services that the deployment itself and the jobs call.
     private static let services = [
@@ -95,6 +103,7 @@ struct Deployment {
                         "name": .string($0.name), "resource": dataset($0), "bindings": bindings(grants($0.name)),
                     ]
                 }),
+            "tables": .array(tables.map { ["name": .string($0), "bindings": bindings(grants($0))] }),
             "secrets": .array(
                 secretUsers.sorted { $0.key < $1.key }.map { secret, users in
                     [
@@ -163,14 +172,15 @@ struct Deployment {
         ["managed_by": .string(DeployedJob.managedBy), "environment": .string(environment.name)]
     }
 
-    /// Members by role.
-    func grants(_ scope: String) -> [String: [String]] {
+    /// The tables that roles are given on, as `dataset.table`.
+    var tables: [String] { Set(granted.map(\.on).filter { $0.contains(".") }).sorted() }
+
+    /// Members by role, on `project`, a dataset or a table.
+    func grants(_ place: String) -> [String: [String]] {
         var result: [String: [String]] = [:]
-        for job in file.jobs {
-            for role in job.roles.filter({ $0.scope == scope }).flatMap(\.roles) {
-                let isCustom = file.customRoles.contains { $0.name == role.value }
-                result[isCustom ? environment.customRole(role.value) : role.value, default: []].append(member(job.name))
-            }
+        for grant in granted where grant.on == place {
+            let isCustom = file.customRoles.contains { $0.name == grant.role }
+            result[isCustom ? environment.customRole(grant.role) : grant.role, default: []].append(member(grant.job))
         }
         return result
     }

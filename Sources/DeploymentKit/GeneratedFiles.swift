@@ -70,7 +70,7 @@ package enum GeneratedFiles {
     }
 
     private static func tables(for file: JobsFile) -> [String: [[String]]] {
-        ["jobs": jobs(of: file), "roles": roles(of: file)]
+        ["jobs": jobs(of: file), "roles": roles(of: file), "access": access(of: file)]
     }
 
     private static func jobs(of file: JobsFile) -> [[String]] {
@@ -87,21 +87,39 @@ package enum GeneratedFiles {
 
     /// Jobs with the same roles and secrets share a row.
     private static func roles(of file: JobsFile) -> [[String]] {
-        let datasets = file.datasets.map(\.name)
         var rows: [(jobs: [String], access: [String])] = []
         for job in file.jobs {
-            let access =
-                (["project"] + datasets).map { scope in
-                    job.roles.filter { $0.scope == scope }.flatMap(\.roles).map { "`\($0.value)`" }.joined(
-                        separator: ", ")
-                } + [job.secrets.map(secret).joined(separator: ", ")]
+            let grants = file.grants(of: job)
+            let access = [
+                grants.filter { $0.on == "project" }.map { "`\($0.role)`" }.joined(separator: ", "),
+                spoken(grants.filter { $0.on != "project" && !$0.on.contains(".") }),
+                spoken(grants.filter { $0.on.contains(".") }),
+                job.secrets.map(secret).joined(separator: ", "),
+            ]
             if let index = rows.firstIndex(where: { $0.access == access }) {
                 rows[index].jobs.append("`\(job.name)`")
             } else {
                 rows.append((["`\(job.name)`"], access))
             }
         }
-        let head = ["Jobs", "On the project"] + datasets.map { "On `\($0)`" } + ["Secrets"]
+        let head = ["Jobs", "On the project", "On datasets", "On tables", "Secrets"]
         return [head, head.map { _ in "---" }] + rows.map { [$0.jobs.joined(separator: ", ")] + $0.access }
+    }
+
+    private static func access(of file: JobsFile) -> [[String]] {
+        [["Job", "Uses"], ["---", "---"]]
+            + file.jobs.map { job in
+                let uses = (file.access?.uses[job.name] ?? []).map { use in
+                    use.on == "project" ? use.does : "`\(use.on)`: \(use.does)"
+                }
+                return ["`\(job.name)`", uses.joined(separator: "<br>")]
+            }
+    }
+
+    /// `row_reader`: `a`, `b`; `row_writer`: `c`
+    private static func spoken(_ grants: [AccessGrant]) -> String {
+        Dictionary(grouping: grants, by: \.role).sorted { $0.key < $1.key }.map { role, grants in
+            "`\(role)`: " + grants.map { "`\($0.on)`" }.joined(separator: ", ")
+        }.joined(separator: "; ")
     }
 }

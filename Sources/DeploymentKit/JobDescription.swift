@@ -6,8 +6,6 @@ package struct JobDescription: Codable, Sendable {
     /// Whether a second execution that starts while one runs skips its work.
     package var exclusive: Bool
     package var variables: [Variable]
-    /// The permissions that the job's account needs.
-    package var access: [Access]
     /// The problems with the values of the variables.
     package var problems: [Finding]
     /// What the schedule must be like; `nil` if any will do.
@@ -17,12 +15,6 @@ package struct JobDescription: Codable, Sendable {
         package var name: String
         package var required: Bool
         package var secret: Bool
-    }
-
-    package struct Access: Codable, Sendable {
-        /// `project`, or a dataset.
-        package var on: String
-        package var permissions: [String]
     }
 
     package struct ScheduleNeed: Codable, Sendable {
@@ -95,7 +87,6 @@ private struct DescriptionRules {
         for (job, description) in described {
             checkIdentity(of: job, description)
             checkVariables(of: job, description)
-            AccessRules(file: file, log: log).check(description.access, of: job)
             checkValues(of: job)
             ScheduleRules(file: file, descriptions: descriptions, log: log).check(job)
         }

@@ -1,7 +1,7 @@
 /// The contents of `jobs.yaml`.
 ///
 /// ```swift
-/// let file = try JobsFileReader.read(yaml, manifest: manifest)
+/// let file = try JobsFileReader.read(yaml, manifest: manifest, access: AccessList(json))
 /// let descriptions = try describe(file.processes)      // runs the built jobs with --describe
 /// try file.check(against: descriptions)
 /// let texts = GeneratedFiles.texts(for: file, describedBy: descriptions)
@@ -16,6 +16,8 @@ package struct JobsFile: Sendable {
     /// Variables of `defaults`, for every job that reads them.
     var variables: [Variable]
     package var jobs: [JobDefinition]
+    /// `nil` leaves the jobs with the roles of `jobs.yaml` alone.
+    var access: AccessList?
 
     /// Everything that is allowed and probably not meant.
     package var warnings: [Problem] { FileWarnings(file: self).all }
@@ -150,7 +152,7 @@ package struct JobDefinition: Sendable {
         Field("arguments", .list(), "Arguments of the command line.", isRequired: false),
         Field(
             "roles", .roles,
-            "Roles of the job's account on the project (project) and on datasets (their names), and no more than it needs.",
+            "More roles of the job's account, on the project (project) and on datasets (their names). Access to BigQuery follows from deploy/access.json.",
             isRequired: false),
     ]
 

@@ -4,14 +4,19 @@ import Yams
 package struct JobsFileReader {
     private let log = ProblemLog()
 
-    /// - Parameter manifest: the text of `Package.swift`, if its executables are to be compared.
+    /// - Parameters:
+    ///   - manifest: The text of `Package.swift`, if its executables are to be compared.
+    ///   - access: What the jobs use.
     ///
     /// A value that cannot be read is replaced by a harmless one, so that everything else is still checked.
-    package static func read(_ yaml: String, manifest: String? = nil) throws(Problems) -> JobsFile {
+    package static func read(
+        _ yaml: String, manifest: String? = nil, access: AccessList? = nil
+    ) throws(Problems) -> JobsFile {
         let reader = JobsFileReader()
-        guard let root = reader.root(of: yaml), let file = reader.file(root) else {
+        guard let root = reader.root(of: yaml), var file = reader.file(root) else {
             throw Problems(reader.log.problems)
         }
+        file.access = access
         FileRules(file: file, log: reader.log).check()
         if let manifest { TargetRules(file: file).problems(manifest: manifest).forEach(reader.log.add) }
         guard reader.log.problems.isEmpty else { throw Problems(reader.log.problems) }

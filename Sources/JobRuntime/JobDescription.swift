@@ -54,15 +54,6 @@ struct JobDescription<Job: ScheduledJob> {
                         .object([("code", .integer(Int($0.rawValue))), ("meaning", .string($0.meaning))])
                     })
             ),
-            (
-                "access",
-                .array(
-                    Job.access.map {
-                        .object([
-                            ("on", .string($0.resource)), ("permissions", .array($0.permissions.map { .string($0) })),
-                        ])
-                    })
-            ),
             ("schedule", scheduleNeed.map(Self.json(of:)) ?? .null),
             (
                 "problems",

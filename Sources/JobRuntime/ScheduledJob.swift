@@ -12,7 +12,6 @@ import CMalloc
 ///     static let name = "invoice-export"
 ///     static let purpose = "Exports the invoices of the last month."
 ///     static let isExclusive = true
-///     static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
 ///
 ///     struct Settings: JobSettings {
 ///         let warehouse: WarehouseSettings
@@ -48,8 +47,6 @@ package protocol ScheduledJob: Sendable {
     /// Whether two executions of the job must not work at the same time. An exclusive job holds a lease while it works. A
     /// run that works without one fails.
     static var isExclusive: Bool { get }
-    /// The permissions without which the job cannot do its work.
-    static var access: [JobAccess] { get }
     /// The schedules with which the job can do its work, if not any schedule will do.
     static func scheduleNeed(_ settings: Settings) -> ScheduleNeed?
     /// Whether these options ask for a run that writes nothing, as `--dry-run` does.
@@ -83,21 +80,6 @@ extension ScheduledJob {
 /// The options of a job without options of its own.
 package struct NoOptions: ParsableArguments, Sendable {
     package init() {}
-}
-
-/// Permissions that a job needs on the project or on one dataset.
-///
-/// `generate-jobs` refuses a job of `jobs.yaml` whose roles lack one of these permissions.
-package struct JobAccess: Sendable, Hashable {
-    /// `project`, or the name of a dataset.
-    package let resource: String
-    /// IAM permissions, such as `bigquery.tables.getData`.
-    package let permissions: [String]
-
-    package init(on resource: String, permissions: [String]) {
-        self.resource = resource
-        self.permissions = permissions
-    }
 }
 
 /// What the schedule of a job must be like. With any other one the job could never do its work, or not all of it.

@@ -101,35 +101,6 @@ let openEmbedded: EmbeddedOpening? = {
     #endif
 }()
 
-extension JobAccess {
-    /// Runs statements. Every job that opens the warehouse needs it.
-    package static let runsQueries = JobAccess(on: "project", permissions: ["bigquery.jobs.create"])
-
-    /// Reads the rows of a dataset's tables.
-    package static func reads(_ dataset: DatasetID) -> JobAccess {
-        JobAccess(on: dataset.name, permissions: ["bigquery.tables.getData"])
-    }
-
-    /// Reads and changes the rows of a dataset's tables.
-    package static func writes(_ dataset: DatasetID) -> JobAccess {
-        JobAccess(on: dataset.name, permissions: ["bigquery.tables.getData", "bigquery.tables.updateData"])
-    }
-
-    /// Creates and evolves the tables of a dataset.
-    package static func evolves(_ dataset: DatasetID) -> JobAccess {
-        JobAccess(on: dataset.name, permissions: schemaPermissions)
-    }
-
-    /// Creates datasets, and creates and evolves the tables of every dataset.
-    package static let evolvesAllDatasets = JobAccess(
-        on: "project", permissions: ["bigquery.datasets.create"] + schemaPermissions)
-
-    private static let schemaPermissions = [
-        "bigquery.datasets.get", "bigquery.tables.create", "bigquery.tables.get", "bigquery.tables.list",
-        "bigquery.tables.update",
-    ]
-}
-
 /// A warehouse that adds its billed bytes to the count `bytes_billed`.
 ///
 /// The error about a missing dataset or table says to run bootstrap, which creates everything that these statements read.

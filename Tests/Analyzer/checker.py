@@ -102,13 +102,16 @@ class Checker:
         constants = list(script.variables.items()) + ([("value_of_variable", variable)] if variable is not None else [])
         return self._query_type(sql, script.parameters, constants, script.temporary)
 
-    def _tables(self, sql, temporary, target):
-        """A catalog of exactly the tables that the statement names, where they exist."""
+    def table_names(self, sql):
+        """The paths of the tables that one statement names; the target of an ALTER is not among them."""
         request = service.ExtractTableNamesFromStatementRequest(sql_statement=sql, options=self._language)
         names = self._engine.call("ExtractTableNamesFromStatement", request, service.ExtractTableNamesFromStatementResponse)
+        return [tuple(name.table_name_segment) for name in names.table_name]
+
+    def _tables(self, sql, temporary, target):
+        """A catalog of exactly the tables that the statement names, where they exist."""
         root = SimpleCatalogProto(name="root")
-        paths = {tuple(name.table_name_segment) for name in names.table_name}
-        for path in sorted(paths | {tuple(target)} - {()}):
+        for path in sorted({*self.table_names(sql), tuple(target)} - {()}):
             columns = temporary.get(path[0]) if len(path) == 1 else None
             if columns is None:
                 columns = self._catalog.columns(path)

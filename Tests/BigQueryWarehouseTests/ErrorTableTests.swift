@@ -133,6 +133,25 @@ import Testing
     }
 
     @Test(arguments: [
+        (
+            "Access Denied: Table p:d.t: User does not have permission to query table p:d.t, or perhaps it does not exist.",
+            " - the account lacks bigquery.tables.getData there: scripts/create-all-jobs.sh gives the job's account the access that "
+                + "deploy/access.json lists"
+        ),
+        (
+            "Access Denied: Dataset p:d: Permission bigquery.tables.create denied on dataset p:d (or it may not exist).",
+            " - scripts/create-all-jobs.sh gives the job's account the access that deploy/access.json lists"
+        ),
+        ("Access Denied: Taxonomy p/t: User does not have permission to get taxonomy", ""),
+    ])
+    func aRefusalSaysHowTheAccountGetsItsAccess(_ message: String, _ advice: String) {
+        let body =
+            #"{"error": {"code": 403, "message": "outer", "errors": [{"reason": "accessDenied", "message": "\#(message)"}]}}"#
+
+        #expect(error(403, body).reason == "\(message) (accessDenied)\(advice)")
+    }
+
+    @Test(arguments: [
         "", "null", "[]", "<html><h1>nginx</h1></html>", #"{"error": "invalid_grant"}"#, #"{"error": null}"#,
         #"{"error": {"errors": [7]}}"#, #"{"error": {"errors": "x"}}"#, "\u{FEFF}{",
     ])

@@ -49,33 +49,11 @@ import Testing
             "purpose: Sweeps.", "purpose: Cleans.", "29: job sweep: purpose must be what SweepJob says: Sweeps."),
     ]
 
-    static let roles = [
-        Mistake(
-            "organizations: [roles/bigquery.dataEditor]", "organizations: [roles/bigquery.dataViewer]",
-            "39: job sweep needs bigquery.tables.updateData on organizations; no role of it has that; roles/bigquery.dataEditor does"
-        ),
-        Mistake(
-            "      organizations: [roles/bigquery.dataEditor]\n", "",
-            "27: job sweep needs bigquery.tables.getData, bigquery.tables.updateData on organizations; no role of it has that; roles/bigquery.dataEditor does"
-        ),
-        Mistake(
-            "[roles/bigquery.jobUser, reader]", "[reader]",
-            "38: job sweep needs bigquery.jobs.create on the project; no role of it has that; roles/bigquery.jobUser does"
-        ),
-    ]
-
-    @Test(arguments: variables + roles)
+    @Test(arguments: variables)
     func namesWhatTheJobContradicts(_ mistake: Mistake) throws {
         let found = try Self.problems(try Fixture.yaml(mistake.passage, mistake.replacement))
 
         #expect(found == mistake.expected)
-    }
-
-    @Test func aRoleOnTheProjectReachesItsDatasets() throws {
-        let yaml = try Fixture.yaml("[bigquery.tables.get]", "[bigquery.tables.getData, bigquery.tables.updateData]")
-            .replacing("      organizations: [roles/bigquery.dataEditor]\n", with: "")
-
-        #expect(try Self.problems(yaml) == [])
     }
 
     @Test func variablesOfSeveralJobsNeedOneReader() throws {

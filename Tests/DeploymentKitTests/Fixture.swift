@@ -58,7 +58,22 @@ enum Fixture {
         return parts.joined(separator: replacement)
     }
 
-    static func file() throws -> JobsFile { try JobsFileReader.read(yaml) }
+    /// What the two jobs use. The roles of `sweep` cover all that it does.
+    static let access = """
+        {
+          "setup": [
+            {"on": "project", "does": "runs statements", "permissions": ["bigquery.jobs.create"]},
+            {"on": "organizations.usage", "does": "reads rows", "permissions": ["bigquery.tables.getData"]}
+          ],
+          "sweep": [
+            {"on": "project", "does": "runs statements", "permissions": ["bigquery.jobs.create"]},
+            {"on": "organizations.usage", "does": "deletes rows", "permissions": ["bigquery.tables.getData", "bigquery.tables.updateData"]}
+          ]
+        }
+
+        """
+
+    static func file() throws -> JobsFile { try JobsFileReader.read(yaml, access: AccessList(access)) }
 
     /// The descriptions of the two jobs in the environment of the fixture.
     static func descriptions() throws -> JobDescriptions {

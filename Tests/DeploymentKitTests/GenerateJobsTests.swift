@@ -33,6 +33,7 @@ enum GenerateJobs {
 
     init() throws {
         try write("jobs.yaml", Fixture.yaml)
+        try write("deploy/access.json", Fixture.access)
         try write("Package.swift", manifest)
         try write("README.md", "# Demo\n\n<!-- generated: jobs -->\n<!-- /generated -->\n")
         try FileManager.default.createDirectory(at: root.appending(path: "bin"), withIntermediateDirectories: true)

@@ -272,6 +272,8 @@ import Yams
             <!-- /generated -->
             <!-- generated: roles -->
             <!-- /generated -->
+            <!-- generated: access -->
+            <!-- /generated -->
             After.
 
             """
@@ -288,10 +290,16 @@ import Yams
                 | `setup` | `SetupJob` | Sets up. | by hand |
                 <!-- /generated -->
                 <!-- generated: roles -->
-                | Jobs | On the project | On `organizations` | Secrets |
-                | --- | --- | --- | --- |
-                | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor` | `STRIPE_SECRET_KEY` |
-                | `setup` |  |  |  |
+                | Jobs | On the project | On datasets | On tables | Secrets |
+                | --- | --- | --- | --- | --- |
+                | `sweep` | `roles/bigquery.jobUser`, `reader` | `roles/bigquery.dataEditor`: `organizations` |  | `STRIPE_SECRET_KEY` |
+                | `setup` | `roles/bigquery.jobUser` |  | `roles/bigquery.dataViewer`: `organizations.usage` |  |
+                <!-- /generated -->
+                <!-- generated: access -->
+                | Job | Uses |
+                | --- | --- |
+                | `sweep` | runs statements<br>`organizations.usage`: deletes rows |
+                | `setup` | runs statements<br>`organizations.usage`: reads rows |
                 <!-- /generated -->
                 After.
 

@@ -151,8 +151,6 @@ import Testing
             "organizations: [roles", "customers: [roles",
             "39: job sweep: roles are given on project, organizations, not on customers"),
         Mistake(
-            "[roles/bigquery.dataEditor]", "[reader]", "39: job sweep: the custom role reader is given on the project"),
-        Mistake(
             "bigquery.tables.get", "bigquery.tables",
             "15: custom_roles reader: bigquery.tables is not a permission, such as bigquery.tables.get"),
         Mistake(

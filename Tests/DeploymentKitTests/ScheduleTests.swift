@@ -63,8 +63,10 @@ import Testing
         // A job without a schedule cannot be paused.
         if replacement.contains("manual") { changed.replace("      - quota-reset-daily\n", with: "") }
         try Data(changed.utf8).write(to: root.appending(path: "jobs.yaml"))
-        for path in ["Package.swift", "README.md", "docs"] {
+        for path in ["Package.swift", "README.md", "docs", "deploy/access.json"] {
             let place = root.appending(path: path)
+            try FileManager.default.createDirectory(
+                at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
             try? FileManager.default.removeItem(at: place)
             try FileManager.default.copyItem(at: Fixture.root.appending(path: path), to: place)
         }

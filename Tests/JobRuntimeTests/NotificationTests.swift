@@ -19,7 +19,6 @@ import Testing
         static let purpose = "Changes something."
 
         static let isExclusive = false
-        static let access: [JobAccess] = []
         static let discussion = ""
 
         let options: NoOptions
@@ -38,7 +37,6 @@ import Testing
         static let purpose = "Changes nothing."
 
         static let isExclusive = false
-        static let access: [JobAccess] = []
         static let discussion = ""
 
         let options: NoOptions
@@ -56,7 +54,6 @@ import Testing
         static let purpose = "Changes something and fails."
 
         static let isExclusive = false
-        static let access: [JobAccess] = []
         static let discussion = ""
 
         let options: NoOptions

@@ -68,16 +68,17 @@ class CreateAllJobsTests(unittest.TestCase):
         project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
         account = "serviceAccount:ca-test-{}@" + PROJECT + ".iam.gserviceaccount.com"
         roles = {b["role"] for b in project["bindings"] if any(m.startswith("serviceAccount:ca-test-") for m in b["members"])}
-        self.assertEqual(roles, {"roles/bigquery.jobUser", "roles/bigquery.metadataViewer",
-                                 f"projects/{PROJECT}/roles/cloudact_organization_schema"})
-        self.assertNotIn(account.format("quota-cleanup"), members(project, "roles/bigquery.metadataViewer"))
+        schema = f"projects/{PROJECT}/roles/cloudact_organization_schema"
+        self.assertEqual(roles, {"roles/bigquery.jobUser", schema})
+        self.assertEqual(members(project, schema), {account.format("org-sync-all")})
         stripe = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
         self.assertEqual(members(stripe, "roles/secretmanager.secretAccessor"),
                          {account.format("billing-sync-retry"), account.format("billing-sync-reconcile")})
         datasets = {k.split("/")[-1]: d["access"] for k, d in state["datasets"].items()}
         for name, access in datasets.items():
             self.assertEqual([e for e in access if e["role"] == "OWNER"], [{"role": "OWNER", "specialGroup": "projectOwners"}], name)
-            self.assertTrue(all(e.get("userByEmail", "ca-test-").startswith("ca-test-") for e in access), "the deployer owns nothing")
+            accounts = {e["userByEmail"].partition("@")[0] for e in access if "userByEmail" in e}
+            self.assertEqual(accounts, {"ca-test-bootstrap", "ca-test-bootstrap-sync"}, "the jobs for schemas, and not the deployer")
         invokers = state["policies"][f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-stale-cleanup"]
         self.assertEqual(members(invokers, "roles/run.invoker"), {account.format("trigger")})
         self.assertNotIn(f"run:projects/{PROJECT}/locations/{REGION}/jobs/cloudact-bootstrap", state["policies"])

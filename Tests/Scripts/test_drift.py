@@ -20,12 +20,12 @@ def drift(state):
     trigger(state, "cloudact-stale-cleanup-trigger")["state"] = "PAUSED"
     del state["policies"][JOB_POLICY + "billing-sync-retry"]
     project = state["policies"][f"cloudresourcemanager:projects/{PROJECT}"]
-    viewers = next(b for b in project["bindings"] if b["role"] == "roles/bigquery.metadataViewer")
-    viewers["members"].remove("serviceAccount:" + ACCOUNT.format("org-sync-all"))
+    schema = next(b for b in project["bindings"] if b["role"].endswith("/cloudact_organization_schema"))
+    schema["members"].remove("serviceAccount:" + ACCOUNT.format("org-sync-all"))
     secret = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
     secret["bindings"][0]["members"].remove("serviceAccount:" + ACCOUNT.format("billing-sync-reconcile"))
     dataset = state["datasets"][f"projects/{PROJECT}/datasets/organizations"]
-    dataset["access"] = [e for e in dataset["access"] if e.get("userByEmail") != ACCOUNT.format("quota-reset-daily")]
+    dataset["access"] = [e for e in dataset["access"] if e.get("userByEmail") != ACCOUNT.format("bootstrap-sync")]
     alert = next(a for a in state["alert_policies"].values() if a["userLabels"]["alert"] == "job-failed")
     alert["enabled"] = False
     del state["log_metrics"][f"projects/{PROJECT}/metrics/scheduler_jobs_test_duration"]
@@ -38,15 +38,15 @@ def drift(state):
     role["includedPermissions"].append("bigquery.tables.delete")
     state["service_accounts"][ACCOUNT.format("bootstrap")]["description"] = "another"
     del state["scheduler_jobs"][f"projects/{PROJECT}/locations/{REGION}/jobs/cloudact-billing-sync-reconcile-trigger"]
-    changed = {"bootstrap", "bootstrap-sync", "org-sync-all", "quota-reset-daily", "stale-cleanup", "quota-cleanup",
+    changed = {"bootstrap", "bootstrap-sync", "org-sync-all", "stale-cleanup", "quota-cleanup",
                "billing-sync-retry", "billing-sync-reconcile"}
     unchanged = [job["name"] for job in JOBS if job["job"] not in changed]
     return [
         "schedule: 0 3 * * * -> 0 1 * * *",
         "image: us-docker.pkg.dev/other/repo/bootstrap:9 -> us-central1-docker.pkg.dev/cloudact-testing-1/scheduler-jobs/bootstrap:",
         "memory: 512Mi -> 1Gi", "env DAYS_TO_KEEP: 7 -> 90", "env EXTRA: 1 -> none", "timeout: 60 -> 1800",
-        "state: PAUSED -> ENABLED", "+ run.invoker for ca-test-trigger", "+ bigquery.metadataViewer for ca-test-org-sync-all",
-        "+ secretmanager.secretAccessor for ca-test-billing-sync-reconcile", "+ bigquery.dataEditor for ca-test-quota-reset-daily",
+        "state: PAUSED -> ENABLED", "+ run.invoker for ca-test-trigger", "+ cloudact_organization_schema for ca-test-org-sync-all",
+        "+ secretmanager.secretAccessor for ca-test-billing-sync-reconcile", "+ cloudact_table_updater for ca-test-bootstrap-sync",
         "~ update alert job-failed", "enabled: no -> yes", "+ create log-based metric scheduler_jobs_test_duration",
         "~ update log-based metric scheduler_jobs_test_runs", "filter: severity>=ERROR -> resource.type", "disabled: yes -> none",
         "chart Duration of a run, plotType: STACKED_AREA -> LINE", "label team: data -> none", "- bigquery.tables.delete", "description: another -> Creates the datasets",

@@ -59,7 +59,7 @@ class Services:
 
 class FollowTests(unittest.TestCase):
     def follow(self, services):
-        desired = types.SimpleNamespace(project=PROJECT, region="us-central1")
+        desired = types.SimpleNamespace(project=PROJECT, region="us-central1", environment="test")
         self.out, self.err = io.StringIO(), io.StringIO()
         with unittest.mock.patch("time.monotonic", lambda: services.now), contextlib.redirect_stdout(self.out), \
                 contextlib.redirect_stderr(self.err):
@@ -69,6 +69,13 @@ class FollowTests(unittest.TestCase):
         services = Services([execution("True")], [(0, entry(1, 30, **EXIT)), (9, ended(2, 29))])
         self.assertEqual(self.follow(services), 0)
         self.assertIn("summary: ", self.out.getvalue())
+
+    def test_once_bootstrap_has_created_tables_the_way_to_the_access_is_named(self):
+        for counts, times in (({"tables_created": 24}, 1), ({"tables_created": 0}, 0)):
+            summary = ended(2, 29)
+            summary["jsonPayload"] |= {"job": "bootstrap", "counts": counts}
+            self.assertEqual(self.follow(Services([execution("True")], [(0, entry(1, 30, **EXIT)), (0, summary)])), 0)
+            self.assertEqual(self.out.getvalue().count("scripts/create-all-jobs.sh test gives the jobs their access"), times)
 
     def test_a_summary_that_never_comes_is_not_waited_for_long(self):
         services = Services([execution("False")], [(0, entry(1, 30, **EXIT))])

@@ -124,13 +124,23 @@ package final class EmulatorProcess: Sendable {
         return try await onOwnThread { try LoopbackExchange.body("GET", "/bigquery/v2\(path)", port: port) }
     }
 
+    /// What the jobs of a project used so far, as JSON: by job, the uses of `Tests/Emulator/overlay/access.py`.
+    package func uses(of project: String) async throws -> Data {
+        try await control("GET", "/_uses?project=\(project)")
+    }
+
+    /// From now on, the jobs of the project may do no more than the bindings of an `iam.json` allow.
+    package func enforce(_ access: Data, in project: String) async throws {
+        _ = try await control("PUT", "/_grants?project=\(project)", sending: access)
+    }
+
     private static func requests(_ project: String?) -> String {
         "/_requests" + (project.map { "?project=\($0)" } ?? "")
     }
 
-    private func control(_ method: String, _ path: String) async throws -> Data {
+    private func control(_ method: String, _ path: String, sending content: Data = Data()) async throws -> Data {
         let port = port
-        return try await onOwnThread { try LoopbackExchange.body(method, path, port: port) }
+        return try await onOwnThread { try LoopbackExchange.body(method, path, port: port, sending: content) }
     }
 
     /// Ends the emulator and waits for it.

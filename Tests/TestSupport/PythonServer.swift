@@ -96,11 +96,12 @@ enum LoopbackExchange {
     }
 
     /// Returns the body of the reply and blocks the thread until then. A status other than 200 is an error.
-    static func body(_ method: String, _ path: String, port: UInt16) throws -> Data {
+    static func body(_ method: String, _ path: String, port: UInt16, sending content: Data = Data()) throws -> Data {
         let socket = try connected(to: port)
         defer { close(socket) }
-        let request = "\(method) \(path) HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
-        guard send(socket, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count else {
+        let head = "\(method) \(path) HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: \(content.count)\r\n\r\n"
+        let request = Array(head.utf8) + content
+        guard send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             throw Failure(operation: "send")
         }
         let reply = try FileHandle(fileDescriptor: socket, closeOnDealloc: false).readToEnd() ?? Data()

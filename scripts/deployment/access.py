@@ -91,6 +91,24 @@ def project(google, desired, live):
                       set_policy(google, live, "project", desired.project, add, set()))
 
 
+def tables(google, desired, live):
+    """Tables that do not exist yet are in `waiting`."""
+    for name, wanted in desired.table_grants.items():
+        if name in live.table_grants:
+            yield from policy("table access", name, desired, wanted, live.table_grants[name], lambda add, name=name:
+                              set_policy(google, live, "table", name, add, set()))
+
+
+def waiting(desired, live):
+    """One line about the grants on tables that do not exist yet, with what to do; none if all exist."""
+    count = sum(len(wanted) for name, wanted in desired.table_grants.items() if name not in live.table_grants)
+    if not count:
+        return []
+    subject = "1 grant waits for a table" if count == 1 else f"{count} grants wait for tables"
+    return [f"{subject} that bootstrap creates; run scripts/run-job.sh {desired.environment} bootstrap, "
+            f"then scripts/create-all-jobs.sh {desired.environment} again"]
+
+
 def secrets(google, desired, live):
     for name, wanted in desired.secret_grants.items():
         yield from policy("secret access", name, desired, wanted, live.secret_grants.get(name, set()), lambda add, name=name:
@@ -135,7 +153,8 @@ def orphans(google, desired, live):
 
     extra("project roles", desired.project, live.project_grants, desired.project_grants, lambda gone: set_policy(
         google, live, "project", desired.project, set(), gone))
-    for kind, all_live, all_wanted in (("secret", live.secret_grants, desired.secret_grants), ("job", live.job_grants, desired.job_grants)):
+    for kind, all_live, all_wanted in (("secret", live.secret_grants, desired.secret_grants), ("job", live.job_grants, desired.job_grants),
+                                       ("table", live.table_grants, desired.table_grants)):
         for name, actual in all_live.items():
             extra(f"{kind} access", name, actual, all_wanted.get(name, set()), lambda gone, kind=kind, name=name: set_policy(
                 google, live, kind, name, set(), gone))
@@ -171,7 +190,7 @@ def amended(policy, add, remove):
 
 
 def set_policy(google, live, kind, name, add, remove):
-    """The policy of the project, a secret or a job. Its etag makes sure that nobody else's change is lost."""
+    """The policy of the project, a table, a secret or a job. Its etag makes sure that nobody else's change is lost."""
     service, path, region = live.place(kind, name)
 
     def once():

@@ -56,6 +56,8 @@ def main():
         print(f"Dry run: {number(len(plan.changes), 'change')} would be applied.")
     if absent:
         say_missing(desired, absent)
+    for line in plan.waiting:
+        print(color(line, "33"))
     print(f"{google.calls['gcloud']} calls of gcloud, {google.calls['requests']} requests, {time.monotonic() - began:.1f} s")
     return code
 

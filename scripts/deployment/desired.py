@@ -37,6 +37,7 @@ class Desired:
         self.custom_roles = iam["custom_roles"]
         self.project_grants = grants(iam["project"], members)
         self.datasets = [{**d, "grants": grants(d["bindings"], members)} for d in iam["datasets"]]
+        self.table_grants = {t["name"]: wanted for t in iam["tables"] if (wanted := grants(t["bindings"], members))}
         self.secret_grants = {s["name"]: grants(s["bindings"], members) for s in iam["secrets"]}
         # Nobody may start a job without a trigger, except people who may start any.
         self.job_grants = {name: set() for name in names} | {

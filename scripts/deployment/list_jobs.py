@@ -148,7 +148,7 @@ class Overview:
         self.takeovers = [c.title for c in self.plan.takeovers]
         alone = {id(c) for j in desired.jobs for c in self.plan.of_job(j["name"])}
         self.differences = [f"{c.action} {c.title}" + (f": {said(c)}" if c.details else "")
-                            for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts
+                            for c in self.plan.changes if id(c) not in alone] + self.plan.conflicts + self.plan.waiting
         self.differences += [f"secret {name} does not exist: {preflight.advice(desired, name, '')[1]}" for name in live.missing_secrets]
         self.orphans = [c.title + (f" ({'; '.join(c.details)})" if c.details else "") for c in self.plan.orphans]
         self.foreign, self.leftovers = self.plan.foreign, self.plan.leftovers

@@ -19,7 +19,7 @@ class Live:
     def __init__(self, google, desired, tolerant=False):
         self.google, self.desired, self.access_refusal = google, desired, ""
         self.accounts, self.roles, self.project_grants, self.missing_secrets = {}, {}, set(), []
-        self.datasets, self.secret_grants, self.job_grants = {}, {}, {}
+        self.datasets, self.table_grants, self.secret_grants, self.job_grants = {}, {}, {}, {}
         self.secret_names = set()
         self.jobs_elsewhere, self.triggers_elsewhere, self.not_searched = [], [], []
         self.scheduler_locations = []
@@ -109,6 +109,8 @@ class Live:
         jobs = {n: pool.submit(self.policy, "job", n) for n in desired.job_grants if n in self.jobs}
         secrets = {s: pool.submit(self._secret_policy, s) for s in secrets.result()}
         datasets = {n: pool.submit(self.dataset, n) for n in [d["name"] for d in desired.datasets] + left.result()}
+        names = [pool.submit(self._table_names, d["name"]) for d in desired.datasets]
+        tables = {n: pool.submit(self.policy, "table", n) for found in names for n in found.result()}
         self.accounts = {a["email"]: a for a in accounts.result()}
         self.roles = {r["name"].split("/")[-1]: r for r in roles.result()}
         self.project_grants = granted(policy.result())
@@ -117,6 +119,7 @@ class Live:
         self.missing_secrets = sorted(n for n, policy in policies.items() if policy is None)
         self.secret_grants = {n: granted(policy or {}) for n, policy in policies.items()}
         self.job_grants = {n: granted(f.result()) for n, f in jobs.items()}
+        self.table_grants = {n: granted(f.result()) for n, f in tables.items()}
 
     def _secret_names(self):
         """The secrets of jobs.yaml and those with names like ours: a removed job may still have access to one."""
@@ -150,15 +153,29 @@ class Live:
                 if d.get("labels", {}).get("managed_by") == mark and "org_slug" not in d["labels"]]
         return [name for name in ours if name not in known]
 
+    def _table_names(self, dataset):
+        """The tables of a dataset of ours as `dataset.table`; none if there is no such dataset."""
+        path = f"bigquery/v2/projects/{self.desired.project}/datasets/{dataset}/tables"
+        try:
+            found = self.google.pages("bigquery", path, "tables", maxResults=1000)
+        except GoogleError as error:
+            if error.status != 404:
+                raise
+            return []
+        names = [f"{dataset}.{t['tableReference']['tableId']}" for t in found if t.get("type", "TABLE") == "TABLE"]
+        return [n for n in names if n in self.desired.table_grants or not self.desired.only]
+
     def place(self, kind, name):
-        """Where the IAM policy of the project, a secret or a job is: service, path and region."""
+        """Where the IAM policy of the project, a table, a secret or a job is: service, path and region."""
         project, region = f"v1/projects/{self.desired.project}", self.desired.region
-        return {"project": ("cloudresourcemanager", project, None), "secret": ("secretmanager", f"{project}/secrets/{name}", None),
+        dataset, _, table = name.partition(".")
+        tables = f"bigquery/v2/projects/{self.desired.project}/datasets/{dataset}/tables/{table}"
+        return {"project": ("cloudresourcemanager", project, None), "table": ("bigquery", tables, None), "secret": ("secretmanager", f"{project}/secrets/{name}", None),
                 "job": ("run", f"{project}/locations/{region}/jobs/{name}", region)}[kind]
 
     def policy(self, kind, name):
         service, path, region = self.place(kind, name)
-        if kind == "project":
+        if kind in ("project", "table"):
             return self.google.request("POST", service, f"{path}:getIamPolicy", body=CONDITIONAL, repeatable=True)
         query = {"options.requestedPolicyVersion": 3} if kind == "secret" else {}
         return self.google.get(service, f"{path}:getIamPolicy", region, **query)

@@ -5,13 +5,14 @@ from .leftovers import leftovers
 
 
 class Plan:
-    """`changes` are applied, `orphans` only with --prune; `conflicts`, `leftovers` and everything `foreign` are only reported."""
+    """`changes` are applied, `orphans` only with --prune; `conflicts`, `leftovers`, everything `foreign` and what is `waiting` for tables are
+    only reported."""
 
     def __init__(self, google, desired, live, prune=False):
         self.desired, self.live = desired, live
         around = [] if live.access_refusal else [
             access.accounts(google, desired, live), access.custom_roles(google, desired, live),
-            access.datasets(google, desired, live), access.project(google, desired, live),
+            access.datasets(google, desired, live), access.tables(google, desired, live), access.project(google, desired, live),
             access.secrets(google, desired, live), access.jobs(google, desired, live)]
         deployed = [resources.jobs(google, desired, live), resources.triggers(google, desired, live),
                     alerts.channels(google, desired, live), metrics.metrics(google, desired, live), alerts.alerts(google, desired, live),
@@ -19,6 +20,7 @@ class Plan:
         self.changes = [c for part in around + deployed for c in part]
         self.conflicts = [] if live.access_refusal else list(access.conflicts(desired, live))
         self.conflicts += resources.conflicts(desired, live)
+        self.waiting = [] if live.access_refusal else access.waiting(desired, live)
         orphans = [] if desired.only or live.access_refusal else access.orphans(google, desired, live)
         for part in [] if desired.only else (resources, alerts, metrics):
             orphans += part.orphans(google, desired, live)

@@ -113,6 +113,8 @@ def follow(google, desired, job, execution):
           + ("" if good or not execution.message else f": {execution.message}"))
     if not log.summaries:
         print("its summary did not arrive; the log in the console may have it later")
+    if good and any(s.get("job") == "bootstrap" and s.get("counts", {}).get("tables_created") for s in log.summaries):
+        print(f"now scripts/create-all-jobs.sh {desired.environment} gives the jobs their access to the tables that were created")
     if good:
         return 0
     last = {s.get("task_index", 0): s for s in sorted(log.summaries, key=lambda s: s.get("attempt", 0))}

@@ -10,7 +10,6 @@ struct BillingSyncReconcileJob: ScheduledJob {
     static let name = "billing-sync-reconcile"
     static let purpose = "Compares all Stripe subscriptions with the warehouse and corrects the warehouse."
     static let isExclusive = true
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         The job reads all subscriptions of the Stripe account and compares them with organizations.org_subscriptions, today's \
         limits in org_usage_quotas and org_profiles.subscription_plan. It prints each mismatch as organization, field, Stripe, \

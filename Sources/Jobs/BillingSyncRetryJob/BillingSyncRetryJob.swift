@@ -10,7 +10,6 @@ struct BillingSyncRetryJob: ScheduledJob {
     static let name = "billing-sync-retry"
     static let purpose = "Works off the queue of billing syncs: Stripe's state into the warehouse."
     static let isExclusive = false
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         The job reads Stripe's events since its last run and queues the organizations that they name. Then it claims the due \
         items of scheduler_jobs.billing_sync_queue, reads the current subscription of each of their \

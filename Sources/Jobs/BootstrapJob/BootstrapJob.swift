@@ -9,9 +9,6 @@ struct BootstrapJob: ScheduledJob {
     static let name = "bootstrap"
     static let purpose = "Creates the datasets organizations and scheduler_jobs with all of their tables."
     static let isExclusive = false
-    static let access: [JobAccess] = [
-        .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
-    ]
     static let discussion = """
         The job compares both datasets with the built-in catalog and creates missing datasets and tables. It does not change \
         existing tables: it reports the columns that they lack, and bootstrap-sync adds them.

@@ -10,9 +10,6 @@ struct BootstrapSyncJob: ScheduledJob {
     static let name = "bootstrap-sync"
     static let purpose = "Adds missing columns to the tables of the datasets organizations and scheduler_jobs."
     static let isExclusive = false
-    static let access: [JobAccess] = [
-        .runsQueries, .evolves(.organizations), .evolves(.schedulerJobs), .writes(.schedulerJobs),
-    ]
     static let discussion = """
         The job compares both datasets with the built-in catalog and adds the columns that tables lack, all columns of a table \
         in one update. It never drops, recreates or reorders anything. A column with another type or mode is a conflict: the \

@@ -10,9 +10,6 @@ struct OrgSyncAllJob: ScheduledJob {
     static let name = "org-sync-all"
     static let purpose = "Creates and evolves the dataset of every active organization."
     static let isExclusive = false
-    static let access: [JobAccess] = [
-        .runsQueries, .evolvesAllDatasets, .reads(.organizations), .writes(.schedulerJobs),
-    ]
     static let discussion = """
         The job reads the organizations with status ACTIVE from organizations.org_profiles and compares all of their datasets \
         with the built-in catalog in one query. It creates missing datasets and tables, and adds missing columns. It never \

@@ -10,7 +10,6 @@ struct QuotaCleanupJob: ScheduledJob {
     static let name = "quota-cleanup"
     static let purpose = "Deletes old rows of the quota counters, the run history and the billing queue."
     static let isExclusive = true
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         The job deletes the rows of organizations.org_usage_quotas that are older than DAYS_TO_KEEP days, and in scheduler_jobs \
         the rows of job_runs that are older than HISTORY_DAYS_TO_KEEP days. The same age counts for items of \

@@ -10,7 +10,6 @@ struct QuotaResetDailyJob: ScheduledJob {
     static let name = "quota-reset-daily"
     static let purpose = "Opens the day's quota counters of every active organization."
     static let isExclusive = true
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         For the UTC day of the run, every ACTIVE organization with an ACTIVE or TRIAL subscription gets a row in \
         organizations.org_usage_quotas. The counters are recounted from the run log: the daily and the monthly counter count \

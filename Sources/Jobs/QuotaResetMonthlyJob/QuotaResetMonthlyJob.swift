@@ -10,7 +10,6 @@ struct QuotaResetMonthlyJob: ScheduledJob {
     static let name = "quota-reset-monthly"
     static let purpose = "Recounts the monthly quota counter of every active organization on the first of a month."
     static let isExclusive = true
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         On the first of a month (UTC), the job sets the monthly counter in the rows of that day to the number of successful \
         runs in the log of the month (QUOTA_COUNTS), and creates the rows that quota-reset-daily has not created. On any other \

@@ -10,7 +10,6 @@ struct StaleCleanupJob: ScheduledJob {
     static let name = "stale-cleanup"
     static let purpose = "Marks crashed pipeline runs as failed and repairs the concurrent counters."
     static let isExclusive = true
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = """
         Runs that have been PENDING, RUNNING or CANCELLING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a \
         duration and the reason. Then the job recounts the rows of the last three days: concurrent_pipelines_running counts the \

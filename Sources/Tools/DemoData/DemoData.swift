@@ -36,7 +36,6 @@ struct DemoData: ScheduledJob {
     static let purpose = "Puts demo organizations into an embedded warehouse or an emulator."
 
     static let isExclusive = false
-    static let access: [JobAccess] = [.runsQueries, .writes(.organizations), .writes(.schedulerJobs)]
     static let discussion = ""
 
     let options: Options

@@ -9,8 +9,8 @@ struct GenerateJobs: ParsableCommand {
         commandName: "generate-jobs",
         abstract: "Checks jobs.yaml and writes deploy/generated/ from it.",
         discussion: """
-            The program starts every built job with --describe and checks jobs.yaml against the answers. Then it writes, for each \
-            environment: the Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts and roles \
+            The program starts every built job with --describe and checks jobs.yaml against the answers. It chooses the roles for \
+            everything that the jobs use in BigQuery (deploy/access.json). Then it writes, for each environment: the Cloud Run Jobs (jobs/), the Cloud Scheduler triggers (triggers/), service accounts and roles \
             (iam.json), alert policies (alerts/) and the data of the scripts (deployment.json). It also writes jobs.schema.json \
             and the marked tables in README.md and docs/. It deploys nothing; scripts/create-all-jobs.sh does that.
 
@@ -37,7 +37,8 @@ struct GenerateJobs: ParsableCommand {
         do {
             file = try JobsFileReader.read(
                 try text("jobs.yaml", in: tree.root),
-                manifest: withoutTargets ? nil : try text("Package.swift", in: tree.root))
+                manifest: withoutTargets ? nil : try text("Package.swift", in: tree.root),
+                access: try access(in: tree.root))
             let descriptions = try descriptions(of: file)
             try file.check(against: descriptions)
             texts = try tree.texts(for: file, describedBy: descriptions)
@@ -63,6 +64,15 @@ struct GenerateJobs: ParsableCommand {
         } catch let error as BuiltJobs.Failure {
             complain(["error: \(error.description)"])
             throw ExitCode(66)
+        }
+    }
+
+    private func access(in folder: URL) throws -> AccessList {
+        let name = "deploy/access.json"
+        do {
+            return try AccessList(try text(name, in: folder))
+        } catch let error as DecodingError {
+            throw ValidationError("\(name) is not what scripts/record-access.sh writes: \(error)")
         }
     }
 

@@ -4,12 +4,14 @@
     GET /_requests              {"total": 3, "peakInFlight": 2, "routes": {"GET /projects/*/datasets/*/tables": 3}}
     DELETE /_requests           starts counting anew
     PUT /_delay?ms=40           makes each later request wait that long before it is served
+    GET /_uses, PUT /_grants    what jobs use, and what they may do: access.py
 
 With ?project=ID they concern that project's requests only, so that tests which run side by side do not count or delay each
 other's. Requests to these paths are neither counted nor delayed.
 """
 import asyncio
 import json
+import re
 from collections import Counter
 from urllib.parse import parse_qs
 
@@ -28,18 +30,19 @@ def route_of(path):
 
 
 async def whole_request(receive):
-    """A receive that begins with the whole body; None where the client is gone before its end, as a killed job is."""
+    """The whole body, and a receive that begins with it; two times None where the client is gone before its end, as a killed job is."""
     messages = []
     while not messages or messages[-1].get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
+            return None, None
         messages.append(message)
+    body = b"".join(message.get("body", b"") for message in messages)
 
     async def replay():
         return messages.pop(0) if messages else await receive()
 
-    return replay
+    return body, replay
 
 
 class Tally:
@@ -68,16 +71,20 @@ class Control:
     def __init__(self, app, delay):
         self.app, self.delay, self.delays = app, delay, {}
         self.all, self.projects = Tally(), {}
+        self._access = None
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"] in ("/_ready", "/_requests", "/_delay"):
-            await self.answer(scope, send)
+        elif scope["path"] in ("/_ready", "/_requests", "/_delay", "/_uses", "/_grants"):
+            await self.answer(scope, receive, send)
         else:
-            await self.serve(scope, receive, send)
+            caller = re.match(r"/as/([a-z-]+)(?=/)", scope["path"])
+            if caller:
+                scope = {**scope, "path": scope["path"][caller.end():], "raw_path": scope["raw_path"][caller.end():]}
+            await self.serve(scope, receive, send, caller and caller[1])
 
-    async def serve(self, scope, receive, send):
+    async def serve(self, scope, receive, send, job):
         route, project = route_of(scope["path"])
         tallies = [self.all] + ([self.projects.setdefault(project, Tally())] if project else [])
         for tally in tallies:
@@ -86,14 +93,25 @@ class Control:
             delay = self.delays.get(project, self.delay)
             if delay:
                 await asyncio.sleep(delay)
-            received = await whole_request(receive)
-            if received:
+            body, received = await whole_request(receive)
+            refusal = self.access.refusal(job, scope["method"], scope["path"], body) if job and received else None
+            if refusal:
+                await respond(send, 403, refusal)
+            elif received:
                 await self.app(scope, received, send)
         finally:
             for tally in tallies:
                 tally.leave()
 
-    async def answer(self, scope, send):
+    @property
+    def access(self):
+        """Loaded when a test first asks for it, because GoogleSQL's analyzer takes two seconds to load."""
+        if self._access is None:
+            from .access import Access
+            self._access = Access()
+        return self._access
+
+    async def answer(self, scope, receive, send):
         query = parse_qs(scope["query_string"].decode())
         project = query.get("project", [None])[0]
         tally = self.projects.get(project, Tally()) if project else self.all
@@ -110,7 +128,16 @@ class Control:
                 self.delays[project] = delay
             else:
                 self.delay = delay
-        content = json.dumps(body).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        elif scope["path"] == "/_uses":
+            body = self.access.uses(project)
+        elif scope["path"] == "/_grants":
+            text, _ = await whole_request(receive)
+            self.access.enforce(project, json.loads(text))
+        await respond(send, status, body)
+
+
+async def respond(send, status, body):
+    content = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

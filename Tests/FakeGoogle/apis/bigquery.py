@@ -1,4 +1,4 @@
-"""BigQuery: datasets with their access lists. No tables, no queries."""
+"""BigQuery: datasets with their access lists, and tables with their policies. Tests put the tables into the state; no queries."""
 import copy
 import re
 import time
@@ -60,3 +60,4 @@ def check_access(where, access):
 
 
 dataset = crud("bigquery", BQ, DATASET, "datasets", "datasets", "Not found: Dataset {p}:{d}")
+crud("bigquery", BQ, DATASET + "/tables/{t}", "tables", "tables", "Not found: Table {p}:{d}.{t}")

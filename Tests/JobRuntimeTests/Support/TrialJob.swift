@@ -38,7 +38,6 @@ struct TrialJob: ScheduledJob {
     static let discussion = "Examples:\n  trial --act succeed"
 
     static let isExclusive = false
-    static let access = [JobAccess(on: "project", permissions: ["trial.jobs.create"])]
 
     let options: Options
     let settings: Settings

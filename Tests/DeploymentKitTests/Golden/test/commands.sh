@@ -28,6 +28,7 @@ bq --location=US mk --dataset --description='The organizations' --label=managed_
 
 # Roles on the project
 gcloud projects add-iam-policy-binding demo-project --member=serviceAccount:dm-sweep@demo-project.iam.gserviceaccount.com --role=projects/demo-project/roles/demo_reader --condition=None --project=demo-project
+gcloud projects add-iam-policy-binding demo-project --member=serviceAccount:dm-setup@demo-project.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=demo-project
 gcloud projects add-iam-policy-binding demo-project --member=serviceAccount:dm-sweep@demo-project.iam.gserviceaccount.com --role=roles/bigquery.jobUser --condition=None --project=demo-project
 
 # Roles on datasets
@@ -42,6 +43,9 @@ gcloud run jobs replace jobs/demo-setup.yaml --region=us-central1 --project=demo
 
 # Permission to start each job
 gcloud run jobs add-iam-policy-binding demo-sweep --region=us-central1 --member=serviceAccount:dm-trigger@demo-project.iam.gserviceaccount.com --role=roles/run.invoker --project=demo-project
+
+# Roles on tables, which the job that creates them has to create first
+bq query --project_id=demo-project --location=US --use_legacy_sql=false 'GRANT `roles/bigquery.dataViewer` ON TABLE `demo-project`.`organizations`.`usage` TO "serviceAccount:dm-setup@demo-project.iam.gserviceaccount.com"'
 
 # Triggers
 gcloud scheduler jobs create http demo-sweep-trigger --location=us-central1 --description='Starts demo-sweep. Sweeps.' --schedule='0 1 * * *' --time-zone=Etc/UTC --uri=https://run.googleapis.com/v2/projects/demo-project/locations/us-central1/jobs/demo-sweep:run --http-method=POST --oauth-service-account-email=dm-trigger@demo-project.iam.gserviceaccount.com --oauth-token-scope=https://www.googleapis.com/auth/cloud-platform --attempt-deadline=180s --max-retry-attempts=3 --max-retry-duration=0s --min-backoff=5s --max-backoff=60s --max-doublings=4 --project=demo-project
