@@ -69,12 +69,15 @@ import WarehouseKit
             .orgSyncAll, "--json", "--dry-run", "--log-level", "error", "--org", "acme")
 
         let summary = try outcome.succeeded()
-        guard case .object(let details) = summary.details, case .array(let plan) = details["plan"] else {
+        guard case .object(let details) = summary.details, case .object(let plan) = details["plan"],
+            let group = plan["groups"]?.array?.first?.object
+        else {
             Issue.record("no plan: \(outcome.output)")
             return
         }
-        #expect(plan.count == 20)
-        #expect(plan.first == .string("+ acme_test: would create dataset in US"))
+        #expect(group["names"] == .array([.string("acme_test")]))
+        #expect(group["changes"]?.array?.count == 20)
+        #expect(group["changes"]?.array?.first == .string("+ would create dataset in US"))
         #expect(outcome.error.isEmpty)
     }
 
