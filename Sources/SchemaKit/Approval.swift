@@ -95,23 +95,3 @@ package struct ApprovalOptions: ParsableArguments, Sendable {
         return Approval(of: plans.isEmpty ? settings.plans : plans, isRequired: settings.isRequired)
     }
 }
-
-/// The commands that a report names.
-package struct RunCommand: Hashable, Sendable {
-    package var job: String
-    /// The name in jobs.yaml; `nil` if the run does not know it.
-    package var environment: String?
-    /// The options that the run was given and that its follower needs, too.
-    package var options: [String] = []
-
-    package init(job: String, environment: String?, options: [String] = []) {
-        self.job = job
-        self.environment = environment
-        self.options = options
-    }
-
-    /// `./scripts/run-job.sh prod org-sync-all -- --org acme --dry-run`
-    func with(_ more: String...) -> String {
-        "./scripts/run-job.sh \(environment ?? "ENVIRONMENT") \(job) -- " + (options + more).joined(separator: " ")
-    }
-}

@@ -118,7 +118,7 @@ package struct OrganizationSync: Sendable {
         let atOnce = byScript ? Self.scriptsAtOnce : Self.atOnce
         let rollout = Rollout(
             sql: sql, catalog: catalogDigest(of: tables), plan: waves ?? WavePlan(sizes: [nil]), task: task,
-            report: report, command: request.command, now: now, sleep: sleep)
+            report: report, command: request.commandToGoOn, now: now, sleep: sleep)
         if waves != nil, !isDryRun {
             try await rollout.run(items) { try await sync.sync($0, atOnce: atOnce, rollout: $1) }
         } else {

@@ -74,6 +74,8 @@ struct PlanSummary {
 
     /// The datasets are sorted.
     var groups: [(shape: Shape, datasets: [DatasetID])]
+    /// Datasets that could not be planned, because reading them failed.
+    var failed = 0
     /// Columns that look misspelled: the column of the table that each one resembles.
     var lookalikes: [ChangeKind: String] = [:]
     /// The digest of the catalog.
@@ -143,9 +145,10 @@ struct PlanSummary {
 
     var lines: [String] {
         let shown = sorted.filter { $0.shape.hasChanges || !$0.shape.brief.isEmpty }
-        guard !shown.isEmpty else { return ["Nothing to change."] + approvalLines }
+        let unknown = failed == 0 ? [] : ["Not planned: \(spoken(failed, "datasets")), see the failures."]
+        guard !shown.isEmpty else { return (failed == 0 ? ["Nothing to change."] : unknown) + approvalLines }
         let total = shown.reduce(0) { $0 + ($1.shape.hasChanges ? $1.datasets.count : 0) }
-        var lines = ["Plan: \(spoken(total, "datasets")) would change."]
+        var lines = ["Plan: \(spoken(total, "datasets")) would change."] + unknown
         for (shape, datasets) in shown.prefix(Self.mostGroups) {
             lines.append(Self.cut("  \(DifferenceLog.datasets(datasets.count, datasets))"))
             let most = shape.brief.count > 2 ? 1 : 2

@@ -14,7 +14,9 @@ package struct WavePlan: Hashable, Sendable {
     /// Whether a halted rollout goes on.
     package var resumes: Bool
 
-    package init(sizes: [Int?], pause: Duration = .seconds(600), mostFailures: Int = 5, resumes: Bool = false) {
+    package static let usualPause = Duration.seconds(600)
+
+    package init(sizes: [Int?], pause: Duration = usualPause, mostFailures: Int = 5, resumes: Bool = false) {
         self.sizes = sizes
         self.pause = pause
         self.mostFailures = mostFailures
@@ -235,7 +237,11 @@ struct Rollout: Sendable {
             waveStartedAt: now())
     }
 
-    private func resuming(_ state: State) -> String { "to go on: \(command.with("--waves", state.waves, "--resume"))" }
+    private func resuming(_ state: State) -> String {
+        var command = command
+        if plan.pause != WavePlan.usualPause { command.options += ["--pause", "\(plan.pause.components.seconds)s"] }
+        return "to go on: \(command.with("--waves", state.waves, "--resume"))"
+    }
 
     /// Why a run without waves must change nothing: it would undo what the waves are for.
     func objectionToOthers() async throws -> RolloutHalt? {

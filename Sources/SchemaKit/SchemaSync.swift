@@ -2,23 +2,6 @@ import JobRuntime
 import Synchronization
 import Warehouse
 
-/// What a schema job was asked for.
-struct SchemaRequest: Sendable {
-    var isDryRun: Bool
-    /// Kinds of differences that the run closes in place.
-    var applied: Set<SchemaDifference.Kind>
-    /// The changes that the run may apply, for the digest of its tables.
-    var approval: Approval
-    /// The command that starts the run again.
-    var command: RunCommand
-    /// Whether the plan of each dataset is printed with all of its lines.
-    var showsFullPlans = false
-    /// Where changes are written before they are made.
-    var history: SchemaHistory?
-    /// Ends the run when many organizations fail for one reason.
-    var tally: FailureTally?
-}
-
 /// Plans and applies what datasets lack, and reports the outcome.
 ///
 /// - Datasets are worked on in parts of 500: all plans of a part, then their rows in the history, then their changes.
@@ -78,6 +61,7 @@ final class SchemaSync: Sendable {
     private let tally: FailureTally?
     /// Rows for which the history had no table yet.
     private let unwritten = Mutex<[SchemaHistory.Change]>([])
+    private let progress = Mutex((isComplete: false, failed: 0))
 
     init(
         warehouse: any SchemaWarehouse, policy: SchemaPolicy, tables: [NamedTable], request: SchemaRequest,
@@ -133,6 +117,7 @@ final class SchemaSync: Sendable {
             }
             try await writeFailures(of: part)
         }
+        progress.withLock { $0.isComplete = true }
     }
 
     /// Records the failure of one dataset. An error that the next dataset would meet, too, is thrown.
@@ -145,6 +130,7 @@ final class SchemaSync: Sendable {
                 state.hasFailed = true
                 state.failures.append((nil, reason))
             }
+            progress.withLock { $0.failed += 1 }
             if (error as? WarehouseError)?.endsRun == true { throw error }
             report.fail(work.item.subject, reason)
             try tally?.note(reason, of: work.item.dataset.id, work.item.subject)
@@ -306,8 +292,12 @@ final class SchemaSync: Sendable {
 
     private func printPlan() {
         let groups = planned.withLock { $0 }.map { (shape: $0, datasets: $1.sorted()) }
+        let (isComplete, failed) = progress.withLock { $0 }
+        // A run that ended before it had planned anything says so itself.
+        guard isComplete || !groups.isEmpty else { return }
         let summary = PlanSummary(
-            groups: groups, lookalikes: lookalikes.withLock { $0 }, catalog: approval.catalog, tables: tables,
+            groups: groups, failed: failed, lookalikes: lookalikes.withLock { $0 }, catalog: approval.catalog,
+            tables: tables,
             approval: approval, command: command, leastTime: warehouse.leastTime)
         (showsFullPlans ? summary.fullLines : summary.lines).forEach(report.line)
         report.attach("plan", summary.json)

@@ -160,7 +160,7 @@ import WarehouseKit
 
     @Test func oneReasonOfManyOrganizationsHaltsUntilSomebodyResumes() async throws {
         let fixture = try await fixture(9)
-        let plan = WavePlan(sizes: [1, nil], pause: .seconds(1), mostFailures: 3)
+        let plan = WavePlan(sizes: [1, nil], mostFailures: 3)
         let refusing = RefusingWarehouse(fixture.warehouse)
 
         let halted = try await rollout(fixture, plan, through: refusing)
