@@ -284,7 +284,8 @@ struct OrganizationFixture {
     @discardableResult
     func sync(
         only slugs: [String] = [], catalog: Catalog? = nil, task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false,
-        approval: Approval = .none, writesHistory: Bool = false, killedAt: Int? = nil
+        approval: Approval = .none, writesHistory: Bool = false, killedAt: Int? = nil,
+        historyIn history: (any SQLWarehouse)? = nil
     ) async throws -> ReportFixture {
         let fixture = ReportFixture()
         let sql: any Warehouse = killedAt.map { FaultyWarehouse(warehouse, .killedBefore($0)) } ?? warehouse
@@ -293,7 +294,7 @@ struct OrganizationFixture {
             environment: .test,
             report: fixture.report, task: task, isDryRun: isDryRun)
         sync.approval = approval
-        if writesHistory { sync.history = SchemaHistory(sql: sql, job: "org-sync-all", task: task) }
+        if writesHistory { sync.history = SchemaHistory(sql: history ?? sql, job: "org-sync-all", task: task) }
         try await sync.run(only: slugs)
         return fixture
     }
