@@ -113,10 +113,10 @@ struct PlanSummary {
     var irreversible: [String] {
         var texts: [String] = []
         if kinds.contains(where: { if case .addColumn = $0.change { true } else { false } }) {
-            texts.append("A new column can only be dropped, with its values, in each table.")
+            texts.append("a new column can only be dropped, with its values, in each table.")
         }
         let creates = kinds.contains { $0.change == .createTable } || groups.contains(where: \.shape.isNew)
-        if creates { texts.append("A new table or dataset can only be deleted.") }
+        if creates { texts.append("a new table or dataset can only be deleted.") }
         return texts
     }
 
@@ -166,7 +166,7 @@ struct PlanSummary {
         let requests = requests
         let time = leastTime(requests).map { ", which take at least \(spoken($0)) at the rates of this run" } ?? ""
         lines.append("Requests: about \(requests.total)\(time).")
-        if !irreversible.isEmpty { lines.append("Not reversible: " + irreversible.joined(separator: " ")) }
+        lines += irreversible.map { "Not reversible: \($0)" }
         lines += warnings.prefix(Self.mostWarnings).map { Self.cut("Check: \($0).") }
         if warnings.count > Self.mostWarnings {
             lines.append("Check: \(warnings.count - Self.mostWarnings) more; --json has everything.")

@@ -130,7 +130,7 @@ import WarehouseKit
         let summary = try outcome.succeeded()
         #expect(summary.dryRun)
         #expect(summary.counts["tables_created"] == 19)
-        #expect(outcome.outputLines.filter { $0.hasPrefix("+ demo_10001_test.") }.count == 19)
+        #expect(outcome.output.contains("    + dataset in US with 19 tables\n"))
         let after = try stage.files()
         #expect(after["warehouse.db"] == files["warehouse.db"])
         #expect(after["warehouse.db-wal"]?.isEmpty != false)

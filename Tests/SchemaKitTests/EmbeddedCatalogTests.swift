@@ -45,7 +45,7 @@ import Testing
     @Test func readsOnlyTheGroupsThatAreWanted() throws {
         let catalog = try Catalog.embedded([.operations])
 
-        #expect(catalog.tables(.operations).count == 3)
+        #expect(catalog.tables(.operations).count == 5)
         #expect(catalog.tables(.organizations).isEmpty)
     }
 

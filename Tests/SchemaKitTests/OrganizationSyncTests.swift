@@ -267,18 +267,20 @@ struct OrganizationFixture {
     init(_ warehouse: any Warehouse, _ profiles: [Profile] = []) async throws {
         self.warehouse = warehouse
         try await warehouse.bootstrapped()
-        for profile in profiles { try await add(profile) }
+        if !profiles.isEmpty { try await add(profiles) }
     }
 
-    func add(_ profile: Profile) async throws {
+    func add(_ profile: Profile) async throws { try await add([profile]) }
+
+    private func add(_ profiles: [Profile]) async throws {
         try await warehouse.insert(
             into: "organizations.org_profiles",
-            [
+            profiles.map { profile in
                 [
                     "org_slug": .string(profile.slug), "org_dataset_id": .string(profile.dataset),
                     "status": .string(profile.status),
                 ]
-            ])
+            })
     }
 
     @discardableResult

@@ -23,11 +23,16 @@ import WarehouseKit
 
     /// How many organizations have the last column of the catalog.
     private func changed(_ fixture: OrganizationFixture, _ count: Int, _ column: String = "notes") async throws -> Int {
+        let targets = (0..<count).map { number in
+            let slug = "org_\(1000 + number)"
+            return SurveyTarget(subject: slug, dataset: DatasetID("\(slug)_test")!)
+        }
+        let tables = [NamedTable("plans", Table(fields: [FieldSchema(column, "STRING")]))]
+        let scope = SurveyScope(.datasets(targets), location: "US", known: .targets)
         var changed = 0
-        for number in 0..<count {
-            let reference = TableReference(DatasetID("org_\(1000 + number)_test")!, "plans")!
-            let names = try await fixture.warehouse.table(reference)?.schema.fields.map(\.name) ?? []
-            changed += names.contains(column) ? 1 : 0
+        for group in try await fixture.warehouse.survey(scope, for: tables).groups {
+            guard case .table(_, let table) = group.state else { continue }
+            changed += table.schema.fields.contains { $0.name == column } ? group.count : 0
         }
         return changed
     }

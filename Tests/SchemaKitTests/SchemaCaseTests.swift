@@ -339,7 +339,7 @@ import Testing
                 "  29 datasets (org_10_test, org_11_test, org_12_test ...)",
                 "    + dataset in US with 2 tables",
                 "  1 dataset (org_20_test)", "    + table t", "    + table u",
-                "Requests: about 64.", "Not reversible: A new table or dataset can only be deleted.",
+                "Requests: about 64.", "Not reversible: a new table or dataset can only be deleted.",
                 "Digest: cf07e90e",
                 "Apply:  ./scripts/run-job.sh test org-sync-all -- --approve cf07e90e",
             ])
