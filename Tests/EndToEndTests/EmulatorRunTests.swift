@@ -33,7 +33,7 @@ import WarehouseKit
         #expect(second.changes == 0)
         #expect(requests.total <= 6)
         #expect(try await stage.state() == state)
-        #expect(state.count == 26)
+        #expect(state.count == 28)
     }
 
     @Test func syncAddsColumnsToTheMetaTables() async throws {
