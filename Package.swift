@@ -88,7 +88,8 @@ let package = Package(
             logging,
             .target(name: "EmbeddedWarehouse", condition: .when(traits: ["EmbeddedWarehouse"]))),
         library(
-            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging,
+            "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", "COpenSSL", argumentParser,
+            logging,
             resources: [.embedInCode("Catalog/Tables")]),
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
@@ -119,9 +120,10 @@ let package = Package(
             "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
             logging),
         tests(
-            "SchemaKitTests", excluding: ["TableFiles", "refused-table-files.json"], "SchemaKit", "WarehouseKit",
+            "SchemaKitTests", excluding: ["Plans", "TableFiles", "refused-table-files.json"], "SchemaKit",
+            "WarehouseKit",
             "Warehouse", "EmbeddedWarehouse", "BigQueryWarehouse",
-            "JobRuntime", logging),
+            "JobRuntime", argumentParser, logging),
         tests(
             "QuotaKitTests", "QuotaKit", "SchemaKit", "WarehouseKit", "Warehouse", "BigQueryWarehouse",
             "EmbeddedWarehouse", "JobRuntime", logging),

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Tests/BigQueryAnswers"))
-from scripted_bigquery import CENSUS_COLUMNS, GROUPS, SURVEY_COLUMNS, column, dml, rows, shape, table_resource  # noqa: E402
+from scripted_bigquery import CENSUS_COLUMNS, GROUPS, ROLLOUT_COLUMNS, SURVEY_COLUMNS, column, dml, rows, shape, table_resource  # noqa: E402
 
 SHORT = "subscription_plans"
 
@@ -97,6 +97,8 @@ class BigQuery:
                 return self.survey("j")
             if "is_ambiguous, COUNT(*)" in sql:
                 return rows("j", CENSUS_COLUMNS, [[None] * 4 + ["true"] + ["false"] * 3 + [str(self.organizations)]])
+            if "FROM `scheduler_jobs.rollouts`" in sql:
+                return rows("j", ROLLOUT_COLUMNS, [])
             return dml("j", inserted=1)
         _, dataset, _, name = re.search(r"/(datasets)/([^/]+)/(tables)/([^/]+)$", path).groups()
         table = table_resource(dataset, name, GROUPS["organization"][name])

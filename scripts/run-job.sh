@@ -7,11 +7,13 @@ source scripts/lib/setup.sh
 
 usage() {
     cat <<'HELP'
-usage: scripts/run-job.sh <test|stage|prod> <job> [--wait | --async] [--yes] [-- argument ...]
+usage: scripts/run-job.sh <test|stage|prod> <job|release> [--wait | --async] [--yes] [-- argument ...]
 
 Starts an execution of the job (org-sync-all or cloudact-org-sync-all), prints its log and its summary, and ends with its
 outcome. The script needs python3 and gcloud, signed in. It passes the arguments after -- to the job:
 scripts/run-job.sh test org-sync-all -- --dry-run
+
+release stands for bootstrap, bootstrap-sync and org-sync-all, in this order, up to the first one that fails. Its end is one summary.
 
   --wait    follow the execution to its end (default)
   --async   start the execution and return

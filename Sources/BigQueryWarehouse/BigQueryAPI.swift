@@ -167,8 +167,10 @@ enum BigQueryMethod: String, Sendable, CaseIterable {
 struct RequestBudgets: Sendable {
     private let limiters: [BigQueryMethod: RateLimiter]
     private let inFlight: RateLimiter
+    private let taskCount: Int
 
     init(taskCount: Int, time: TimeSource) {
+        self.taskCount = taskCount
         let atOnce = max(1, BigQueryMethod.requestsInFlight / taskCount)
         limiters = Dictionary(
             uniqueKeysWithValues: BigQueryMethod.allCases.map {
@@ -184,6 +186,16 @@ struct RequestBudgets: Sendable {
         return try await limiter.withPermit {
             try await inFlight.withPermit(operation)
         }
+    }
+
+    /// The methods work side by side, so the slowest one counts.
+    func leastTime(for requests: SchemaRequests) -> Duration {
+        let counts: [(BigQueryMethod, Int)] = [
+            (.datasetsInsert, requests.datasetCreations), (.tablesList, requests.tableLists),
+            (.tablesGet, requests.tableReads), (.tablesInsert, requests.tableCreations),
+            (.tablesPatch, requests.tableUpdates), (.jobsQuery, requests.statements),
+        ]
+        return .seconds(counts.map { Double($1) * Double(taskCount) / $0.requestsPerSecond }.max() ?? 0)
     }
 
     func slowDown(_ method: BigQueryMethod) {

@@ -53,6 +53,8 @@ package struct BigQueryWarehouse: Warehouse {
 }
 
 extension BigQueryWarehouse {
+    package func leastTime(for requests: SchemaRequests) -> Duration? { api.budgets.leastTime(for: requests) }
+
     package func dataset(_ id: DatasetID) async throws -> Dataset? {
         let call = BigQueryAPI.Call(
             method: .datasetsGet, path: "/datasets/\(id)", operation: "read dataset \(id)", scope: .dataset)

@@ -22,6 +22,10 @@ package struct Bootstrap: Sendable {
     package var tolerated: Set<SchemaDifference.Kind> = []
     /// Kinds of differences that ``addColumns()`` closes in place.
     package var applied: Set<SchemaDifference.Kind> = []
+    /// The changes that the run may apply.
+    package var approval = Approval.none
+    /// Where changes are written before they are made.
+    package var history: SchemaHistory?
     /// If it is set, the run explains the differences. It must be a dry run.
     package var explanationDay: CivilDate?
 
@@ -58,8 +62,14 @@ package struct Bootstrap: Sendable {
         report.begin("datasets", total: Self.groups.count)
         let differences = DifferenceLog(tolerated: tolerated, isDryRun: isDryRun)
         defer { differences.flush(to: report) }
+        let tables = Self.groups.flatMap { self.catalog.tables($0.group) }
+        let request = SchemaRequest(
+            isDryRun: isDryRun, applied: applied, approval: approval.covering(tables),
+            command: RunCommand(
+                job: policy == .create ? "bootstrap" : "bootstrap-sync", environment: environment?.rawValue,
+                options: applied.map(\.rawValue).sorted().flatMap { ["--apply", $0] }), history: history)
         let sync = SchemaSync(
-            warehouse: warehouse, policy: policy, applied: applied, differences: differences, isDryRun: isDryRun,
+            warehouse: warehouse, policy: policy, tables: tables, request: request, differences: differences,
             report: report)
         defer { sync.printTable() }
         // Only bootstrap-sync reads the table in any case, because only it could add a second pair of counters.
@@ -80,13 +90,15 @@ package struct Bootstrap: Sendable {
         let misplaced = outcomes.compactMap(\.misplacement)
         for (id, error) in misplaced { report.fail(id.name, error) }
         guard misplaced.isEmpty else { return }
-        try await eachConcurrently(outcomes, atOnce: outcomes.count) { item in
-            if let finding = item.finding {
-                try await sync.sync(
-                    dataset: item.dataset, with: item.tables, finding: finding, subject: item.dataset.id.name)
+        for item in outcomes where item.finding == nil { report.advance(item.dataset.id.name) }
+        let items = outcomes.compactMap { item in
+            item.finding.map {
+                SchemaSync.Item(
+                    subject: item.dataset.id.name, dataset: item.dataset, tables: item.tables, finding: $0)
             }
-            report.advance(item.dataset.id.name)
         }
+        try await sync.sync(items, atOnce: max(1, items.count))
+        try await sync.closeHistory()
         if let explanationDay {
             try await DifferenceExplanation(
                 warehouse: warehouse, tables: outcomes.flatMap(\.tables), day: explanationDay

@@ -1,7 +1,24 @@
-import ArgumentParser
+package import ArgumentParser
 package import JobRuntime
 package import Warehouse
 package import WarehouseKit
+
+/// Which organizations a run works on, and in what order.
+package struct OrganizationOptions: ParsableArguments, Sendable {
+    @Option(help: .init("Sync only this organization. Repeat the option for several.", valueName: "slug"))
+    package var org: [String] = []
+
+    @OptionGroup package var waves: WaveOptions
+
+    package init() {}
+
+    package func validate() throws {
+        guard org.isEmpty || waves.waves == nil else { throw ValidationError("Give --org or --waves, not both.") }
+        for slug in org where !Organization.isValid(slug: slug) {
+            throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
+        }
+    }
+}
 
 /// Gives every active organization's dataset the tables and columns of the catalog.
 ///
@@ -29,6 +46,14 @@ package struct OrganizationSync: Sendable {
     package var tolerated: Set<SchemaDifference.Kind> = []
     /// Kinds of differences that the run closes in place.
     package var applied: Set<SchemaDifference.Kind> = []
+    /// The changes that the run may apply.
+    package var approval = Approval.none
+    /// Where changes are written before they are made.
+    package var history: SchemaHistory?
+    /// Changes organizations in waves. It needs the history.
+    package var waves: WavePlan?
+    package var now: @Sendable () -> Timestamp = Timestamp.wallClock
+    package var sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     /// If it is set, the run explains the differences. It must be a dry run.
     package var explanationDay: CivilDate?
 
@@ -75,23 +100,51 @@ package struct OrganizationSync: Sendable {
         let creations = outcome.work.reduce(0) {
             $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count)
         }
-        let byScript = creations > Self.mostCreatedByInsert
+        // A script that BigQuery has accepted goes on if the run is killed, so a new dataset gets all of its tables. A part of them
+        // would be tables of an existing dataset, which need an approval of their own.
+        let byScript = creations > Self.mostCreatedByInsert || approval.isInForce
+        let request = request(only: slugs, tables)
         let sync = SchemaSync(
-            warehouse: schema, policy: .everything(byScript: byScript), applied: applied, differences: differences,
-            isDryRun: isDryRun, report: report)
+            warehouse: schema, policy: .everything(byScript: byScript), tables: tables,
+            request: request, differences: differences, report: report)
         defer { sync.printTable(title: "organization") }
         if !outcome.work.isEmpty { report.begin("organizations", total: outcome.work.count) }
-        try await eachConcurrently(outcome.work, atOnce: byScript ? Self.scriptsAtOnce : Self.atOnce) { work in
-            let slug = work.target.subject
-            var dataset = dataset(work.target.dataset, of: slug)
+        let items = outcome.work.map { work in
+            var dataset = dataset(work.target.dataset, of: work.target.subject)
             dataset.location = work.location
-            try await sync.sync(dataset: dataset, with: tables, finding: work.finding, subject: slug)
-            report.advance(slug)
+            return SchemaSync.Item(
+                subject: work.target.subject, dataset: dataset, tables: tables, finding: work.finding)
         }
+        let atOnce = byScript ? Self.scriptsAtOnce : Self.atOnce
+        let rollout = Rollout(
+            sql: sql, catalog: catalogDigest(of: tables), plan: waves ?? WavePlan(sizes: [nil]), task: task,
+            report: report, command: request.commandToGoOn, now: now, sleep: sleep)
+        if waves != nil, !isDryRun {
+            try await rollout.run(items) { try await sync.sync($0, atOnce: atOnce, rollout: $1) }
+        } else {
+            // An operator who names organizations knows what is being rolled out.
+            if history != nil, !isDryRun, !items.isEmpty, slugs.isEmpty,
+                let halt = try await rollout.objectionToOthers()
+            {
+                throw halt
+            }
+            try await sync.sync(items, atOnce: atOnce)
+        }
+        try await sync.closeHistory()
         if let explanationDay {
             try await DifferenceExplanation(warehouse: schema, tables: tables, day: explanationDay).print(
                 differences.entries, to: report)
         }
+    }
+
+    private func request(only slugs: [String], _ tables: [NamedTable]) -> SchemaRequest {
+        let options =
+            slugs.flatMap { ["--org", $0] } + applied.map(\.rawValue).sorted().flatMap { ["--apply", $0] }
+        return SchemaRequest(
+            isDryRun: isDryRun, applied: applied, approval: approval.covering(tables),
+            command: RunCommand(job: "org-sync-all", environment: environment.rawValue, options: options),
+            showsFullPlans: !slugs.isEmpty, history: history,
+            tally: waves.map { FailureTally(limit: $0.mostFailures) })
     }
 
     /// Reports what is irregular in the profiles. Each problem is reported by one task.

@@ -11,6 +11,8 @@ package struct SchemaApplier: Sendable {
     package var policy: SchemaPolicy
     /// Kinds of differences that are closed in place.
     package var applied: Set<SchemaDifference.Kind>
+    /// The changes that may be made to a table that another client changed or created meanwhile.
+    package var approval: Approval
     /// Is called after every step, so that a run that is stopped or fails has counted what it did.
     package var record: @Sendable (SchemaChanges) -> Void
 
@@ -19,9 +21,10 @@ package struct SchemaApplier: Sendable {
 
     package init(
         warehouse: any SchemaWarehouse, policy: SchemaPolicy, applied: Set<SchemaDifference.Kind> = [],
-        record: @escaping @Sendable (SchemaChanges) -> Void
+        approval: Approval = .none, record: @escaping @Sendable (SchemaChanges) -> Void
     ) {
         self.applied = applied
+        self.approval = approval
         self.warehouse = warehouse
         self.policy = policy
         self.record = record
@@ -181,7 +184,7 @@ package struct SchemaApplier: Sendable {
     private func complete(
         _ table: NamedTable, in dataset: Dataset, reported: [TableDifference], isCounted: Bool = false
     ) async throws {
-        let planner = SchemaPlanner(warehouse: warehouse, tables: [table], applied: applied)
+        let planner = SchemaPlanner(warehouse: warehouse, tables: [table], applied: applied, approval: approval)
         var reported = reported
         var isCounted = isCounted
         for _ in 1...Self.rounds {

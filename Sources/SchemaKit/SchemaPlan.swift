@@ -11,11 +11,17 @@ package import Warehouse
 package struct SchemaPlan: Hashable, Sendable {
     package var dataset: Dataset
     package var createsDataset = false
+    /// Whether the dataset exists and has none of the catalog's tables.
+    package var fillsDataset = false
     package var newTables: [NamedTable] = []
     package var additions: [TableAddition] = []
     /// Differences that the job closes in place.
     package var updates: [TableUpdate] = []
     package var differences: [TableDifference] = []
+    /// Kinds of change that the dataset needs and that were not approved. They are no part of the plan.
+    package var unapproved: [ChangeKind] = []
+    /// New columns that look like a misspelling of a column that the table has: the name of that column.
+    package var lookalikes: [ChangeKind: String] = [:]
 
     package init(dataset: Dataset) {
         self.dataset = dataset
@@ -88,10 +94,14 @@ package struct SchemaPlanner: Sendable {
     package var tables: [NamedTable]
     /// Kinds of differences that the job closes.
     package var applied: Set<SchemaDifference.Kind>
+    /// The changes that a plan may have.
+    package var approval: Approval
 
     package init(
-        warehouse: any SchemaWarehouse, tables: [NamedTable], applied: Set<SchemaDifference.Kind> = []
+        warehouse: any SchemaWarehouse, tables: [NamedTable], applied: Set<SchemaDifference.Kind> = [],
+        approval: Approval = .none
     ) {
+        self.approval = approval
         self.warehouse = warehouse
         self.tables = tables
         self.applied = applied
@@ -109,6 +119,7 @@ package struct SchemaPlanner: Sendable {
         if !finding.absent.isEmpty {
             let present = Set(try await warehouse.tables(in: dataset.id))
             plan.newTables = tables.filter { finding.absent.contains($0.name) && !present.contains($0.name) }
+            plan.fillsDataset = plan.newTables.count == tables.count
             differing.formUnion(finding.absent.intersection(present))
         }
         for table in tables where differing.contains(table.name) {
@@ -126,12 +137,25 @@ package struct SchemaPlanner: Sendable {
             plan.newTables.append(table)
             return
         }
-        let diff = SchemaDiff(expected: table.table, actual: actual)
+        var diff = SchemaDiff(expected: table.table, actual: actual)
+        for path in diff.additions {
+            let kind = ChangeKind(adding: path, to: table)
+            let siblings = FieldSchema.siblings(of: path, in: actual.schema.fields)
+            plan.lookalikes[kind] = FieldSchema.find(path, in: table.table.schema.fields)?.lookalike(among: siblings)
+        }
+        func isApproved(_ change: ChangeKind) -> Bool {
+            if approval.allows(change) { return true }
+            plan.unapproved.append(change)
+            return false
+        }
+        diff.leaveOut(diff.additions.filter { !isApproved(ChangeKind(adding: $0, to: table)) })
         func named(_ differences: [SchemaDifference]) -> [TableDifference] {
             differences.map { TableDifference(table: table.name, difference: $0) }
         }
-        let closed = diff.differences.filter { applied.contains($0.kind) }
-        plan.differences += named(diff.differences.filter { !applied.contains($0.kind) })
+        let kinds = Set(diff.differences.map(\.kind)).intersection(applied)
+        let closing = kinds.filter { isApproved(ChangeKind(table: table.name, .set($0))) }
+        let closed = diff.differences.filter { closing.contains($0.kind) }
+        plan.differences += named(diff.differences.filter { !closing.contains($0.kind) })
         guard !diff.additions.isEmpty || !closed.isEmpty else { return }
         guard let etag = actual.etag else {
             throw WarehouseError(

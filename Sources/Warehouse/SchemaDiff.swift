@@ -41,6 +41,24 @@ package struct SchemaDiff: Hashable, Sendable {
     /// Whether nothing is missing and nothing conflicts.
     package var isConforming: Bool { additions.isEmpty && !differences.contains(where: \.isConflict) }
 
+    /// Takes these additions out of the difference. The table does not get them.
+    package mutating func leaveOut(_ paths: [String]) {
+        additions.removeAll(where: paths.contains)
+        relaxed.removeAll(where: paths.contains)
+        for path in paths { merged = Self.removing(path[...], from: merged) }
+    }
+
+    private static func removing(_ path: Substring, from fields: [FieldSchema]) -> [FieldSchema] {
+        let (name, rest) = (path.prefix { $0 != "." }, path.drop { $0 != "." }.dropFirst())
+        if rest.isEmpty { return fields.filter { $0.name != name } }
+        return fields.map { field in
+            guard field.name == name else { return field }
+            var field = field
+            field.fields = removing(rest, from: field.fields)
+            return field
+        }
+    }
+
     private mutating func merge(_ expected: [FieldSchema], into actual: [FieldSchema], path: String) -> [FieldSchema] {
         var result = actual
         let indices = Dictionary(

@@ -86,6 +86,9 @@ package protocol SchemaWarehouse: Sendable {
     /// Throws `preconditionFailed` if the table changed since `etag` was read, and `invalid` if the warehouse refuses the change.
     func update(_ reference: TableReference, with change: TableChange, ifMatch etag: String) async throws
 
+    /// The least time that these requests take at the rates of this task; `nil` if the warehouse has no rates.
+    func leastTime(for requests: SchemaRequests) -> Duration?
+
     /// Reads in bulk what the catalog's tables look like in many datasets.
     ///
     /// A group may name its first members only; ``members(of:in:for:)`` names all of them.
@@ -96,6 +99,26 @@ package protocol SchemaWarehouse: Sendable {
     func members(
         of groups: [SchemaSurvey.Group], in scope: SurveyScope, for tables: [NamedTable]
     ) async throws -> SchemaSurvey.Members
+}
+
+extension SchemaWarehouse {
+    package func leastTime(for requests: SchemaRequests) -> Duration? { nil }
+}
+
+/// How many requests a plan needs, by kind.
+package struct SchemaRequests: Hashable, Sendable {
+    package var datasetCreations = 0
+    package var tableLists = 0
+    package var tableReads = 0
+    package var tableCreations = 0
+    package var tableUpdates = 0
+    package var statements = 0
+
+    package init() {}
+
+    package var total: Int {
+        datasetCreations + tableLists + tableReads + tableCreations + tableUpdates + statements
+    }
 }
 
 /// A table and the name it has, or should have, in a dataset.

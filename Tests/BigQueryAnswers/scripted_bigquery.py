@@ -80,6 +80,10 @@ def script(job):
     return reply(job)
 
 
+ROLLOUT_COLUMNS = [
+    *(column(name, "INTEGER") for name in ("number", "task_index", "task_count", "wave", "remaining")),
+    *(column(name) for name in ("waves", "state", "reason")),
+    *(column(name, "TIMESTAMP") for name in ("started_at", "wave_started_at", "updated_at"))]
 UNIT, RECORD, GROUP = "\x1f", "\x1e", "\x1d"
 SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
@@ -361,6 +365,8 @@ class World:
                 body = GROUPS["organization"].get(name, {"schema": {}})
                 self.tables.setdefault((dataset, name), table_resource(dataset, name, body))
             return script(job)
+        if "FROM `scheduler_jobs.rollouts`" in sql:
+            return rows(job, ROLLOUT_COLUMNS, [])
         if sql.startswith("INSERT INTO"):
             return dml(job, inserted=1)
         if sql.startswith("UPDATE"):

@@ -20,7 +20,7 @@ import WarehouseKit
         #expect(reader.problems.isEmpty)
         #expect(settings.warehouse.environment == nil)
         #expect(settings.catalog.tables(.organizations).count == 21)
-        #expect(settings.catalog.tables(.operations).count == 3)
+        #expect(settings.catalog.tables(.operations).count == 5)
     }
 
     @Test func needsAnEnvironmentForTheOrganizations() {
@@ -64,6 +64,9 @@ import WarehouseKit
     }
 
     @Test func takesSeveralOrganizations() throws {
-        #expect(try OrgSyncAllJob.Options.parse(["--org", "acme", "--org", "globex"]).org == ["acme", "globex"])
+        #expect(
+            try OrgSyncAllJob.Options.parse(["--org", "acme", "--org", "globex"]).organizations.org == [
+                "acme", "globex",
+            ])
     }
 }

@@ -69,12 +69,15 @@ import WarehouseKit
             .orgSyncAll, "--json", "--dry-run", "--log-level", "error", "--org", "acme")
 
         let summary = try outcome.succeeded()
-        guard case .object(let details) = summary.details, case .array(let plan) = details["plan"] else {
+        guard case .object(let details) = summary.details, case .object(let plan) = details["plan"],
+            let group = plan["groups"]?.array?.first?.object
+        else {
             Issue.record("no plan: \(outcome.output)")
             return
         }
-        #expect(plan.count == 20)
-        #expect(plan.first == .string("+ acme_test: would create dataset in US"))
+        #expect(group["names"] == .array([.string("acme_test")]))
+        #expect(group["changes"]?.array?.count == 20)
+        #expect(group["changes"]?.array?.first == .string("+ would create dataset in US"))
         #expect(outcome.error.isEmpty)
     }
 
@@ -127,7 +130,7 @@ import WarehouseKit
         let summary = try outcome.succeeded()
         #expect(summary.dryRun)
         #expect(summary.counts["tables_created"] == 19)
-        #expect(outcome.outputLines.filter { $0.hasPrefix("+ demo_10001_test.") }.count == 19)
+        #expect(outcome.output.contains("    + dataset in US with 19 tables\n"))
         let after = try stage.files()
         #expect(after["warehouse.db"] == files["warehouse.db"])
         #expect(after["warehouse.db-wal"]?.isEmpty != false)

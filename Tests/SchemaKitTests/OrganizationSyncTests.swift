@@ -161,7 +161,7 @@ import WarehouseKit
 
         #expect(dry["columns_added"] == 1)
         #expect(dry["tables_created"] == 17)
-        #expect(dry.output.contains("+ acme_test.\(short.name): would add \(missing.name)"))
+        #expect(dry.output.contains("    + \(short.name): \(missing.name) \(missing.sqlType)\n"))
         #expect(report["columns_added"] == 1)
         #expect(report["tables_created"] == 17)
         #expect(report["conflicts"] == report.failures.count)
@@ -177,7 +177,7 @@ import WarehouseKit
 
         #expect(report["datasets_created"] == 1)
         #expect(report["tables_created"] == 19)
-        #expect(report.output.contains("would create dataset, would create 19 tables"))
+        #expect(report.output.contains("    + dataset in US with 19 tables\n"))
         #expect(!report.output.contains("created"))
         #expect(try await !fixture.hasDataset("acme_test"))
     }
@@ -267,30 +267,37 @@ struct OrganizationFixture {
     init(_ warehouse: any Warehouse, _ profiles: [Profile] = []) async throws {
         self.warehouse = warehouse
         try await warehouse.bootstrapped()
-        for profile in profiles { try await add(profile) }
+        if !profiles.isEmpty { try await add(profiles) }
     }
 
-    func add(_ profile: Profile) async throws {
+    func add(_ profile: Profile) async throws { try await add([profile]) }
+
+    private func add(_ profiles: [Profile]) async throws {
         try await warehouse.insert(
             into: "organizations.org_profiles",
-            [
+            profiles.map { profile in
                 [
                     "org_slug": .string(profile.slug), "org_dataset_id": .string(profile.dataset),
                     "status": .string(profile.status),
                 ]
-            ])
+            })
     }
 
     @discardableResult
     func sync(
-        only slugs: [String] = [], catalog: Catalog? = nil, task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false
+        only slugs: [String] = [], catalog: Catalog? = nil, task: CloudRunTask = CloudRunTask(), isDryRun: Bool = false,
+        approval: Approval = .none, writesHistory: Bool = false, killedAt: Int? = nil,
+        historyIn history: (any SQLWarehouse)? = nil
     ) async throws -> ReportFixture {
         let fixture = ReportFixture()
-        try await OrganizationSync(
-            sql: warehouse, schema: warehouse, catalog: try catalog ?? Catalog.embedded([.organization]),
+        let sql: any Warehouse = killedAt.map { FaultyWarehouse(warehouse, .killedBefore($0)) } ?? warehouse
+        var sync = OrganizationSync(
+            sql: sql, schema: warehouse, catalog: try catalog ?? Catalog.embedded([.organization]),
             environment: .test,
-            report: fixture.report, task: task, isDryRun: isDryRun
-        ).run(only: slugs)
+            report: fixture.report, task: task, isDryRun: isDryRun)
+        sync.approval = approval
+        if writesHistory { sync.history = SchemaHistory(sql: history ?? sql, job: "org-sync-all", task: task) }
+        try await sync.run(only: slugs)
         return fixture
     }
 

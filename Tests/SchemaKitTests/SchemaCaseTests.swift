@@ -335,13 +335,13 @@ import Testing
 
         #expect(
             dry.output.split(separator: "\n").map(String.init) == [
-                "29 datasets (org_10_test, org_11_test, org_12_test ...):",
-                "  + would create dataset in US", "  + t: would create table, 1 column",
-                "  + u: would create table, 1 column",
-                "+ org_20_test.t: would create table, 1 column", "+ org_20_test.u: would create table, 1 column",
-                "organization  dataset                                    plan",
-                "29            org_10_test, org_11_test, org_12_test ...  would create dataset, would create 2 tables",
-                "org_20        org_20_test                                would create 2 tables",
+                "Plan: 30 datasets would change.",
+                "  29 datasets (org_10_test, org_11_test, org_12_test ...)",
+                "    + dataset in US with 2 tables",
+                "  1 dataset (org_20_test)", "    + table t", "    + table u",
+                "Requests: about 64.", "Not reversible: a new table or dataset can only be deleted.",
+                "Digest: cf07e90e",
+                "Apply:  ./scripts/run-job.sh test org-sync-all -- --approve cf07e90e",
             ])
         #expect(
             run.output.split(separator: "\n").map(String.init) == [

@@ -67,6 +67,31 @@ class RunJobTests(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("cloudact-bootstrap is not deployed: scripts/create-all-jobs.sh test", done.stderr)
 
+    def test_a_release_is_the_schema_jobs_in_order_with_one_summary(self):
+        self.google.put(self.google.deployed())
+        done = self.google.script("run-job.sh", "test", "release", "--", "--approve", "12345678", "--waves", "1,all", "--resume")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        started = re.findall(r"started cloudact-(.*)-\w+ with (.*)", done.stdout)
+        self.assertEqual(started, [("bootstrap", "--approve 12345678"), ("bootstrap-sync", "--approve 12345678"),
+                                   ("org-sync-all", "--approve 12345678 --waves 1,all --resume")])
+        end = done.stdout[done.stdout.index("release of test:"):].splitlines()
+        self.assertEqual([line.split()[:2] for line in end[1:]],
+                         [["bootstrap", "succeeded:"], ["bootstrap-sync", "succeeded:"], ["org-sync-all", "succeeded:"]])
+
+    def test_a_release_stops_at_the_first_failure(self):
+        state = self.google.deployed()
+        container(state, "cloudact-bootstrap-sync")["env"].append({"name": "FAKE_RESULT", "value": "fail"})
+        self.google.put(state)
+        done = self.google.script("run-job.sh", "test", "release")
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("started cloudact-org-sync-all", done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^  bootstrap-sync  failed: .*failures: demo_10001")
+        self.assertRegex(done.stdout, r"(?m)^  org-sync-all    not run$")
+
+    def test_a_release_cannot_be_left(self):
+        done = self.google.script("run-job.sh", "test", "release", "--async")
+        self.assertEqual((done.returncode, done.gcloud), (64, []))
+
     def test_prod_asks_first(self):
         done = self.google.script("run-job.sh", "prod", "bootstrap")
         self.assertEqual((done.returncode, done.gcloud), (3, []))

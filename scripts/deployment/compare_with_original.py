@@ -199,11 +199,18 @@ def schema_differences(details):
         yield text, reason
 
 
+def planned(dataset, line):
+    """A line of a plan with its dataset: `acme_prod: would create dataset in US`, `acme_prod.plans: would add notes`."""
+    return f"{dataset}: {line}" if line.startswith("would ") else f"{dataset}.{line}"
+
+
 def differences(summary, entries):
     """Everything that a run would change, or could not look at: pairs of a text and the reason, where the job says it."""
     details = summary.get("details", {})
-    plan, left = details.get("plan", []), list(schema_differences(details))
-    texts = [line.lstrip("+~-! ") for line in plan]
+    left = list(schema_differences(details))
+    plan = [planned(name, line.lstrip("+~-! ")) for group in details.get("plan", {}).get("groups", [])
+            for name in group["names"] for line in group["changes"]]
+    texts = list(plan)
     # What is left as it is stands in the details with its places.
     texts += [f"{f['subject']}: {f['reason']}" for kind in ("failures", "warnings") for f in summary.get(kind, [])
               if not (left and LEFT.search(f["reason"]))]

@@ -1,13 +1,19 @@
-"""scripts/run-job.sh: starts one execution of a job, and follows it."""
+"""scripts/run-job.sh: starts one execution of a job, and follows it. A release is the three schema jobs in order."""
 import json
 import sys
 import time
 
 from . import executions
-from .command import FAILED, INTERRUPTED, STOPPED, UNCONFIRMED, Parser, answer, color, run, spoken
+from .command import FAILED, INTERRUPTED, STOPPED, UNCONFIRMED, Parser, UsageError, answer, color, run, spoken
 from .comparison import container_of
 from .desired import Desired
 from .google import Google, GoogleError
+
+
+RELEASE = ("bootstrap", "bootstrap-sync", "org-sync-all")
+# Options of org-sync-all alone, and whether each has a value.
+WAVES = {"--waves": True, "--pause": True, "--max-failures": True, "--resume": False}
+CHANGES = ("datasets_created", "tables_created", "tables_updated", "columns_added")
 
 
 def arguments():
@@ -26,7 +32,10 @@ def arguments():
 def main():
     options, extra = arguments()
     desired = Desired(options.environment)
-    job = desired.job(options.job)
+    is_release = options.job == "release"
+    if is_release and options.leave:
+        raise UsageError("run-job.sh: release waits for each step, so it does not accept --async")
+    job = {"name": "the release"} if is_release else desired.job(options.job)
     if desired.index["confirm"] and not options.yes:
         if not sys.stdin.isatty():
             print(f"{desired.environment} asks before it runs a job: run in a terminal, or with --yes", file=sys.stderr)
@@ -35,6 +44,8 @@ def main():
             print("Nothing was started.")
             return UNCONFIRMED
     google = Google(desired.project)
+    if is_release:
+        return release(google, desired, extra)
     started = start(google, desired, job, extra)
     for execution in started:
         print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
@@ -48,6 +59,55 @@ def main():
     except KeyboardInterrupt:
         print("\n" + "\n".join(continues(desired, execution) for execution in started), file=sys.stderr)
         return INTERRUPTED
+
+
+def release(google, desired, extra):
+    """Runs the schema jobs in order, up to the first one that fails; in a dry run all of them."""
+    code, lines = 0, []
+    for name in RELEASE:
+        if code and "--dry-run" not in extra:
+            lines.append(f"{name:14}  not run")
+            continue
+        job, summaries = desired.job(name), []
+        given = extra if name == "org-sync-all" else without_waves(extra)
+        results = []
+        for execution in start(google, desired, job, given):
+            print(f"started {execution.name}" + (f" with {' '.join(given)}" if given else ""), flush=True)
+            try:
+                results.append(follow(google, desired, job, execution, summaries))
+            except KeyboardInterrupt:
+                print(f"\n{continues(desired, execution)}", file=sys.stderr)
+                return INTERRUPTED
+        result = max(results, key=lambda code: (code != 0, code == FAILED))
+        code = code or result
+        lines.append(f"{name:14}  {outcome(result, summaries, '--dry-run' in extra)}")
+    print(color(f"release of {desired.environment}:", "1"))
+    print("\n".join(f"  {line}" for line in lines))
+    return code
+
+
+def without_waves(extra):
+    """The arguments without those that only org-sync-all has."""
+    kept, skips = [], False
+    for argument in extra:
+        name, equals, _ = argument.partition("=")
+        if not skips and name not in WAVES:
+            kept.append(argument)
+        skips = not skips and WAVES.get(name, False) and not equals
+    return kept
+
+
+def outcome(result, summaries, is_dry):
+    """`succeeded: 3 columns added`, from the last attempt of each task."""
+    last = {s.get("task_index", 0): s for s in sorted(summaries, key=lambda s: s.get("attempt", 0))}
+    word = {0: "succeeded", STOPPED: "stopped"}.get(result, "failed")
+    if not last:
+        return f"{word}; its summary did not arrive"
+    counts = {name: sum(s["counts"].get(name, 0) for s in last.values()) for name in CHANGES}
+    parts = [f"{count} {name.replace('_', ' would be ' if is_dry else ' ')}" for name, count in counts.items() if count]
+    failures = [f["subject"] for s in last.values() for f in s.get("failures", [])]
+    more = f"; failures: {', '.join(failures[:3])}{' ...' if len(failures) > 3 else ''}" if failures else ""
+    return f"{word}: {', '.join(parts) or 'nothing to do'}{more}"
 
 
 def start(google, desired, job, extra):
@@ -84,8 +144,8 @@ def lost(google, desired, job, known, attempts_before, name):
             if e.name not in known | {name} and e.creator != desired.trigger_account]
 
 
-def follow(google, desired, job, execution):
-    """Prints the log until the end, and the summary. Returns the exit code."""
+def follow(google, desired, job, execution, summaries=None):
+    """Prints the log until the end, and the summary. Returns the exit code. Adds what the tasks reported to `summaries`."""
     log = executions.ExecutionLog(google, desired, job["name"], execution)
     warn = Warnings()
     while execution.status == "running":
@@ -107,6 +167,8 @@ def follow(google, desired, job, execution):
             deadline = min(deadline, time.monotonic() + 10)
     for summary in log.summaries:
         show_summary(summary)
+    if summaries is not None:
+        summaries += log.summaries
     took = spoken((execution.completed - execution.created).total_seconds()) if execution.completed else ""
     good = execution.status == "succeeded"
     print(color(f"{execution.name} {execution.status}", "32" if good else "31") + f" after {took}"

@@ -101,8 +101,8 @@ package struct CloudRunTask: Sendable {
         Self.stableHash(key) % UInt64(count) == UInt64(index)
     }
 
-    // FNV-1a, 64 bits. Swift's own hash differs from process to process.
-    static func stableHash(_ key: String) -> UInt64 {
+    /// The same number in every process, unlike Swift's own hash: FNV-1a, 64 bits.
+    package static func stableHash(_ key: String) -> UInt64 {
         key.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 }

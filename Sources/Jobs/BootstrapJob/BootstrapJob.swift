@@ -1,3 +1,4 @@
+import ArgumentParser
 import JobRuntime
 import SchemaKit
 import Warehouse
@@ -25,16 +26,22 @@ struct BootstrapJob: ScheduledJob {
         let catalog: Catalog
         let columns: QuotaColumns
         let differences: DifferenceSettings
+        let approval: ApprovalSettings
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
             differences = DifferenceSettings(reading: &environment)
+            approval = ApprovalSettings(reading: &environment)
         }
     }
 
-    let options: NoOptions
+    struct Options: ParsableArguments, Sendable {
+        @OptionGroup var approval: ApprovalOptions
+    }
+
+    let options: Options
     let settings: Settings
 
     func run(_ run: Run) async throws {
@@ -43,6 +50,8 @@ struct BootstrapJob: ScheduledJob {
             warehouse: warehouse.schema, catalog: settings.catalog, environment: settings.warehouse.environment,
             report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
         bootstrap.tolerated = settings.differences.tolerated
+        bootstrap.approval = options.approval.approval(settings.approval)
+        bootstrap.history = SchemaHistory(sql: warehouse.sql, job: run.job, task: run.task)
         try await bootstrap.create()
     }
 }

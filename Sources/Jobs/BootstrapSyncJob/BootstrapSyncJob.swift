@@ -29,17 +29,20 @@ struct BootstrapSyncJob: ScheduledJob {
         let catalog: Catalog
         let columns: QuotaColumns
         let differences: DifferenceSettings
+        let approval: ApprovalSettings
 
         init(reading environment: inout EnvironmentReader) {
             warehouse = WarehouseSettings(reading: &environment, mostTables: 4)
             catalog = Catalog(reading: &environment, groups: [.organizations, .operations])
             columns = QuotaColumns(reading: &environment)
             differences = DifferenceSettings(reading: &environment)
+            approval = ApprovalSettings(reading: &environment)
         }
     }
 
     struct Options: ParsableArguments, Sendable {
         @OptionGroup var differences: DifferenceOptions
+        @OptionGroup var approval: ApprovalOptions
     }
 
     static func isDryRun(_ options: Options) -> Bool { options.differences.explain }
@@ -54,6 +57,8 @@ struct BootstrapSyncJob: ScheduledJob {
             report: run.report, isDryRun: run.isDryRun, columns: settings.columns)
         bootstrap.tolerated = settings.differences.tolerated
         bootstrap.applied = options.differences.kinds
+        bootstrap.approval = options.approval.approval(settings.approval)
+        bootstrap.history = SchemaHistory(sql: warehouse.sql, job: run.job, task: run.task)
         bootstrap.explanationDay = options.differences.explain ? run.now.date : nil
         try await bootstrap.addColumns()
     }

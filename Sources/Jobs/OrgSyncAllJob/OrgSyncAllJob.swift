@@ -24,19 +24,13 @@ struct OrgSyncAllJob: ScheduledJob {
         EXAMPLES:
           GCP_PROJECT_ID=cloudact-testing-1 ENVIRONMENT=test OrgSyncAllJob --dry-run
           GCP_PROJECT_ID=cloudact-prod ENVIRONMENT=prod OrgSyncAllJob --org acme --org globex
+          GCP_PROJECT_ID=cloudact-prod ENVIRONMENT=prod OrgSyncAllJob --waves 1,10,100,all --pause 10m
         """
 
     struct Options: ParsableArguments, Sendable {
-        @Option(help: .init("Sync only this organization. Repeat the option for several.", valueName: "slug"))
-        var org: [String] = []
-
+        @OptionGroup var organizations: OrganizationOptions
         @OptionGroup var differences: DifferenceOptions
-
-        func validate() throws {
-            for slug in org where !Organization.isValid(slug: slug) {
-                throw ValidationError("--org \(quoted(slug)) is not a valid slug: \(Organization.slugRule).")
-            }
-        }
+        @OptionGroup var approval: ApprovalOptions
     }
 
     struct Settings: JobSettings {
@@ -44,6 +38,7 @@ struct OrgSyncAllJob: ScheduledJob {
         let catalog: Catalog
         let notification: NotificationSettings
         let differences: DifferenceSettings
+        let approval: ApprovalSettings
 
         init(reading environment: inout EnvironmentReader) {
             // The comparison of 100,000 organizations reads 26 GB of the views, by the sizes of their columns.
@@ -52,6 +47,7 @@ struct OrgSyncAllJob: ScheduledJob {
             catalog = Catalog(reading: &environment, groups: [.organization])
             notification = NotificationSettings(reading: &environment)
             differences = DifferenceSettings(reading: &environment)
+            approval = ApprovalSettings(reading: &environment)
         }
     }
 
@@ -70,7 +66,10 @@ struct OrgSyncAllJob: ScheduledJob {
             report: run.report, task: run.task, isDryRun: run.isDryRun)
         sync.tolerated = settings.differences.tolerated
         sync.applied = options.differences.kinds
+        sync.approval = options.approval.approval(settings.approval)
+        sync.waves = options.organizations.waves.plan
+        sync.history = SchemaHistory(sql: warehouse.sql, job: run.job, task: run.task)
         sync.explanationDay = options.differences.explain ? run.now.date : nil
-        try await sync.run(only: options.org)
+        try await sync.run(only: options.organizations.org)
     }
 }

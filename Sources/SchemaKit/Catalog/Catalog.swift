@@ -125,6 +125,8 @@ extension Catalog {
                 ("billing_sync_queue", PackageResources.billing_sync_queue_json),
                 ("job_leases", PackageResources.job_leases_json),
                 ("job_runs", PackageResources.job_runs_json),
+                ("rollouts", PackageResources.rollouts_json),
+                ("schema_changes", PackageResources.schema_changes_json),
             ]
         }
     }

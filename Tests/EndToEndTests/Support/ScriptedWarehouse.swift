@@ -14,6 +14,7 @@ struct ScriptedWarehouse {
     init(_ handler: @escaping ScriptedServer.Handler) throws {
         server = try ScriptedServer { request in
             if !Self.isHistory(request) { return handler(request) }
+            if Self.statement(of: request).contains("FROM `scheduler_jobs.rollouts`") { return Self.rows(["number"], []) }
             return .json(
                 #"{"jobComplete": true, "jobReference": {"jobId": "job_2"}, "numDmlAffectedRows": "1"}"#)
         }
@@ -21,7 +22,7 @@ struct ScriptedWarehouse {
 
     var environment: [String: String] { Self.environment(server) }
 
-    /// All requests but the one for the history.
+    /// All requests but those about the histories of runs, changes and rollouts.
     var requests: [ScriptedRequest] { server.requests.filter { !Self.isHistory($0) } }
 
     static func environment(_ server: ScriptedServer) -> [String: String] {
@@ -29,7 +30,9 @@ struct ScriptedWarehouse {
     }
 
     private static func isHistory(_ request: ScriptedRequest) -> Bool {
-        statement(of: request).contains("INSERT INTO `scheduler_jobs.job_runs`")
+        let statement = statement(of: request)
+        return ["INTO `scheduler_jobs.job_runs`", "`scheduler_jobs.schema_changes`", "FROM `scheduler_jobs.rollouts`"]
+            .contains { statement.contains($0) }
     }
 
     /// The statement of a request to `jobs.query`.
