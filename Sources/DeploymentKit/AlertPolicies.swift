@@ -120,7 +120,7 @@ struct AlertPolicies {
             isEnabled: !job.isPaused)
     }
 
-    private func policy(
+    func policy(
         _ name: String, _ title: String, severity: Document, _ conditions: [Document], _ text: String,
         strategy: Document = ["autoClose": "86400s"], isEnabled: Bool = true
     ) -> Document {

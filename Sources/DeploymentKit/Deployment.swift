@@ -72,6 +72,7 @@ struct Deployment {
             "account": .string(deployed.account),
             "schedule": job.schedule.map { .string($0.text) } ?? .null,
             "time_zone": .string(job.timeZone),
+            "budget": job.budget?.document ?? .null,
             "longest_gap_seconds": job.schedule?.longestGap.map { .integer($0) } ?? .null,
             "trigger": deployed.triggerName.map { .string($0) } ?? .null,
             "file": .string("jobs/\(deployed.name).yaml"),

@@ -140,6 +140,7 @@ package struct JobDefinition: Sendable {
             isRequired: false, mayBeDefault: true),
         Field("secrets", .variables, "Variables and the names of their secrets in Secret Manager.", isRequired: false),
         Field("arguments", .list(), "Arguments of the command line.", isRequired: false),
+        Field("budget", .budget, Budget.help, isRequired: false),
         Field(
             "roles", .roles,
             "Roles of the job's account on the project (project) and on datasets (their names), and no more than it needs.",
@@ -165,6 +166,7 @@ package struct JobDefinition: Sendable {
     var arguments: [Located<String>] { values.list("arguments") }
     /// Roles on the project (`project`) and on datasets (their names).
     var roles: [RoleGrant] { values.roles("roles") }
+    var budget: Budget? { values.budget("budget") }
 
     /// The run stops by itself at a safe point before Cloud Run ends it: a tenth of the timeout earlier, at most a minute.
     var deadlineSeconds: Int { timeoutSeconds - min(60, max(6, timeoutSeconds / 10)) }

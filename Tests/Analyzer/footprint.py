@@ -89,8 +89,11 @@ def node_is_inner(node, field):
 
 
 def path_of(scan):
-    """dataset.table, and *.TABLE for an organization's dataset; a view is INFORMATION_SCHEMA.NAME."""
-    parts = (scan.table.full_name or scan.table.name).split(".")
+    """dataset.table. A view is region.NAME or dataset.NAME, because a view of a dataset has the rows of that dataset alone."""
+    parts = scan.table.full_name.split(".")
+    if "INFORMATION_SCHEMA" in parts:
+        place = parts[-3]
+        return f"{'region' if place.startswith('region-') else place}.{parts[-1]}"
     return ".".join(parts[-2:])
 
 

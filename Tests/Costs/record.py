@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "Tests/Analyzer"))
 from footprint import Footprints      # noqa: E402
 
 FILE = ROOT / "scripts/costs/requests.json"
+DEPLOYMENT = ROOT / "deploy/generated/prod/deployment.json"
 CATALOG = ROOT / "Sources/SchemaKit/Catalog/Tables"
 FEW, MORE = 5, 8
 ORGANIZATION_DATASET = re.compile(r"\b(org|new)_\d{3}_test\b")
@@ -145,15 +146,27 @@ def per_unit(few, more):
 def recorded(binaries):
     emulator = Emulator()
     try:
-        found, analysis = {}, Analysis([f"{kind}_{n:03}_test" for kind in ("org", "new") for n in range(MORE)])
+        found, problems, analysis = {}, [], Analysis([f"{kind}_{n:03}_test" for kind in ("org", "new") for n in range(MORE)])
         recorder, stripe = Recorder(emulator), Stripe()
         for units in (FEW, MORE):
             world = World(binaries, emulator, recorder, stripe, units)
             for job, name, run in runs(world, stripe, units):
                 found.setdefault(job, {}).setdefault(name, []).append(counted(run, analysis))
+                problems += over_budget(job, name, run)
     finally:
         emulator.stop()
-    return {job: {name: entry(*pair) for name, pair in sorted(kinds.items())} for job, kinds in sorted(found.items())}
+    return {job: {name: entry(*pair) for name, pair in sorted(kinds.items())} for job, kinds in sorted(found.items())}, problems
+
+
+def over_budget(job, name, run):
+    """What is wrong with the number of requests: the summary's, and the one of the budget in jobs.yaml."""
+    sent, summed = len(run.bigquery) + len(run.stripe), run.summary["requests"]
+    deployed = {j["job"]: j["budget"] for j in json.loads(DEPLOYMENT.read_text(encoding="utf-8"))["jobs"]}
+    most = (deployed.get(job) or {}).get("requests")
+    if summed != sent:
+        yield f"{job}, {name}: it sent {sent} requests, and its summary says {summed}"
+    if most is not None and sent > most:
+        yield f"{job}, {name}: it sent {sent} requests, and its budget in jobs.yaml is {most}"
 
 
 def entry(few, more):
@@ -181,7 +194,9 @@ def main():
     parser.add_argument("binaries", type=Path)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    found = recorded(options.binaries)
+    found, problems = recorded(options.binaries)
+    if problems:
+        sys.exit("\n".join(problems))
     if not options.check:
         FILE.parent.mkdir(exist_ok=True)
         FILE.write_text(text(found), encoding="utf-8")
