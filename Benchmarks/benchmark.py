@@ -117,7 +117,7 @@ class Bench:
                   f"{counts['total']} | {seconds:.2f} s | {memory:.0f} MiB | {counts['peakInFlight']} |", flush=True)
             if found["checked"] != subscriptions or found["mismatches"] or found["errors"]:
                 sys.exit(f"not in sync: {found}")
-        if stripe.requests > subscriptions // 100 + 10 or counts["total"] > 6 + subscriptions // 1000 or memory >= 60:
+        if stripe.requests > subscriptions // 100 + 10 or counts["total"] > 6 + subscriptions // 500 or memory >= 60:
             sys.exit("more than billing-sync-reconcile may need")
 
     def drop_column(self, organizations):

@@ -251,7 +251,10 @@ struct QueryJob {
         }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         while true {
-            try handle(try (page.rows ?? []).map { try reader.row($0) })
+            // The page is gone before the next one is decoded.
+            let rows = page.rows ?? []
+            page.rows = nil
+            try handle(try rows.map { try reader.row($0) })
             guard let token = page.pageToken, !token.isEmpty else { return result }
             guard let job else { throw unexpected("the reply names no job to read the next page of", .done) }
             page = try await results(of: job, token: token, known: .done)

@@ -84,16 +84,26 @@ extension BillingState {
     /// Fewer stored subscriptions say nothing about a share.
     private static let fewest = 4
 
+    /// Which organizations have a subscription stored that the listing has, by their numbers.
+    func listed(in subscriptions: SubscriptionList) -> [Bool] {
+        var listed = [Bool](repeating: false, count: organizations.count)
+        for number in subscriptions.indices {
+            for holder in holders(ofSubscription: subscriptions.id(number)) { listed[holder] = true }
+        }
+        return listed
+    }
+
     /// Why the account cannot be the one that the warehouse mirrors: none of the stored subscriptions is in it, or fewer than
     /// half of four or more. Stripe lists every subscription that ever was, so a listing that lacks many is that of another
     /// account, or of other data. An organization that is cancelled already is not missing, but shows that the account is right.
     ///
-    /// - Parameter start: A row that was written later may be newer than the listing.
-    func loss(in listed: Set<String>, since start: Timestamp) -> (lost: Int, reason: String)? {
+    /// - Parameters:
+    ///   - listed: The result of ``listed(in:)``.
+    ///   - start: A row that was written later may be newer than the listing.
+    func loss(_ listed: [Bool], since start: Timestamp) -> (lost: Int, reason: String)? {
         var (present, lost) = (0, 0)
-        for stored in organizations.values {
-            guard let id = stored.values.subscription, !id.isEmpty else { continue }
-            if listed.contains(id) {
+        for (stored, isListed) in zip(organizations, listed) where !(stored.values.subscription ?? "").isEmpty {
+            if isListed {
                 present += 1
             } else if stored.values.status != SubscriptionStatus.cancelled, stored.version < start {
                 lost += 1

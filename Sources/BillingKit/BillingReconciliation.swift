@@ -54,19 +54,17 @@ package struct BillingReconciliation: Sendable {
         report.declare(
             counts: "subscriptions", "checked", "mismatches", "synced", "unmatched", "ignored", "missing_in_stripe",
             "live_without_subscription", "errors", "queued")
-        var listing = try await StripeListing.read(stripe, report)
+        let listing = try await StripeListing.read(stripe, report)
         let state = try await BillingState.read(warehouse, today: today)
-        let listed = Set(listing.subscriptions.map(\.value.id))
-        if let (lost, reason) = state.loss(in: listed, since: listing.time.from) {
+        let listed = state.listed(in: listing.subscriptions)
+        if let (lost, reason) = state.loss(listed, since: listing.time.from) {
             report.add(lost, to: "missing_in_stripe")
             return report.fail("missing_in_stripe", reason)
         }
         let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
-        // They are in `assigned` now; a second copy of a hundred thousand would take the larger part of the memory.
-        listing.subscriptions = []
         report(assigned, state)
         try await correct(assigned, state, listing)
-        var rest = try await cancellations(listing, listed, state, assigned.found, limit)[...]
+        var rest = try await cancellations(listing, listed, state, assigned, limit)[...]
         var left: [String] = []
         while !rest.isEmpty {
             var part = Array(rest.prefix(BillingWriter.mostChanges))
@@ -78,44 +76,55 @@ package struct BillingReconciliation: Sendable {
 
     private func report(_ assigned: SubscriptionAssignment, _ state: BillingState) {
         report.add(assigned.ignored, to: "ignored")
-        report.add(assigned.unmatched.count, to: "unmatched")
-        var (named, unnamed): ([Finding], [Finding]) = ([], [])
+        var (named, unnamed, misnamed) = (Findings(), Findings(), Findings())
         for (subscription, reason) in assigned.unmatched {
+            report.add(1, to: "unmatched")
             if !subscription.malformed.isEmpty {
                 report.add(1, to: "errors")
                 report.fail(
                     subscription.name, "\(subscription.malformed.summary); its organization is unknown: \(reason)")
-            } else if state.bySubscription[subscription.id] != nil {
+            } else if !state.holders(ofSubscription: subscription.id).isEmpty {
                 report.add(1, to: "errors")
                 report.fail(subscription.name, reason)
             } else {
-                let finding = (
-                    subject: "unmatched \(subscription.name)", reason: reason, example: printable(subscription.id)
-                )
-                if subscription.namedOrganization == nil { unnamed.append(finding) } else { named.append(finding) }
+                let (subject, example) = ("unmatched \(subscription.name)", printable(subscription.id))
+                if subscription.namedOrganization == nil {
+                    unnamed.add(subject, reason, example)
+                } else {
+                    named.add(subject, reason, example)
+                }
             }
+        }
+        for (subscription, slug) in assigned.misnamed {
+            let reason = "its metadata names nobody; it stays with \(quoted(slug)), which has it stored"
+            misnamed.add(subscription.name, reason, printable(subscription.id))
         }
         warn(named, together: "unmatched", "subscriptions name an organization that does not exist")
         warn(
             unnamed, together: "unmatched",
             "subscriptions name no organization; if they are not this service's, name them in STRIPE_IGNORE")
         warn(
-            assigned.misnamed.map { subscription, slug in
-                (
-                    subscription.name, "its metadata names nobody; it stays with \(quoted(slug)), which has it stored",
-                    printable(subscription.id)
-                )
-            }, together: "misnamed", "subscriptions name nobody and stay with the organizations that have them stored")
+            misnamed, together: "misnamed",
+            "subscriptions name nobody and stay with the organizations that have them stored")
     }
 
-    private typealias Finding = (subject: String, reason: String, example: String)
+    /// Findings of one kind: how many there are, and the first three of them.
+    private struct Findings {
+        private(set) var count = 0
+        private(set) var first: [(subject: String, reason: String, example: String)] = []
 
-    private func finding(_ slug: String, _ reason: String) -> Finding { (quoted(slug), reason, quoted(slug)) }
+        mutating func add(_ subject: String, _ reason: String, _ example: String) {
+            count += 1
+            if count <= 3 { first.append((subject, reason, example)) }
+        }
+
+        mutating func add(_ slug: String, _ reason: String) { add(quoted(slug), reason, quoted(slug)) }
+    }
 
     /// Up to three findings have a line each; more have one together, with three examples.
-    private func warn(_ findings: [Finding], together subject: String, _ text: String) {
-        if findings.count <= 3 { return findings.forEach { report.warn($0.subject, $0.reason) } }
-        let examples = findings.prefix(3).map(\.example).joined(separator: ", ")
+    private func warn(_ findings: Findings, together subject: String, _ text: String) {
+        if findings.count <= 3 { return findings.first.forEach { report.warn($0.subject, $0.reason) } }
+        let examples = findings.first.map(\.example).joined(separator: ", ")
         report.warn(subject, "\(findings.count) \(text): \(examples) and \(findings.count - 3) more")
     }
 
@@ -129,27 +138,25 @@ package struct BillingReconciliation: Sendable {
         var changes: [BillingChange] = []
         /// The organizations to queue.
         var left: [String] = []
-        var (several, notes, live): ([Finding], [Finding], [Finding]) = ([], [], [])
-        for (slug, stored) in state.organizations.sorted(by: { $0.key < $1.key }) {
-            if assigned.found[slug] != nil { report.add(1, to: "checked") }
-            if stored.rows > 1, assigned.found[slug] != nil {
-                several.append(
-                    finding(
-                        slug, "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts"
-                    ))
+        var (several, notes, live) = (Findings(), Findings(), Findings())
+        for number in state.organizations.bySlug() {
+            let stored = state.organizations[number]
+            let (slug, subscriptions) = (stored.slug, assigned.subscriptions(of: number))
+            if subscriptions != nil { report.add(1, to: "checked") }
+            if stored.rows > 1, subscriptions != nil {
+                several.add(
+                    slug, "has \(stored.rows) rows in org_subscriptions; \(stored.row ?? "") is the one that counts")
             }
             do throws(BillingProblem) {
-                switch try comparison.outcome(of: stored, assigned.found[slug], reason: "reconciliation") {
+                switch try comparison.outcome(of: stored, subscriptions, reason: "reconciliation") {
                 case .change(let change, let note):
-                    if let note, !change.differences.isEmpty { notes.append(finding(slug, note)) }
+                    if let note, !change.differences.isEmpty { notes.add(slug, note) }
                     if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
                 case .overtaken: left.append(slug)
                 case .kept(let reason):
                     // One whose stored subscription is gone is missing.
-                    guard stored.isLiveWithoutSubscription || (stored.isLive && assigned.found[slug] != nil) else {
-                        break
-                    }
-                    live.append(finding(slug, "is \(stored.values.status ?? "") and stays so: \(reason)"))
+                    guard stored.isLiveWithoutSubscription || (stored.isLive && subscriptions != nil) else { break }
+                    live.add(slug, "is \(stored.values.status ?? "") and stays so: \(reason)")
                 }
             } catch {
                 fail(slug, error.description)
@@ -228,28 +235,33 @@ extension BillingReconciliation {
     /// - more organizations than the limit are missing;
     /// - a subscription of the listing has no readable id: it may be any of the missing ones.
     private func cancellations(
-        _ listing: StripeListing, _ listed: Set<String>, _ state: BillingState,
-        _ found: [String: OrganizationSubscriptions], _ limit: Int?
+        _ listing: StripeListing, _ listed: [Bool], _ state: BillingState, _ assigned: SubscriptionAssignment,
+        _ limit: Int?
     ) async throws -> [BillingChange] {
-        let missing = state.organizations.values.filter { stored in
-            let id = stored.values.subscription ?? ""
+        let organizations = state.organizations
+        let missing = organizations.bySlug().filter { number in
+            guard !listed[number], assigned.isWithout(number) else { return false }
+            let stored = organizations[number]
             // A row that was written after the listing began may be newer than the listing.
-            return !id.isEmpty && !listed.contains(id) && found[stored.slug] == nil
-                && stored.version < listing.time.from && stored.values.status != SubscriptionStatus.cancelled
-        }.sorted { $0.slug < $1.slug }
+            return !(stored.values.subscription ?? "").isEmpty && stored.version < listing.time.from
+                && !stored.isCancelled
+        }
         report.add(missing.count, to: "missing_in_stripe")
+        var findings = Findings()
+        for stored in missing.lazy.map({ organizations[$0] }) {
+            let id = printable(stored.values.subscription ?? "")
+            findings.add(stored.slug, "missing_in_stripe: there is no subscription \(id)")
+        }
         warn(
-            missing.map { stored in
-                let id = printable(stored.values.subscription ?? "")
-                return finding(stored.slug, "missing_in_stripe: there is no subscription \(id)")
-            }, together: "missing_in_stripe", "organizations have a subscription stored that is not in the account")
+            findings, together: "missing_in_stripe",
+            "organizations have a subscription stored that is not in the account")
         guard let limit, !missing.isEmpty else { return [] }
-        if let reason = refusal(missing.count, limit, listed) {
+        if let reason = refusal(missing.count, limit, listing) {
             report.fail("missing_in_stripe", reason)
             return []
         }
         var changes: [BillingChange] = []
-        for stored in missing {
+        for stored in missing.lazy.map({ organizations[$0] }) {
             do {
                 if let change = try await cancellation(of: stored) { changes.append(change) }
             } catch let error as StripeError where !error.endsRun {
@@ -261,8 +273,8 @@ extension BillingReconciliation {
         return changes
     }
 
-    private func refusal(_ missing: Int, _ limit: Int, _ listed: Set<String>) -> String? {
-        if listed.contains("") {
+    private func refusal(_ missing: Int, _ limit: Int, _ listing: StripeListing) -> String? {
+        if listing.subscriptions.hasOneWithoutID {
             return "a subscription of the account has no readable id, so none was cancelled"
         }
         if missing > limit {
@@ -283,30 +295,5 @@ extension BillingReconciliation {
         return try BillingChange(
             stored.values.cancelled(today), stored, read: ReadTime(from: from, until: now()),
             reason: "missing_in_stripe")
-    }
-}
-
-/// Everything that the account has, read to its end.
-struct StripeListing: Sendable {
-    var subscriptions: [StripeReply<StripeSubscription>]
-    let plans: PlanCatalog
-    let time: ReadTime
-
-    /// The products are read last, so that they include the product of every subscription.
-    static func read(_ stripe: StripeClient, _ report: RunReport? = nil) async throws -> StripeListing {
-        let subscriptions = try await all(stripe)
-        report?.add(subscriptions.count, to: "subscriptions")
-        let plans = try await PlanCatalog.read(stripe, for: subscriptions.lazy.map(\.value))
-        let time = subscriptions.reduce(plans.time) { $0.joined($1.time) }
-        return StripeListing(subscriptions: subscriptions, plans: plans, time: time)
-    }
-
-    static func all(_ stripe: StripeClient) async throws -> [StripeReply<StripeSubscription>] {
-        var found: [StripeReply<StripeSubscription>] = []
-        try await stripe.subscriptions { page in
-            for reply in page.each { found.append(try await stripe.withAllItems(reply)) }
-            return true
-        }
-        return found
     }
 }

@@ -11,93 +11,62 @@ enum BillingTables {
     static let queue = TableReference(DatasetID.schedulerJobs, "billing_sync_queue")!
 }
 
-/// The billing state of one organization as the warehouse has it. A class, since a table of ten thousand large values costs
-/// twice their size whenever it grows.
-final class StoredBilling: Sendable {
-    /// A copy of a part of the state, in another table.
-    enum Copy<Value: Hashable & Sendable>: Hashable, Sendable {
-        case none
-        case one(Value)
-        /// The table has several rows for the organization, and they disagree. That equals nothing.
-        case contradictory
-    }
-
-    let slug: String
-    /// The `subscription_id` of the row that counts in `org_subscriptions`; `nil` where there is none.
-    let row: String?
-    /// `stripe_read_at` of that row: when the state was read from Stripe that the row was written for. 1970 if it never was.
-    let version: Timestamp
-    /// How many rows the organization has in `org_subscriptions`.
-    let rows: Int
-    /// How many rows beside the one that counts say that the organization has service.
-    let otherLiveRows: Int
-    /// Empty where there is no row.
-    let values: BillingValues
-    /// The limits in today's row of `org_usage_quotas`.
-    let quota: Copy<BillingLimits>
-    /// `org_profiles.subscription_plan`.
-    let profilePlan: Copy<String?>
-    /// Some execution of the queue's job is at work on the organization.
-    let isInProgress: Bool
-
-    static let never = Timestamp(microseconds: 0)
-
-    init(_ result: Row) throws {
-        slug = try result.string("org_slug")
-        row = try result.optionalString("subscription_id")
-        version = try result.optionalTimestamp("stripe_read_at") ?? Self.never
-        rows = Int(try result.optionalInt64("row_count") ?? 0)
-        var values = BillingValues()
-        for field in BillingField.all { try field.read(result, field.name, &values) }
-        self.values = values
-        let counted = SubscriptionStatus.live.contains(values.status) ? 1 : 0
-        otherLiveRows = max(0, Int(try result.optionalInt64("live_rows") ?? 0) - counted)
-        quota = try Self.copy(result, "quota") {
-            var copy = BillingValues()
-            for field in BillingField.limits { try field.read(result, "quota_\(field.name)", &copy) }
-            return copy.limits
-        }
-        profilePlan = try Self.copy(result, "profile") { try result.optionalString("profile_plan") }
-        isInProgress = try result.bool("is_in_progress")
-    }
-
-    /// It has service without a subscription in Stripe that is known: by a contract, or as a gift.
-    var isContract: Bool { values.status == "ACTIVE" && (values.subscription ?? "").isEmpty }
-
-    var isCancelled: Bool { values.status == SubscriptionStatus.cancelled }
-    var isLive: Bool { SubscriptionStatus.live.contains(values.status) }
-
-    /// It says that it has service, and no subscription is stored for it.
-    var isLiveWithoutSubscription: Bool { isLive && (values.subscription ?? "").isEmpty }
-
-    private static func copy<Value>(_ result: Row, _ table: String, _ read: () throws -> Value) throws -> Copy<Value> {
-        switch try result.optionalInt64("\(table)_variants") ?? 0 {
-        case 0: .none
-        case 1: .one(try read())
-        default: .contradictory
-        }
-    }
-}
-
-/// The organizations of the warehouse with their billing state, at one instant.
+/// The organizations of the warehouse with their billing state, at one instant. Each has a number, from 0.
 struct BillingState: Sendable {
-    private(set) var organizations: [String: StoredBilling] = [:]
-    /// The organizations by the subscription and the customer that they have stored.
-    private(set) var bySubscription: [String: [String]] = [:]
-    private(set) var byCustomer: [String: [String]] = [:]
+    struct Organizations: RandomAccessCollection, Sendable {
+        fileprivate var list = CompactList<StoredBilling>()
+        fileprivate var slugs = CompactIndex()
 
-    /// A page of this size takes about 5 MB while it is read.
-    private static let rowsPerPage = 1000
+        var startIndex: Int { 0 }
+        var endIndex: Int { list.count }
+
+        subscript(number: Int) -> StoredBilling { list[number] }
+        subscript(slug: String) -> StoredBilling? { number(of: slug).map { list[$0] } }
+
+        func number(of slug: String) -> Int? { slugs.numbers(for: slug).first { self.slug($0) == slug } }
+        func slug(_ number: Int) -> String { list.read(String.self, at: number) }
+        /// The numbers in the order of the slugs.
+        func bySlug() -> [Int] { indices.sorted { slug($0) < slug($1) } }
+        fileprivate func keys(_ number: Int) -> StoredBilling.Keys { list.read(StoredBilling.Keys.self, at: number) }
+    }
+
+    private(set) var organizations = Organizations()
+    private var bySubscription = CompactIndex()
+    private var byCustomer = CompactIndex()
+
+    /// A page of this size takes about 5 MB while it is read, as its JSON has 26 objects in each row.
+    private static let rowsPerPage = 500
 
     init(_ rows: [Row] = []) throws {
-        for row in rows { add(try StoredBilling(row)) }
+        try add(rows)
+        sort()
     }
 
-    private mutating func add(_ stored: StoredBilling) {
-        organizations[stored.slug] = stored
-        let (subscription, customer) = (stored.values.subscription ?? "", stored.values.customer ?? "")
-        if !subscription.isEmpty { bySubscription[subscription, default: []].append(stored.slug) }
-        if !customer.isEmpty { byCustomer[customer, default: []].append(stored.slug) }
+    private mutating func add(_ rows: [Row]) throws {
+        for row in rows {
+            let (number, stored) = (organizations.count, try StoredBilling(row))
+            organizations.list.append(stored)
+            organizations.slugs.add(number, for: stored.slug)
+            let (subscription, customer) = (stored.values.subscription ?? "", stored.values.customer ?? "")
+            if !subscription.isEmpty { bySubscription.add(number, for: subscription) }
+            if !customer.isEmpty { byCustomer.add(number, for: customer) }
+        }
+    }
+
+    private mutating func sort() {
+        organizations.slugs.sort()
+        bySubscription.sort()
+        byCustomer.sort()
+    }
+
+    /// The numbers of the organizations that have the subscription stored.
+    func holders(ofSubscription id: String) -> [Int] {
+        bySubscription.numbers(for: id).filter { organizations.keys($0).subscription == id }
+    }
+
+    /// The numbers of the organizations that have the customer stored.
+    func holders(ofCustomer id: String) -> [Int] {
+        byCustomer.numbers(for: id).filter { organizations.keys($0).customer == id }
     }
 
     /// All organizations, with today's limits.
@@ -124,9 +93,8 @@ struct BillingState: Sendable {
         var statement = statement
         statement.rowsPerPage = rowsPerPage
         var state = try BillingState()
-        try await warehouse.query(statement) { rows in
-            for row in rows { state.add(try StoredBilling(row)) }
-        }
+        try await warehouse.query(statement) { try state.add($0) }
+        state.sort()
         return state
     }
 }

@@ -106,7 +106,7 @@ struct OrganizationSynchronization {
     private mutating func changesEverywhere() async throws -> [BillingChange] {
         let listing = try await StripeListing.read(retry.stripe)
         let state = try await BillingState.read(retry.warehouse, today: retry.today)
-        if let (_, reason) = state.loss(in: Set(listing.subscriptions.map(\.value.id)), since: listing.time.from) {
+        if let (_, reason) = state.loss(state.listed(in: listing.subscriptions), since: listing.time.from) {
             throw StripeError(.account, operation: "compare the account with the warehouse", message: reason)
         }
         let assigned = SubscriptionAssignment(listing.subscriptions, state, listing.plans)
@@ -117,8 +117,8 @@ struct OrganizationSynchronization {
         let comparison = BillingComparison(
             plans: listing.plans, today: retry.today, moved: (assigned.moved, listing.time))
         return waiting.keys.sorted().compactMap { slug in
-            guard let stored = state.organizations[slug] else { return nil }
-            return change(slug, stored, assigned.found[slug], comparison)
+            guard let number = state.organizations.number(of: slug) else { return nil }
+            return change(slug, state.organizations[number], assigned.subscriptions(of: number), comparison)
         }
     }
 

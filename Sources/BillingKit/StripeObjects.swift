@@ -1,106 +1,5 @@
 import JobRuntime
 
-/// One of Stripe's objects: https://docs.stripe.com/api
-///
-/// Decoding never throws. `null` and a missing field are absent and read as `nil`. A value of another type is malformed: it also
-/// reads as `nil`, but the object names it in `malformed`, and nothing may be written that rests on such an object. So a page
-/// with one malformed object still has all the others.
-protocol StripeObject: Decodable, Hashable, Sendable {
-    /// Empty where the object has none; that is malformed.
-    var id: String { get }
-    /// Whether the object is one of live mode; `nil` where it does not say.
-    var isLive: Bool? { get }
-    var malformed: [MalformedField] { get }
-}
-
-extension StripeObject {
-    var isLive: Bool? { nil }
-}
-
-/// A field whose value is not what Stripe documents.
-struct MalformedField: Hashable, Sendable, CustomStringConvertible {
-    /// Such as `items.data[0].current_period_end`; empty for the object itself.
-    var path: String
-    var problem: String
-
-    func under(_ parent: String) -> MalformedField {
-        let separator = path.isEmpty || path.hasPrefix("[") ? "" : "."
-        return MalformedField(path: parent + separator + path, problem: problem)
-    }
-
-    var description: String { path.isEmpty ? "it \(problem)" : "\(path) \(problem)" }
-}
-
-extension [MalformedField] {
-    /// The first three, on one line.
-    var summary: String {
-        prefix(3).map(\.description).joined(separator: ", ") + (count > 3 ? " and \(count - 3) more" : "")
-    }
-}
-
-/// A part of an object that can be malformed itself.
-protocol StripePart: Decodable, Hashable, Sendable {
-    var malformed: [MalformedField] { get }
-}
-
-/// Reads the fields of an object and notes the malformed ones.
-struct StripeFields {
-    private struct Name: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    private let container: KeyedDecodingContainer<Name>?
-    private(set) var malformed: [MalformedField] = []
-
-    init(_ decoder: any Decoder) {
-        container = try? decoder.container(keyedBy: Name.self)
-        if container == nil { malformed.append(MalformedField(path: "", problem: "is not an object")) }
-    }
-
-    mutating func id() -> String {
-        let id = text("id") ?? ""
-        if id.isEmpty, container != nil, !malformed.contains(where: { $0.path == "id" }) {
-            malformed.append(MalformedField(path: "id", problem: "is missing"))
-        }
-        return id
-    }
-
-    mutating func text(_ name: String) -> String? { value(name, String.self, expected: "a text") }
-    mutating func integer(_ name: String) -> Int64? { value(name, Int64.self, expected: "a whole number") }
-    mutating func flag(_ name: String) -> Bool? { value(name, Bool.self, expected: "true or false") }
-
-    /// Whether there is such a member with any value but an empty one, or with this value.
-    func has(_ name: String, value: String?) -> Bool {
-        let found = try? container?.decodeIfPresent(String.self, forKey: Name(stringValue: name))
-        return value == nil ? !(found ?? "").isEmpty : found == value
-    }
-
-    /// A text, or a whole number as its text.
-    mutating func textOrInteger(_ name: String) -> String? {
-        if let text = try? container?.decodeIfPresent(String.self, forKey: Name(stringValue: name)) { return text }
-        return value(name, Int64.self, expected: "a text").map { String($0) }
-    }
-
-    mutating func part<Part: StripePart>(_ name: String, _ type: Part.Type, expected: String = "an object") -> Part? {
-        let part = value(name, type, expected: expected)
-        malformed += (part?.malformed ?? []).map { $0.under(name) }
-        return part
-    }
-
-    private mutating func value<Value: Decodable>(_ name: String, _ type: Value.Type, expected: String) -> Value? {
-        do {
-            return try container?.decodeIfPresent(type, forKey: Name(stringValue: name))
-        } catch {
-            malformed.append(MalformedField(path: name, problem: "is not \(expected)"))
-            return nil
-        }
-    }
-}
-
 /// A page of a list: `{"data": [...], "has_more": true}`. A page without one of the two is no page.
 struct StripePage<Element: StripeObject>: StripePart {
     var data: [Element]
@@ -169,6 +68,31 @@ struct StripeMetadata: StripePart {
     subscript(key: Key) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
 }
 
+extension StripeMetadata: CompactValue {
+    /// The members that many objects have alike.
+    private static let shared = Key.allCases.filter { $0 != .orgSlug && $0 != .pendingOrgSlug }
+
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(values[.orgSlug])
+        bytes.write(values[.pendingOrgSlug])
+        bytes.share { bytes in
+            for key in Self.shared { bytes.write(values[key]) }
+            bytes.write(isForeign)
+            bytes.write(malformed)
+        }
+    }
+
+    init(_ bytes: inout CompactReader) {
+        values[.orgSlug] = bytes.read()
+        values[.pendingOrgSlug] = bytes.read()
+        bytes.readShared { bytes in
+            for key in Self.shared { values[key] = bytes.read() }
+            isForeign = bytes.read()
+            malformed = bytes.read()
+        }
+    }
+}
+
 /// A subscription, as far as these jobs need it. Three shapes are read: today's API, the API before 2025-03-31, whose
 /// subscriptions have the period themselves, and the API before prices, whose items have a `plan`.
 struct StripeSubscription: StripeObject {
@@ -228,6 +152,41 @@ struct StripeSubscription: StripeObject {
     var name: String { id.isEmpty ? "a subscription without an id" : "subscription \(printable(id))" }
 }
 
+extension StripeSubscription: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(id)
+        bytes.share { bytes in
+            bytes.write(status)
+            bytes.write(hasMoreItems)
+            bytes.write(cancelsAtPeriodEnd)
+            bytes.write(isLive)
+            bytes.write(malformed)
+        }
+        bytes.write(customer)
+        bytes.write(customerMetadata)
+        bytes.write(metadata)
+        bytes.write(created)
+        bytes.write(items)
+        for instant in [currentPeriodEnd, trialEnd, cancelAt, endedAt] { bytes.write(instant) }
+    }
+
+    init(_ bytes: inout CompactReader) {
+        id = bytes.read()
+        (status, hasMoreItems, cancelsAtPeriodEnd, isLive, malformed) = bytes.readShared { bytes in
+            (bytes.read(), bytes.read(), bytes.read(), bytes.read(), bytes.read())
+        }
+        customer = bytes.read()
+        customerMetadata = bytes.read()
+        metadata = bytes.read()
+        created = bytes.read()
+        items = bytes.read()
+        currentPeriodEnd = bytes.read()
+        trialEnd = bytes.read()
+        cancelAt = bytes.read()
+        endedAt = bytes.read()
+    }
+}
+
 /// One line of a subscription: a price, or a `plan` in the older shape.
 struct StripeSubscriptionItem: StripeObject {
     var id: String
@@ -251,7 +210,23 @@ struct StripeSubscriptionItem: StripeObject {
     }
 }
 
-extension StripeSubscriptionItem {
+extension StripeSubscriptionItem: CompactValue {
+    func write(to bytes: inout CompactWriter) {
+        bytes.write(id)
+        bytes.share { bytes in
+            bytes.write(product)
+            bytes.write(price)
+            bytes.write(malformed)
+        }
+        bytes.write(currentPeriodEnd)
+    }
+
+    init(_ bytes: inout CompactReader) {
+        id = bytes.read()
+        (product, price, malformed) = bytes.readShared { ($0.read(), $0.read(), $0.read()) }
+        currentPeriodEnd = bytes.read()
+    }
+
     /// The price came as its id, so that the price itself has to be read.
     var namesOnlyPrice: Bool { product == nil && price != nil }
 }

@@ -36,7 +36,7 @@ enum EmbeddedDatabase {
         configuration.busyMode = .timeout(Double(busyTimeout.components.seconds))
         configuration.prepareDatabase { database in
             SQLFunctions.install(in: database)
-            try database.execute(sql: "PRAGMA case_sensitive_like = ON; PRAGMA cache_size = -32000")
+            try database.execute(sql: "PRAGMA case_sensitive_like = ON; PRAGMA cache_size = -8000")
         }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try queue.inDatabase { database in

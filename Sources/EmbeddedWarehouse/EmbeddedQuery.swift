@@ -2,6 +2,7 @@ import GRDB
 import GRDBSQLite
 import Warehouse
 
+import struct Warehouse.Row
 import struct Warehouse.Statement
 import struct Warehouse.Table
 
@@ -23,6 +24,18 @@ struct EmbeddedQuery {
     }
 
     func run(_ part: SQLiteScript.Part, _ parameters: [String: DatabaseValue]) throws -> QueryResult {
+        var rows: [Row] = []
+        var result = try run(part, parameters, rowsPerPage: .max) { rows = $0 }
+        result.rows = rows
+        return result
+    }
+
+    /// - Parameter handle: Gets each page of rows while the statement is running, and at least one page of a SELECT.
+    /// - Returns: The result without its rows.
+    func run(
+        _ part: SQLiteScript.Part, _ parameters: [String: DatabaseValue], rowsPerPage: Int,
+        eachPage handle: (_ rows: [Row]) throws -> Void
+    ) throws -> QueryResult {
         let statement = try database.makeStatement(sql: part.sql)
         try statement.setArguments(try arguments(of: statement, parameters))
         if part.isChange {
@@ -30,13 +43,17 @@ struct EmbeddedQuery {
             return QueryResult(affectedRows: Int64(database.changesCount))
         }
         let columns = try columns(of: statement)
-        var result = QueryResult()
+        var page: [Row] = []
         let rows = try GRDB.Row.fetchCursor(statement)
         while let row = try rows.next() {
-            result.rows.append(
-                Row(try columns.enumerated().map { SQLValue.Field($1.name, try $1.value(row[$0])) }))
+            if page.count == rowsPerPage {
+                try handle(page)
+                page.removeAll(keepingCapacity: true)
+            }
+            page.append(Row(try columns.enumerated().map { SQLValue.Field($1.name, try $1.value(row[$0])) }))
         }
-        return result
+        try handle(page)
+        return QueryResult()
     }
 
     /// The parameters that the statement names. A statement of a script need not name all of them.

@@ -2,6 +2,7 @@ import GRDB
 import JobRuntime
 package import Warehouse
 
+package import struct Warehouse.Row
 package import struct Warehouse.Statement
 package import struct Warehouse.Table
 
@@ -91,6 +92,31 @@ package struct EmbeddedWarehouse: Warehouse {
             return try await script.isReadOnly ? queue.read(run) : queue.write(run)
         }
     }
+
+    /// Reads the pages of a single SELECT while SQLite runs it. Any other statement has its rows on one page.
+    package func query(
+        _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
+    ) async throws -> QueryResult {
+        try await translatingErrors(statement.purpose) {
+            let script = try SQLiteScript(statement)
+            guard let size = statement.rowsPerPage, script.isReadOnly, script.parts.count == 1 else {
+                var result = try await query(statement)
+                try handle(result.rows)
+                result.rows = []
+                return result
+            }
+            let parameters = try EmbeddedQuery.bindings(of: statement)
+            return try read { database in
+                try EmbeddedQuery(database).run(script.parts[0], parameters, rowsPerPage: size) { rows in
+                    try Task.checkCancellation()
+                    try handle(rows)
+                }
+            }
+        }
+    }
+
+    /// The handler of pages may not escape, so this waits for it on the calling thread.
+    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try queue.read(body) }
 
     package func merge(_ merge: MergeStatement) async throws -> MergeResult {
         try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }

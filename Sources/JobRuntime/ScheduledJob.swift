@@ -1,4 +1,5 @@
 package import ArgumentParser
+import CMalloc
 
 /// A job of the service: one executable, one run, one outcome.
 ///
@@ -69,8 +70,11 @@ extension ScheduledJob {
 
     package static func isDryRun(_ options: Options) -> Bool { false }
 
-    /// Runs the job as a process and never returns.
-    package static func main() async {
+    /// Runs the job as a process and never returns. It begins on the main thread, before there is another one.
+    @MainActor package static func main() async {
+        // One heap for all threads. With a heap for each, glibc keeps what one thread has allocated and another one has freed:
+        // 5 MB in billing-sync-reconcile. https://sourceware.org/glibc/wiki/MallocInternals
+        mallopt(M_ARENA_MAX, 1)
         let surroundings = ProcessSurroundings.current
         surroundings.exit(await JobProcess<Self>(surroundings).run())
     }
