@@ -76,7 +76,10 @@ struct BudgetAlerts {
         let parts = [
             budget.requests.map { (filter: "jsonPayload.requests > \($0)", words: "\($0) requests") },
             budget.bytes.map {
-                (filter: "jsonPayload.counts.bytes_billed > \($0)", words: "\(Budget.text(bytes: $0)) billed by BigQuery")
+                (
+                    filter: "jsonPayload.counts.bytes_billed > \($0)",
+                    words: "\(Budget.text(bytes: $0)) billed by BigQuery"
+                )
             },
         ].compactMap(\.self)
         let filter = [

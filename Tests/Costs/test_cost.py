@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "Tests/Costs")]
-from costs.model import DIVIDED, GIB, Model, read, reaches, times_a_year      # noqa: E402
+from costs.model import DIVIDED, Model, read, reaches, times_a_year      # noqa: E402
 from costs.sizes import Sizes      # noqa: E402
 import pages      # noqa: E402
 
@@ -32,14 +32,14 @@ class CronTests(unittest.TestCase):
 class SizeTests(unittest.TestCase):
     def setUp(self):
         parameters = {name: p["value"] for name, p in read("parameters.json").items()}
-        self.sizes = Sizes(1_000_000, parameters, read("facts.json"), history_rows_per_day=100)
+        self.sizes = Sizes(2_000_000, parameters, read("facts.json"), history_rows_per_day=100)
 
     def billed(self, **footprint):
         return self.sizes.statement({"kind": "QUERY", **footprint})[0]
 
     def test_a_query_bills_the_columns_that_it_names(self):
         scan = {"table": "organizations.org_profiles", "columns": ["created_at", "org_slug"]}
-        self.assertEqual(self.billed(scans=[scan]), 1_000_000 * (8 + 2 + 12))
+        self.assertEqual(self.billed(scans=[scan]), 2_000_000 * (8 + 2 + 12))
 
     def test_a_small_table_bills_ten_mebibytes_and_each_table_does(self):
         lease = {"table": "scheduler_jobs.job_leases", "columns": ["job"]}
@@ -49,31 +49,31 @@ class SizeTests(unittest.TestCase):
 
     def test_bounds_leave_the_partitions_between_them(self):
         def days(**bounds):
-            return self.billed(scans=[{"table": "organizations.org_usage_quotas", "columns": ["usage_date"], **bounds}]) / 8e6
+            return self.billed(scans=[{"table": "organizations.org_usage_quotas", "columns": ["usage_date"], **bounds}]) / 16e6
         self.assertEqual([days(), days(**{"from": 0}), days(**{"from": -2, "to": 0}), days(**{"from": -15, "before": 1}), days(before=-7)],
                          [91, 1, 3, 16, 83])
 
     def test_rows_that_have_just_become_too_old_are_one_day(self):
         scan = {"table": "organizations.org_usage_quotas", "columns": ["usage_date"], "before": -90}
-        self.assertEqual(self.billed(scans=[scan]), 8_000_000)
+        self.assertEqual(self.billed(scans=[scan]), 16_000_000)
 
     def test_a_change_also_bills_all_columns_of_the_partitions_that_it_changes(self):
         scan = {"table": "organizations.org_usage_quotas", "columns": ["usage_date"], "from": 0, "to": 0, "target": True}
         whole = self.sizes.scan(scan, self.sizes.columns(scan["table"])).bytes
         change = {"scans": [scan], "changes": scan["table"], "rewrites": True}
         self.assertGreater(whole, 100e6)
-        self.assertEqual(self.billed(kind="UPDATE", **change), 8_000_000 + whole)
+        self.assertEqual(self.billed(kind="UPDATE", **change), 16_000_000 + whole)
 
     def test_an_insert_bills_what_it_reads_and_its_target_at_least(self):
         insert = {"kind": "INSERT", "changes": "organizations.org_subscriptions", "rewrites": False}
         self.assertEqual(self.billed(scans=[], **insert), MINIMUM)
         scan = {"table": "organizations.org_profiles", "columns": ["org_slug"]}
-        self.assertEqual(self.billed(scans=[scan], **insert), 14_000_000 + MINIMUM)
+        self.assertEqual(self.billed(scans=[scan], **insert), 28_000_000 + MINIMUM)
 
     def test_a_view_of_a_dataset_has_the_rows_of_that_dataset_alone(self):
         own, region = ({"table": f"{place}.TABLES", "columns": ["table_name"]} for place in ("organizations", "region"))
         self.assertEqual(self.sizes.scan(own).rows, 21)
-        self.assertEqual(self.sizes.scan(region).rows, 24 + 19 * 1_000_000)
+        self.assertEqual(self.sizes.scan(region).rows, 24 + 19 * 2_000_000)
 
 
 class ModelTests(unittest.TestCase):
@@ -143,10 +143,9 @@ class CommandTests(unittest.TestCase):
     def test_a_table_fits_into_a_hundred_columns(self):
         code, output, _ = cost("--organizations", "100000")
         self.assertEqual(code, 0)
-        self.assertLessEqual(max(map(len, output.splitlines())), 120)
         rows = output.partition("\n\n")[0].splitlines()
         self.assertEqual(len(rows), 11)
-        self.assertLessEqual(max(map(len, rows)), 105)
+        self.assertLessEqual(max(map(len, rows)), 100)
 
     def test_json_has_every_job_and_no_invented_slot_time(self):
         _, output, _ = cost("--organizations", "1000", "--json")
@@ -157,14 +156,14 @@ class CommandTests(unittest.TestCase):
     def test_a_formula_shows_statements_limits_and_tasks(self):
         code, output, _ = cost("--organizations", "1000", "--job", "stale-cleanup")
         self.assertEqual(code, 0)
-        for words in ("8 days x 25,000 rows x 33 bytes", "UPDATE scheduler_jobs.job_leases", "MAX_BYTES_BILLED 10 GiB",
+        for words in ("8 days x 25,000 rows x 33 bytes", "UPDATE scheduler_jobs.job_leases", "MAX_BYTES_BILLED (10 GiB)",
                       "Tasks to use: 1.", "Slot time: not measured"):
             self.assertIn(words, output)
 
     def test_a_parameter_changes_the_result(self):
         def bytes_of(*settings):
             return json.loads(cost("--organizations", "1000", "--job", "stale-cleanup", "--json", *settings)[1])[0]["jobs"][0]["bytes_billed"]
-        self.assertLess(bytes_of("--set", "log_days=30"), bytes_of() / 3)
+        self.assertLess(bytes_of("--set", "log_days=30"), bytes_of() / 2)
 
     def test_wrong_usage_ends_with_64_and_a_suggestion(self):
         for arguments, words in ((["--job", "stale-cleanp"], "did you mean stale-cleanup?"), (["--set", "log_day=3"], "did you mean log_days?"),

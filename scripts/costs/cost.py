@@ -10,7 +10,7 @@ from .model import DAYS, Model, duration, reaches, read
 from .sizes import spoken
 
 USAGE = 64
-HEAD = ("Job", "Runs", "Requests", "Billed", "vCPU s", "Dollars", "Nearest limit, reached at", "Tasks")
+HEAD = ("Job", "Runs", "Requests", "Billed", "vCPU s", "Dollars", "First limit, reached at", "Tasks")
 ALIGN = "<>>>>><>"
 SLOTS = ("Slot time: not measured. BigQuery alone reports it (totalSlotMs of a job), and on-demand queries do not pay for it.\n"
          "  SELECT SUM(total_slot_ms) / 1000 FROM `region-us`.INFORMATION_SCHEMA.JOBS, UNNEST(labels) AS l\n"
@@ -61,10 +61,18 @@ def rounded(organizations):
     return f"{round(organizations / power) * power:,}"
 
 
+def short(organizations):
+    """The same in a table: 43k, 8.5M."""
+    for factor, letter in ((1_000_000, "M"), (1000, "k")):
+        if organizations >= factor:
+            return f"{float(f'{organizations / factor:.2g}'):g}{letter}"
+    return str(organizations)
+
+
 def rows(model, bounds):
     for job in model.jobs:
         number, limit = bounds[job.name]
-        reached = f"{limit}: {rounded(number)}" if number else "none"
+        reached = f"{limit.partition(' (')[0]}: {short(number)}" if number else "none"
         yield (job.name, f"{job.deployed.runs * job.deployed.tasks:,.0f}", f"{job.requests:,.0f}", spoken(job.bytes),
                f"{job.vcpu_seconds:,.0f}", f"{job.dollars:,.2f}", reached, str(job.tasks()))
 

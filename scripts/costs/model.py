@@ -138,7 +138,7 @@ class JobCost:
         """(share of it that a run uses, name) of each limit."""
         run, limit, job = self.largest, self._model.limit, self.deployed
         yield run.seconds / job.timeout, f"timeout {duration(job.timeout)}"
-        yield max(r.largest_statement for r in self.run.values()) / job.most_bytes, f"MAX_BYTES_BILLED {job.most_bytes // GIB} GiB"
+        yield max(r.largest_statement for r in self.run.values()) / job.most_bytes, f"MAX_BYTES_BILLED ({job.most_bytes / GIB:g} GiB)"
         yield run.most_dml / max(run.seconds, 10) / limit("dml_per_table"), "25 DML in 10 s and table"
         yield run.bigquery / run.seconds / limit("api_requests_per_method"), "100 requests/s to BigQuery"
         if run.stripe:

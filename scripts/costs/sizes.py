@@ -35,7 +35,7 @@ class Sizes:
         own = [name for name in self._fields if name.startswith("ORGANIZATION.")]
         self._rows = {
             "organizations.org_profiles": organizations, "organizations.org_subscriptions": organizations,
-            "scheduler_jobs.job_leases": 6, "scheduler_jobs.billing_sync_queue": organizations * self._p["queue_rows_per_organization"],
+            "scheduler_jobs.billing_sync_queue": organizations * self._p["queue_rows_per_organization"],
             "region.SCHEMATA": organizations + 2, "region.SCHEMATA_OPTIONS": (organizations + 2) * self._p["options_per_dataset"],
         }
         for dataset in ("organizations", "scheduler_jobs"):
@@ -56,13 +56,21 @@ class Sizes:
         table, names = scan["table"], scan["columns"] if columns is None else columns
         width = sum(self._width(table, name) for name in names)
         if table not in self._daily:
-            rows = self._rows[table]
+            rows = self._number(table)
             return Scan(table, rows, width, f"{rows:,.0f} rows x {width:,.0f} bytes")
         rows, kept = self._daily[table]
         first, last = max(scan.get("from", -kept), -kept), min(scan.get("to", scan.get("before", 1) - 1), 0)
         # What a statement deletes for its age is the day that has just become too old.
         days = max(last - first + 1, 1)
         return Scan(table, days * rows, width, f"{days:,} days x {rows:,.0f} rows x {width:,.0f} bytes")
+
+    def _number(self, table):
+        """The rows of a table or view that has no days."""
+        if table in self._rows:
+            return self._rows[table]
+        if table.startswith("scheduler_jobs.") and table in self._fields:
+            return self._p["state_rows"]
+        raise LookupError(f"scripts/costs/sizes.py does not say how many rows {table} has")
 
     def statement(self, footprint):
         """(bytes billed, [line of explanation]) of one statement, by BigQuery's rules for DML."""
