@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
+from fake_project import (ALERTS, JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
 
 CLEANUP = "cloudact-quota-cleanup"
 
@@ -153,7 +153,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 429, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 2)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(ALERTS))
 
     def test_an_alert_whose_creation_was_not_answered_is_created_once(self):
         state = self.google.deployed()
@@ -162,7 +162,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 503, "after": True, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 2)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(ALERTS))
 
     def test_two_deployments_at_once_end_with_one_of_everything(self):
         self.google.put(self.google.prepared())
@@ -175,7 +175,7 @@ class RepetitionTests(CaseTests):
         state = self.google.state()
         alerts = sorted(a["userLabels"]["alert"] for a in state["alert_policies"].values())
         self.assertEqual(alerts, sorted(set(alerts)))
-        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(SCHEDULES) + 2, len(JOBS), len(SCHEDULES)))
+        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(ALERTS), len(JOBS), len(SCHEDULES)))
         self.assertIn("Nothing to do.", self.deploy().stdout)
 
     def test_a_start_that_was_not_answered_starts_one_execution(self):
