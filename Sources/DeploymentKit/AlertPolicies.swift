@@ -9,7 +9,7 @@ struct AlertPolicies {
         jobFailed + [("trigger-failed", triggerFailed)]
             + jobs.compactMap { job in
                 job.job.schedule?.longestGap.map { ("no-success-\(job.job.name)", noSuccess(of: job, gap: $0)) }
-            }
+            } + BudgetAlerts(jobs: jobs, environment: environment).documents
     }
 
     /// Cloud Monitoring takes 2,048 characters of a filter and six conditions of a policy. Many jobs are divided.

@@ -31,9 +31,6 @@ package enum GeneratedFiles {
         for (name, document) in AlertPolicies(jobs: jobs, environment: environment).documents {
             result["alerts/\(name).json"] = document.json
         }
-        for (name, document) in BudgetAlerts(jobs: jobs, environment: environment).documents {
-            result["alerts/\(name).json"] = document.json
-        }
         return result
     }
 
