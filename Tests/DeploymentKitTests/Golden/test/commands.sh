@@ -50,3 +50,4 @@ channel0="$(gcloud beta monitoring channels create --type=email --display-name='
 gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sweep.json --project=demo-project --notification-channels="$channel0"
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-setup.json --project=demo-project --notification-channels="$channel0"
