@@ -70,7 +70,7 @@ else
 fi
 
 say "running the Python tests"
-for directory in Tests/Emulator Tests/Analyzer Tests/BigQueryAnswers Tests/Scripts scripts/checks; do
+for directory in Tests/Emulator Tests/Analyzer Tests/BigQueryAnswers Tests/Costs Tests/Scripts scripts/checks; do
     # Only the tests of the scripts take long enough to be divided; each of them waits for gcloud to start.
     processes=1
     [[ "$directory" == Tests/Scripts ]] && processes="$(nproc)"

@@ -9,7 +9,7 @@ struct AlertPolicies {
         jobFailed + [("trigger-failed", triggerFailed)] + jobSkipped
             + jobs.compactMap { job in
                 job.job.schedule?.longestGap.map { ("no-success-\(job.job.name)", noSuccess(of: job, gap: $0)) }
-            }
+            } + BudgetAlerts(jobs: jobs, environment: environment).documents
     }
 
     /// Cloud Monitoring takes 2,048 characters of a filter and six conditions of a policy. Many jobs are divided.
@@ -180,7 +180,7 @@ struct AlertPolicies {
             """, closing: "1800s")
     }
 
-    private func policy(
+    func policy(
         _ name: String, _ title: String, severity: Document, _ conditions: [Document], _ text: String,
         strategy: Document? = nil, closing: String = "86400s", isEnabled: Bool = true
     ) -> Document {

@@ -83,6 +83,7 @@ struct Deployment {
             "schedule": job.schedule.map { .string($0.text) } ?? .null,
             "schedule_words": .string(job.schedule?.spoken(in: job.timeZone) ?? "by hand"),
             "time_zone": .string(job.timeZone),
+            "budget": job.budget?.document ?? .null,
             "longest_gap_seconds": job.schedule?.longestGap.map { .integer($0) } ?? .null,
             "trigger": deployed.triggerName.map { .string($0) } ?? .null,
             "file": .string("jobs/\(deployed.name).yaml"),

@@ -45,6 +45,8 @@ struct Field: Sendable {
         case variables
         /// A list of roles for the project and for each dataset.
         case roles
+        /// The requests and bytes of one run.
+        case budget
     }
 
     /// The unit in which Google counts the length of a text.
@@ -93,6 +95,7 @@ struct FieldValues: Sendable {
         case list([Located<String>])
         case variables([Variable])
         case roles([RoleGrant])
+        case budget(Budget)
     }
 
     var line: Int
@@ -127,6 +130,10 @@ struct FieldValues: Sendable {
 
     func roles(_ key: String) -> [RoleGrant] {
         if case .roles(let roles) = found[key]?.value { roles } else { [] }
+    }
+
+    func budget(_ key: String) -> Budget? {
+        if case .budget(let budget) = found[key]?.value { budget } else { nil }
     }
 
     /// The value as it goes into the resource of the job.

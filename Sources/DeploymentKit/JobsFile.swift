@@ -150,6 +150,7 @@ package struct JobDefinition: Sendable {
             "Variables and the names of their secrets in Secret Manager. name:7 is version 7; without a version it is the latest.",
             isRequired: false),
         Field("arguments", .list(), "Arguments of the command line.", isRequired: false),
+        Field("budget", .budget, Budget.help, isRequired: false),
         Field(
             "roles", .roles,
             "More roles of the job's account, on the project (project) and on datasets (their names). Access to BigQuery follows from deploy/access.json.",
@@ -175,6 +176,7 @@ package struct JobDefinition: Sendable {
     var arguments: [Located<String>] { values.list("arguments") }
     /// Roles on the project (`project`) and on datasets (their names).
     var roles: [RoleGrant] { values.roles("roles") }
+    var budget: Budget? { values.budget("budget") }
 
     /// The run stops by itself at a safe point before Cloud Run ends it: a tenth of the timeout earlier, at most a minute.
     var deadlineSeconds: Int { timeoutSeconds - min(60, max(6, timeoutSeconds / 10)) }

@@ -79,6 +79,7 @@ enum JobsSchema {
             return [
                 ("type", "object"), ("propertyNames", .map(pattern(.variable))), ("additionalProperties", value),
             ]
+        case .budget: return Budget.schema
         case .roles:
             let roles: Document = ["type": "array", "items": ["type": "string"]]
             return [("type", "object"), ("additionalProperties", roles)]

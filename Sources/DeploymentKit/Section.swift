@@ -76,6 +76,7 @@ struct Section {
         case .list(let pattern): return list(key, pattern).map { .list($0) }
         case .variables: return .variables(map(key))
         case .roles: return .roles(roles(key))
+        case .budget: return budget(key).map { .budget($0) }
         default: break
         }
         guard let text = text(key) else { return nil }
@@ -104,7 +105,7 @@ struct Section {
             // TimeZone also takes abbreviations and offsets, which Cloud Scheduler does not.
             if text == "UTC" || text.contains("/"), TimeZone(identifier: text) != nil { return .text(text) }
             note(key, "\(text) is no time zone of the tz database, such as Europe/Berlin")
-        case .list, .variables, .roles: break
+        case .list, .variables, .roles, .budget: break
         }
         return nil
     }
@@ -170,6 +171,23 @@ struct Section {
         return scopes.keys.map {
             RoleGrant(scope: $0, line: scopes.lineOf($0), roles: scopes.list($0, nil) ?? [])
         }
+    }
+
+    private func budget(_ key: String) -> Budget? {
+        guard let found = node(key),
+            let parts = Section(found.value, "\(owner(of: key)), \(key)", keys: Budget.keys, log: log)
+        else { return nil }
+        if parts.nodes.isEmpty { note(key, "\(key) must have requests, bytes or both") }
+        var budget = Budget()
+        if let text = parts.text("requests") {
+            budget.requests = Int(text).flatMap { Budget.allowedRequests.contains($0) ? $0 : nil }
+            if budget.requests == nil { parts.note("requests", Budget.complaint(requests: text)) }
+        }
+        if let text = parts.text("bytes") {
+            budget.bytes = Budget.bytes(text)
+            if budget.bytes == nil { parts.note("bytes", Budget.complaint(bytes: text)) }
+        }
+        return budget
     }
 
     /// The keys under a key, which are free.

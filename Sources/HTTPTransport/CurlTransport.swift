@@ -34,6 +34,8 @@ package final class CurlTransport: HTTPTransport {
         package var compressBodiesOver: Int? = 4096
         /// A PEM file of the authorities to trust instead of the system's.
         package var certificateAuthorityFile: String?
+        /// Called for each request, before it is sent.
+        package var onRequest: @Sendable () -> Void = {}
 
         package init() {}
     }
@@ -50,6 +52,7 @@ package final class CurlTransport: HTTPTransport {
 
     package func send(_ request: HTTPRequest) async throws -> HTTPResponse {
         let outgoing = try OutgoingRequest(request, configuration)
+        configuration.onRequest()
         let response = try await loop.response(to: outgoing)
         return try response.inflated(limit: configuration.maxResponseBytes, operation: outgoing.operation)
     }

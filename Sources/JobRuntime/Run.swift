@@ -45,11 +45,12 @@ package struct Run: Sendable {
         throw ConfigurationError("\(objection): add --force if that is meant")
     }
 
-    /// Creates a transport with the run's settings, and with a thread and connections of its own.
+    /// Creates a transport with the run's settings, and with a thread and connections of its own. The summary counts its requests.
     package func transport() -> CurlTransport {
         var configuration = CurlTransport.Configuration()
         configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
         configuration.certificateAuthorityFile = certificateAuthorityFile
+        configuration.onRequest = { [report] in report.record.withLock { $0.requests += 1 } }
         return CurlTransport(configuration)
     }
 

@@ -121,7 +121,7 @@ class Checker:
             place = root
             for segment in path[:-1]:
                 place = next((c for c in place.catalog if c.name == segment), None) or place.catalog.add(name=segment)
-            table = place.table.add(name=path[-1])
+            table = place.table.add(name=path[-1], full_name=".".join(path))
             for column, of_type in columns:
                 table.column.add(name=column, type=of_type)
         return root

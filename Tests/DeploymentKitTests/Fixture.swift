@@ -48,6 +48,7 @@ enum Fixture {
             executable: SetupJob
             purpose: Sets up.
             schedule: manual
+            budget: {requests: 20, bytes: 2GiB}
 
         """
 

@@ -1,3 +1,4 @@
+import Foundation
 import QuotaKit
 import SchemaKit
 import TestSupport
@@ -54,5 +55,42 @@ import WarehouseKit
         for dataset in ["demo_10001_test", "demo_10100_test"] {
             #expect(try await stage.table(dataset, "subscription_plans")?.schema.fields.last?.name == "extra_notes")
         }
+    }
+
+    /// The budgets of jobs.yaml. ``SentRequestsTests`` holds all nine jobs to theirs, with subscriptions and a Stripe, which the
+    /// resets and the billing jobs need.
+    @Test(arguments: ["bootstrap", "bootstrap-sync", "org-sync-all", "stale-cleanup", "quota-cleanup"])
+    func aRunStaysWithinTheBudgetOfItsJobAndItsSummaryCountsItsRequests(_ job: String) async throws {
+        let stage = try await Self.filling.value.stage
+        let budget = try #require(try Budgets.deployed()[job], "jobs.yaml has no budget of requests for \(job)")
+
+        let (outcome, requests) = try await stage.counting(.named(job))
+
+        _ = try outcome.succeeded()
+        let line = try #require(outcome.output.split(separator: "\n").last)
+        let summary = try JSONDecoder().decode(Budgets.Summary.self, from: Data(line.utf8))
+        #expect(summary.requests == requests.total)
+        #expect(requests.total <= budget)
+    }
+}
+
+/// The budgets of requests in `deployment.json`.
+private enum Budgets {
+    struct Summary: Decodable { let requests: Int }
+
+    private struct Deployment: Decodable {
+        struct Job: Decodable {
+            struct Budget: Decodable { let requests: Int? }
+            let job: String
+            let budget: Budget?
+        }
+        let jobs: [Job]
+    }
+
+    static func deployed() throws -> [String: Int] {
+        let text = try Data(contentsOf: URL(filePath: Repository.path("deploy/generated/prod/deployment.json")))
+        let jobs = try JSONDecoder().decode(Deployment.self, from: text).jobs
+        return Dictionary(
+            uniqueKeysWithValues: jobs.compactMap { job in (job.budget?.requests).map { (job.job, $0) } })
     }
 }

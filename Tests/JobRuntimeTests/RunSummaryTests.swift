@@ -32,7 +32,7 @@ import Testing
                 "status":"succeeded","reason":null,"dry_run":false,"counts":{"organizations":100,"columns_added":3},\
                 "failure_count":0,"failures":[],"failures_omitted":0,"warnings":[{"subject":"acme","reason":"extra \\"column\\""}],\
                 "warnings_omitted":0,"now":"2026-01-31T00:05:00.000000Z","started_at":"2026-01-31T00:05:00.000000Z",\
-                "duration_ms":1250,"execution":"trial-x","task_index":1,"task_count":2,"attempt":0,\
+                "duration_ms":1250,"requests":0,"execution":"trial-x","task_index":1,"task_count":2,"attempt":0,\
                 "logging.googleapis.com/labels":{"job":"trial","execution":"trial-x","task_index":"1","attempt":"0"},\
                 "logging.googleapis.com/operation":{"id":"trial-x","producer":"trial"},"details":{"plan":[1,2]}}
                 """)

@@ -17,6 +17,7 @@ PROJECT, REGION = "cloudact-testing-1", "us-central1"
 INDEX = json.loads((ROOT / "deploy/generated/test/deployment.json").read_text())
 JOBS, SERVICES = INDEX["jobs"], INDEX["services"]
 SCHEDULES = {job["job"]: job["schedule"] for job in JOBS if job["schedule"]}
+ALERTS = sorted(p.stem for p in (ROOT / "deploy/generated/test/alerts").glob("*.json"))
 sys.path.insert(0, str(ROOT / "scripts"))
 
 # Counts gcloud's processes: one line a start.

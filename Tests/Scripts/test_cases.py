@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
+from fake_project import (ALERTS, JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, mutating, needs_gcloud, trigger)
 
 CLEANUP = "cloudact-quota-cleanup"
 
@@ -176,7 +176,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 429, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 3)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(ALERTS))
 
     def test_an_alert_whose_creation_was_not_answered_is_created_once(self):
         state = self.google.deployed()
@@ -185,7 +185,7 @@ class RepetitionTests(CaseTests):
         self.google.faults({"method": "POST", "path": "/alertPolicies$", "status": 503, "after": True, "times": 1})
         done = self.deploy("--yes")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(len(self.google.state()["alert_policies"]), len(SCHEDULES) + 3)
+        self.assertEqual(len(self.google.state()["alert_policies"]), len(ALERTS))
 
     def test_two_deployments_at_once_end_with_one_of_everything(self):
         self.google.put(self.google.prepared())
@@ -199,7 +199,7 @@ class RepetitionTests(CaseTests):
         alerts = sorted(a["userLabels"]["alert"] for a in state["alert_policies"].values())
         self.assertEqual(alerts, sorted(set(alerts)))
         self.assertEqual((len(state["dashboards"]), len(state["log_metrics"])), (1, 7))
-        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(SCHEDULES) + 3, len(JOBS), len(SCHEDULES)))
+        self.assertEqual((len(alerts), len(state["run_jobs"]), len(state["scheduler_jobs"])), (len(ALERTS), len(JOBS), len(SCHEDULES)))
         self.assertIn("Nothing to do.", self.deploy().stdout)
 
     def test_a_start_that_was_not_answered_starts_one_execution(self):

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 import urllib.request
 
-from fake_project import (JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, members, mutating,
+from fake_project import (ALERTS, JOBS, PROJECT, REGION, ROOT, SCHEDULES, container, deployed_job, fake, members, mutating,
                           needs_gcloud, trigger)
 
 
@@ -50,7 +50,7 @@ class CreateAllJobsTests(unittest.TestCase):
         self.assertEqual({k.split("/")[-1]: t["schedule"] for k, t in state["scheduler_jobs"].items()},
                          {f"cloudact-{n}-trigger": schedule for n, schedule in SCHEDULES.items()})
         self.assertEqual(len(state["service_accounts"]), len(JOBS) + 1, "one of each job and the triggers'")
-        self.assertEqual(len(state["alert_policies"]), len(SCHEDULES) + 3)
+        self.assertEqual(len(state["alert_policies"]), len(ALERTS))
         self.assertEqual({k.split("/")[-1] for k in state["datasets"]}, {"organizations", "scheduler_jobs"})
         for name in SCHEDULES:
             self.assertRegex(self.google.first_run.stdout, rf"(?m)^cloudact-{name} .*created$")
@@ -119,7 +119,7 @@ class CreateAllJobsTests(unittest.TestCase):
         state = self.google.state()
         channel = next(iter(state["notification_channels"].values()))
         self.assertEqual(channel["labels"], {"email_address": "ops@example.com"})
-        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * (len(SCHEDULES) + 3))
+        self.assertEqual([a["notificationChannels"] for a in state["alert_policies"].values()], [[channel["name"]]] * len(ALERTS))
 
     def test_gcloud_takes_the_generated_files_as_they_are(self):
         before = self.google.deployed()
@@ -161,7 +161,8 @@ class CreateAllJobsTests(unittest.TestCase):
         state = self.google.state()
         self.assertEqual([k.split("/")[-1] for k in state["run_jobs"]], ["cloudact-stale-cleanup"])
         self.assertEqual({e.partition("@")[0] for e in state["service_accounts"]}, {"ca-test-stale-cleanup", "ca-test-trigger"})
-        self.assertEqual([a["userLabels"]["alert"] for a in state["alert_policies"].values()], ["no-success-stale-cleanup"])
+        self.assertEqual(sorted(a["userLabels"]["alert"] for a in state["alert_policies"].values()),
+                         ["no-success-stale-cleanup", "over-budget-stale-cleanup"])
 
     def rest(self, method, service, path):
         request = urllib.request.Request(f"http://{service}.googleapis.com/{path}", b"{}", {

@@ -60,13 +60,13 @@ package final class LocalStripeProcess: Sendable {
 ///
 /// ``Spawn`` starts the processes. Foundation's `Process` crashes now and then when several threads start one at the same
 /// time.
-enum ProjectPython {
+package enum ProjectPython {
     struct Missing: Error, CustomStringConvertible {
         let description: String
     }
 
     /// - Parameter arguments: The arguments of `python`: a script of the repository or `-c` and a program, and their arguments.
-    static func start(_ arguments: [String], reading input: String? = nil) throws -> RunningJob {
+    package static func start(_ arguments: [String], reading input: String? = nil) throws -> RunningJob {
         let python = Repository.path(".venv/bin/python")
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw Missing(description: "no \(python): run ./scripts/test.sh once")

@@ -64,7 +64,7 @@ class Desired:
     def _alerts(self):
         names = [p.stem for p in sorted(self.folder.glob("alerts/*.json"))]
         if self.only:
-            names = [n for n in names if n == f"no-success-{self.only}"]
+            names = [n for n in names if n in (f"no-success-{self.only}", f"over-budget-{self.only}")]
         return {name: self._read(f"alerts/{name}.json") for name in names}
 
     def job(self, name):

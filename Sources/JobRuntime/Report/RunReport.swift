@@ -133,6 +133,8 @@ package struct RunRecord: Sendable {
     package var failures = Findings()
     package var warnings = Findings()
     package var skipReason: String?
+    /// The requests to BigQuery, Stripe and all others, those for tokens and repetitions included.
+    var requests = 0
     var details: [(key: String, value: JSONValue)] = []
 
     mutating func add(_ number: Int, to name: String) {

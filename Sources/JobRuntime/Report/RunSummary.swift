@@ -46,7 +46,8 @@ struct RunSummary {
         members += Self.members("failures", record.failures) + Self.members("warnings", record.warnings)
         members += [
             ("now", .string(now.description)), ("started_at", .string(startedAt.description)),
-            ("duration_ms", .integer(duration.wholeMilliseconds)), ("execution", Self.optional(task.execution)),
+            ("duration_ms", .integer(duration.wholeMilliseconds)), ("requests", .integer(record.requests)),
+            ("execution", Self.optional(task.execution)),
             ("task_index", .integer(task.index)), ("task_count", .integer(task.count)),
             ("attempt", .integer(task.attempt)),
         ]

@@ -121,6 +121,15 @@ gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sta
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-prod
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-bootstrap.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-bootstrap-sync.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-org-sync-all.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-reset-daily.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-reset-monthly.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-stale-cleanup.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-cleanup.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-billing-sync-retry.json --project=cloudact-prod
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-billing-sync-reconcile.json --project=cloudact-prod
 
 # Dashboard
 gcloud monitoring dashboards create --config-from-file=dashboard.json --project=cloudact-prod

@@ -126,6 +126,15 @@ gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sta
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-quota-cleanup.json --project=cloudact-testing-1
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-retry.json --project=cloudact-testing-1
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-billing-sync-reconcile.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-bootstrap.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-bootstrap-sync.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-org-sync-all.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-reset-daily.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-reset-monthly.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-stale-cleanup.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-quota-cleanup.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-billing-sync-retry.json --project=cloudact-testing-1
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-billing-sync-reconcile.json --project=cloudact-testing-1
 
 # Dashboard
 gcloud monitoring dashboards create --config-from-file=dashboard.json --project=cloudact-testing-1

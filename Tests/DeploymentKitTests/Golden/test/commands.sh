@@ -65,6 +65,7 @@ gcloud alpha monitoring policies create --policy-from-file=alerts/job-failed.jso
 gcloud alpha monitoring policies create --policy-from-file=alerts/trigger-failed.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/job-skipped.json --project=demo-project --notification-channels="$channel0"
 gcloud alpha monitoring policies create --policy-from-file=alerts/no-success-sweep.json --project=demo-project --notification-channels="$channel0"
+gcloud alpha monitoring policies create --policy-from-file=alerts/over-budget-setup.json --project=demo-project --notification-channels="$channel0"
 
 # Dashboard
 gcloud monitoring dashboards create --config-from-file=dashboard.json --project=demo-project
