@@ -76,7 +76,8 @@ final class ServiceWorld: Sendable {
         try await stage.add(["initech"])
         _ = try await run("org-sync-all", "--org", "initech").succeeded()
         _ = try await run("org-sync-all", "--explain", with: wider.variables).succeeded()
-        _ = try await run("org-sync-all", and: kinds, with: wider.variables).succeeded()
+        let waves = ["--waves", "1,all", "--pause", "1s"]
+        _ = try await run("org-sync-all", and: waves + kinds, with: wider.variables).succeeded()
     }
 
     private func addRows() async throws {
@@ -129,6 +130,21 @@ final class ServiceWorld: Sendable {
 
     private func runBillingJobs() async throws {
         let (retry, reconcile) = ("billing-sync-retry", "billing-sync-reconcile")
+        // The reconciliation closes this gap, and the queue's job finds a new one.
+        try await stage.warehouse().insert(
+            into: "scheduler_jobs.billing_event_cursor",
+            [
+                [
+                    "read_to": "2025-01-01T00:00:00Z", "gap_recorded_at": "2025-01-01T00:00:00Z",
+                    "updated_at": "2025-01-01T00:00:00Z",
+                ]
+            ])
+        _ = try await run(reconcile).succeeded()
+        // The queue's job has something to write, too.
+        _ = try await stage.warehouse().query(
+            Statement(
+                "change a plan by hand",
+                "UPDATE `organizations.org_subscriptions` SET plan_name = 'OLD' WHERE org_slug = 'acme'"))
         _ = try await run(retry, "--enqueue", "acme", "--why", "by hand").succeeded()
         // One fails for good: it is of no known type.
         try await stage.warehouse().insert(
