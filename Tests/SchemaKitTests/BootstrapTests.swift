@@ -119,7 +119,8 @@ import WarehouseKit
 
         #expect(
             report.failures.map(\.subject).sorted() == [
-                "organizations", "scheduler_jobs.billing_event_cursor", "scheduler_jobs.billing_sync_queue", "scheduler_jobs.job_runs",
+                "organizations", "scheduler_jobs.billing_event_cursor", "scheduler_jobs.billing_sync_queue",
+                "scheduler_jobs.job_runs",
                 "scheduler_jobs.rollouts", "scheduler_jobs.schema_changes",
             ])
         #expect(report.failures.allSatisfy { $0.reason.hasSuffix("run bootstrap first") })
