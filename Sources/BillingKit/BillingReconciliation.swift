@@ -88,8 +88,8 @@ package struct BillingReconciliation: Sendable {
         do {
             guard try await cursor.read().gap != nil else { return }
             if try await cursor.close(beganAt: began) { report.line("the gap in Stripe's events is closed") }
-        } catch let error as WarehouseError where error.code == .notFound {
-            // Without its table there is no gap: nothing reads events before bootstrap has created it.
+        } catch let error as WarehouseError where error.isOfMissingCursor {
+            // Without its table there is no gap: nothing reads events before. A gap that cannot be read stays.
         }
     }
 

@@ -47,7 +47,7 @@ struct EventCursor: Sendable {
     let warehouse: MeteredWarehouse
     let now: @Sendable () -> Timestamp
 
-    /// - Throws: ``WarehouseError`` with the code `notFound` where `bootstrap` has not created the table.
+    /// - Throws: ``WarehouseError`` with ``Warehouse/WarehouseError/isOfMissingCursor`` where `bootstrap` has not created the table.
     func read() async throws -> State {
         let rows = try await warehouse.query(Statement("read the cursor of Stripe's events", Self.readSQL)).rows
         guard let row = rows.first else {
@@ -100,6 +100,12 @@ struct EventCursor: Sendable {
                 parameters: ["began_at": .timestamp(beganAt), "now": .timestamp(now())]))
         return (result.affectedRows ?? 0) > 0
     }
+}
+
+extension WarehouseError {
+    /// The cursor has no table yet. An account with roles on tables only is denied access to a table that is not there, and to a
+    /// new table until create-all-jobs.sh has bound its role.
+    var isOfMissingCursor: Bool { code == .notFound || code == .accessDenied }
 }
 
 extension EventCursor {

@@ -36,8 +36,9 @@ struct EventFeed: Sendable {
         let known: EventCursor.State
         do {
             known = try await cursor.read()
-        } catch let error as WarehouseError where error.code == .notFound {
-            report.warn("events", "Stripe's events are not read: run bootstrap, which creates billing_event_cursor")
+        } catch let error as WarehouseError where error.isOfMissingCursor {
+            let next = "run bootstrap, which creates billing_event_cursor, then create-all-jobs.sh"
+            report.warn("events", "Stripe's events are not read: \(next) (\(error.code.rawValue))")
             return nil
         }
         do {

@@ -325,7 +325,7 @@ package struct QueueUpkeep: Sendable {
     private func events() async throws -> String {
         do {
             return try await EventCursor(warehouse: queue.warehouse, now: queue.now).read().words
-        } catch let error as WarehouseError where error.code == .notFound {
+        } catch let error as WarehouseError where error.isOfMissingCursor {
             return "not read before bootstrap has created billing_event_cursor"
         }
     }
