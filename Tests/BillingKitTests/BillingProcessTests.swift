@@ -43,8 +43,7 @@ import WarehouseKit
                 ].merging(more) { $1 })
         }
 
-        /// Nothing but events was asked for yet.
-        var waitsForNoSubscription: Bool { fixture.stripe.requests() == fixture.stripe.requests("/v1/events") }
+        var waitsForNoSubscription: Bool { fixture.stripe.requests("/v1/subscriptions") == 0 }
 
         func reconcile() async throws -> JobOutcome {
             try await start("BillingSyncReconcileJob").outcome()
