@@ -1,5 +1,6 @@
 import EmbeddedWarehouse
 import Glibc
+import HTTPTransport
 import JobRuntime
 import SchemaKit
 import TestSupport
@@ -39,11 +40,19 @@ import WarehouseKit
                 arguments,
                 environment: [
                     "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
-                    "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
+                    "STRIPE_SECRET_KEY": key, "STRIPE_API_BASE": fixture.stripe.server.url,
                 ].merging(more) { $1 })
         }
 
-        var waitsForNoSubscription: Bool { fixture.stripe.requests("/v1/subscriptions") == 0 }
+        /// A key of this stage: another test's client may still ask a port that is this server's now.
+        private var key: String { "rk_test_NeverShown\(fixture.stripe.server.port)" }
+
+        /// A job of this stage asked for something else than events. One look at the requests: two would differ while they arrive.
+        var isAskedForMore: Bool {
+            fixture.stripe.server.requests.contains {
+                !$0.path.hasPrefix("/v1/events") && $0.headers["Authorization"] == "Bearer \(key)"
+            }
+        }
 
         func reconcile() async throws -> JobOutcome {
             try await start("BillingSyncReconcileJob").outcome()
@@ -130,7 +139,7 @@ import WarehouseKit
             }
         }
         let job = try stage.start("BillingSyncRetryJob", more: variables)
-        while job.isRunning, stage.waitsForNoSubscription { try await Task.sleep(for: .milliseconds(5)) }
+        while job.isRunning, !stage.isAskedForMore { try await Task.sleep(for: .milliseconds(5)) }
         job.send(SIGKILL)
         _ = try await job.outcome()
         stage.fixture.stripe.change { $0.onRequest = nil }
@@ -164,12 +173,8 @@ import WarehouseKit
                 request.path.hasPrefix("/v1/events") ? nil : .delayed(.seconds(600), .json("{}"))
             }
         }
-        // A client of another test may still ask a port that is this server's now.
-        let known = stage.fixture.stripe.requests("/v1/subscriptions")
         let job = try stage.start(product)
-        while job.isRunning, stage.fixture.stripe.requests("/v1/subscriptions") == known {
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        while job.isRunning, !stage.isAskedForMore { try await Task.sleep(for: .milliseconds(5)) }
         job.send(SIGTERM)
         let outcome = try await job.outcome()
         stage.fixture.stripe.change { $0.onRequest = nil }
