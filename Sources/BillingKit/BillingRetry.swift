@@ -17,7 +17,8 @@ package import WarehouseKit
 /// - an item is given up for killing its executions only if it was the only item that the last of them had claimed.
 ///
 /// ```swift
-/// try await BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: .seconds(900), of: run).run(limit: 100, lease: .seconds(900))
+/// let retry = BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: .seconds(900), of: run)
+/// try await retry.run(limit: 100, lease: .seconds(900))
 /// ```
 package struct BillingRetry: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
@@ -80,13 +81,13 @@ package struct BillingRetry: Sendable {
     package func run(limit: Int, lease: Duration) async throws {
         report.declare(
             counts: "events", "named_by_events", "claimed", "completed", "postponed", "failed", "organizations_changed")
-        let events: (due: (pending: Int, abandoned: Int)?, state: EventCursor.State)?
+        let events: (due: DueSyncs?, state: EventCursor.State?)
         do { events = try await feed.queueChanges() } catch { throw Self.explained(error) }
-        var state = events?.state
+        var state = events.state
         defer { if let state { report(state) } }
         guard !isDryRun else { return try await preview(limit) }
-        let due: (pending: Int, abandoned: Int)
-        if let counted = events?.due { due = counted } else { due = try await queue.countDue() }
+        let due: DueSyncs
+        if let counted = events.due { due = counted } else { due = try await queue.countDue() }
         guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
         report.begin("syncs", total: min(limit, due.pending + due.abandoned))
         // A part of the limit is kept for abandoned items, however many new ones there always are.

@@ -167,7 +167,7 @@ import WarehouseKit
         let fixture = try await inSync("billing-events-older")
         let began = fixture.clock.now()
         let cursor = EventCursor(warehouse: fixture.metered, now: fixture.clock.now)
-        _ = try await cursor.advance(to: began, queueing: [], gap: .some(began))
+        _ = try await cursor.advance(to: began, queueing: [], gap: .init(since: began, recordedAt: began))
 
         #expect(try await cursor.close(beganAt: began) == false)
         #expect(try await cursor.read().gap?.since == began)
