@@ -77,7 +77,10 @@ struct EventFeed: Sendable {
         }
         report.add(named.count, to: "named_by_events")
         guard !isDryRun else {
-            for naming in named { report.line("would queue \(naming.slug), which an event in Stripe names") }
+            for naming in named {
+                let isWhole = naming.slug == QueuedSync.wholeAccount
+                report.line("would queue \(isWhole ? "a reconciliation of the whole account" : naming.slug)")
+            }
             return (nil, known)
         }
         return (try await cursor.advance(to: readTo, queueing: named, gap: gap), state)
