@@ -193,13 +193,13 @@ package struct BillingRetry: Sendable {
         _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach, _ known: inout Set<String>, _ token: String,
         _ lease: Duration
     ) async throws -> [QueuedSync] {
-        var synchronization = OrganizationSynchronization(self, items, reach, claim: token)
+        var synchronization = OrganizationSynchronization(self, items, reach, known: known, claim: token)
         defer { report.add(synchronization.changed, to: "organizations_changed") }
         try await synchronization.run()
-        // Before the items are finished: if this run dies, they come back and lead to the former owners again.
-        let former = synchronization.formerOwners.subtracting(known).sorted()
-        let more = try await queue.addClaimed(former, token: token, lease: lease)
-        known.formUnion(former)
+        // Before the items are finished: if this run dies, they come back and lead to the other owners again.
+        let others = synchronization.formerOwners.union(synchronization.newOwners).subtracting(known).sorted()
+        let more = try await queue.addClaimed(others, token: token, lease: lease)
+        known.formUnion(others)
         report.add(more.count, to: "claimed")
         let elsewhere = synchronization.elsewhere
         try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronization.problems, token)
@@ -254,6 +254,13 @@ extension BillingRetry {
         var synchronization = OrganizationSynchronization(self, items, reach, claim: "")
         let changes = try await synchronization.changes()
         report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
+        for change in changes {
+            if let note = change.reassignment?.note { report.warn(quoted(change.slug), note) }
+        }
+        if !synchronization.newOwners.isEmpty {
+            let owners = synchronization.newOwners.sorted().map { quoted($0) }.joined(separator: ", ")
+            report.line("would first write the new owners of moved subscriptions: \(owners)")
+        }
         for (slug, problem) in synchronization.problems.sorted(by: { $0.key < $1.key }) {
             report.warn(quoted(slug), problem.description)
         }

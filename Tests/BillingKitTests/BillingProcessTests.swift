@@ -114,6 +114,20 @@ import WarehouseKit
         #expect(night.counts["checked"] == 2 && night.counts["errors"] == 1)
     }
 
+    /// It would write today's limits into the row of that day.
+    @Test(arguments: ["BillingSyncReconcileJob", "BillingSyncRetryJob"])
+    func anotherDayThanTodayNeedsForce(_ product: String) async throws {
+        let stage = try await Stage(["acme"])
+
+        let refused = try await stage.start(product, "--date", "2026-01-15").outcome()
+        let requests = stage.fixture.stripe.requests()
+        let previewed = try await stage.start(product, "--date", "2026-01-15", "--dry-run").outcome()
+        let forced = try await stage.start(product, "--date", "2026-01-15", "--force").outcome()
+
+        #expect(refused.exitCode == 78 && requests == 0)
+        #expect(previewed.exitCode == 0 && forced.exitCode == 0)
+    }
+
     @Test func aQueueThatIsStoppedGivesItsItemsBack() async throws {
         let stage = try await Stage(["acme"])
         try await stage.fixture.enqueue("acme", id: "sync_1")
