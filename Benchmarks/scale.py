@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Tests/BigQueryAnswers"))
-from scripted_bigquery import CENSUS_COLUMNS, GROUPS, ROLLOUT_COLUMNS, SURVEY_COLUMNS, column, dml, rows, shape, table_resource  # noqa: E402
+from scripted_bigquery import CENSUS_COLUMNS, GROUPS, NO_EXTRAS, ROLLOUT_COLUMNS, SURVEY_COLUMNS, column, dml, rows, shape, table_resource  # noqa: E402
 
 SHORT = "subscription_plans"
 
@@ -85,7 +85,7 @@ class BigQuery:
                 count = total - lacking if name == SHORT else total
                 values.append([name, shape(table), "2", str(count), self.names(lacking if name == SHORT else 0, 3)])
         values.append(["org_profiles", "", "", "1", "=organizations"])
-        return rows(job, SURVEY_COLUMNS, values)
+        return rows(job, SURVEY_COLUMNS, [value + NO_EXTRAS for value in values])
 
     def answer(self, verb, path, body):
         if path.endswith("/queries"):

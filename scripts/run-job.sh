@@ -7,17 +7,19 @@ source scripts/lib/setup.sh
 
 usage() {
     cat <<'HELP'
-usage: scripts/run-job.sh <test|stage|prod> <job|release> [--wait | --async] [--yes] [-- argument ...]
+usage: scripts/run-job.sh <test|stage|prod> <job|release> [--wait | --async] [--yes] [--every-step] [-- argument ...]
 
 Starts an execution of the job (org-sync-all or cloudact-org-sync-all), prints its log and its summary, and ends with its
 outcome. The script needs python3 and gcloud, signed in. It passes the arguments after -- to the job:
 scripts/run-job.sh test org-sync-all -- --dry-run
 
 release stands for bootstrap, bootstrap-sync and org-sync-all, in this order, up to the first one that fails. Its end is one summary.
+It skips bootstrap and bootstrap-sync if the last execution succeeded and the job has not changed since.
 
-  --wait    follow the execution to its end (default)
-  --async   start the execution and return
-  --yes     do not ask for confirmation (prod asks)
+  --wait        follow the execution to its end (default)
+  --async       start the execution and return
+  --yes         do not ask for confirmation (prod asks)
+  --every-step  run each step of a release, also one that is done
 
 Exit codes:
   0    the execution succeeded; with --async, it was started

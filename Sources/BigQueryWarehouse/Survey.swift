@@ -66,6 +66,7 @@ extension BigQueryWarehouse {
             // The known table is a target without a subject. Its dataset has a row, too.
             guard members.first?.subject.isEmpty == true else {
                 survey.groups.append(try group(row, members))
+                if let extra = try extraColumns(row) { survey.add(extra) }
                 continue
             }
             isKnownShown = try row.optionalString("shape") != nil
@@ -107,9 +108,18 @@ extension BigQueryWarehouse {
             key: "\(name):\(try row.optionalString("shape_key") ?? "")")
     }
 
+    private func extraColumns(_ row: Row) throws -> SchemaSurvey.ExtraColumns? {
+        let count = Int(try row.int64("extra_datasets"))
+        guard count > 0 else { return nil }
+        let lists = try row.string("extra_columns").split(separator: SurveyedTable.record)
+        return SchemaSurvey.ExtraColumns(
+            Set(lists.flatMap { $0.split(separator: SurveyedTable.unit).map(String.init) }),
+            of: try row.string("table_name"), count: count, members: try members(row, "extra_members"))
+    }
+
     /// Members as the summary has them: `acme=acme_prod,globex=globex_prod`. Neither part has a comma or an equals sign.
-    private func members(_ row: Row) throws -> [SurveyTarget] {
-        try row.string("members").split(separator: ",").map { member in
+    private func members(_ row: Row, _ column: String = "members") throws -> [SurveyTarget] {
+        try row.string(column).split(separator: ",").map { member in
             let parts = member.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2 else { throw Self.unreadable(String(member)) }
             return try target(parts[0], parts[1])
@@ -189,6 +199,7 @@ extension BigQueryWarehouse {
                         message: "the answer does not have a row about each dataset", certainty: .done)
                 }
                 for group in groups { survey.add(group) }
+                for extra in try result.rows.compactMap(extraColumns) { survey.survey.add(extra) }
                 survey.survey.bytesBilled += result.bytesBilled
             } refused: { part, error in
                 for target in part {

@@ -10,11 +10,14 @@ import Warehouse
 /// - `COLUMNS` shows neither the modes within a RECORD nor the unit of partitions. Both are in the DDL that `TABLES` shows:
 ///   https://cloud.google.com/bigquery/docs/information-schema-tables
 /// - Columns and options that are not compared are left out, so that columns and labels of single customers do not make new
-///   shapes. A table with RECORDs is the exception: its DDL is a part of its shape.
+///   shapes. A table with RECORDs is the exception: its DDL is a part of its shape. Columns that no catalog has are counted for each
+///   shape.
 /// - A region's views keep showing the tables of a deleted dataset for as long as it can be restored, even beside the tables of
 ///   a new dataset with the same name. Therefore a table counts only if it is no older than its dataset.
 ///   https://cloud.google.com/bigquery/docs/information-schema-intro
 /// - Each view is read once, because BigQuery bills what is read.
+/// - `COLUMNS` also shows the pseudo-columns of a table with partitions by ingestion time, whose names begin with `_PARTITION`.
+///   https://cloud.google.com/bigquery/docs/information-schema-columns
 struct SurveyStatement {
     /// Where the views are.
     enum Source {
@@ -32,6 +35,9 @@ struct SurveyStatement {
     /// answer to a run in sync is small.
     static let mostMembers = 1_000
 
+    /// How many different lists of additional columns a row of the summary has.
+    private static let mostExtras = 100
+
     private var mostMembersOfMostCommonState: Int {
         if case .region = source { 3 } else { Self.mostMembers }
     }
@@ -41,14 +47,16 @@ struct SurveyStatement {
     }
 
     /// One row for each state: `table_name` (empty for the dataset itself), `shape` (NULL for what is not shown), `shape_key`, the
-    /// number of `datasets` and the `members` as text.
+    /// number of `datasets` and the `members` as text. `extra_datasets` is how many of them have columns that the catalog does not have;
+    /// `extra_columns` are these columns, and `extra_members` names three of these datasets.
     var summary: Statement {
         statement(
             "compare the datasets with the catalog",
             """
             SELECT
               table_name, shape, shape_key, datasets,
-              IF(datasets = MAX(datasets) OVER (PARTITION BY table_name), few_members, members) AS members
+              IF(datasets = MAX(datasets) OVER (PARTITION BY table_name), few_members, members) AS members,
+              extra_datasets, extra_columns, extra_members
             FROM (
               SELECT
                 table_name, TO_HEX(MD5(shape)) AS shape_key, ANY_VALUE(shape) AS shape, COUNT(*) AS datasets,
@@ -56,7 +64,12 @@ struct SurveyStatement {
                   ARRAY_AGG(subject || '=' || dataset ORDER BY subject LIMIT \(mostMembersOfMostCommonState)), ',')
                   AS few_members,
                 ARRAY_TO_STRING(
-                  ARRAY_AGG(subject || '=' || dataset ORDER BY subject LIMIT \(Self.mostMembers)), ',') AS members
+                  ARRAY_AGG(subject || '=' || dataset ORDER BY subject LIMIT \(Self.mostMembers)), ',') AS members,
+                COUNT(extras) AS extra_datasets,
+                STRING_AGG(DISTINCT extras, @record LIMIT \(Self.mostExtras)) AS extra_columns,
+                ARRAY_TO_STRING(
+                  ARRAY_AGG(IF(extras IS NULL, NULL, subject || '=' || dataset) IGNORE NULLS ORDER BY subject LIMIT 3), ',')
+                  AS extra_members
               FROM shown
               GROUP BY table_name, shape_key)
             ORDER BY table_name, shape
@@ -176,8 +189,10 @@ struct SurveyStatement {
         func join(_ columns: String...) -> String { columns.joined(separator: " || \(unit) || ") }
         /// The rows of a view about tables of the catalog whose name, of a column or an option, is in the table's list.
         func joinWanted(_ list: String, _ name: String) -> String {
-            "JOIN wanted AS w ON NOT w.is_known AND w.table_name = v.table_name "
-                + "AND STRPOS(w.\(list), \(unit) || \(name) || \(unit)) > 0"
+            "JOIN wanted AS w ON NOT w.is_known AND w.table_name = v.table_name AND \(isWanted(list, name))"
+        }
+        func isWanted(_ list: String, _ name: String) -> String {
+            "STRPOS(w.\(list), \(unit) || \(name) || \(unit)) > 0"
         }
         return """
             WITH
@@ -208,12 +223,20 @@ struct SurveyStatement {
                 SELECT
                   v.table_schema, v.table_name,
                   STRING_AGG(
-                    \(join(
+                    IF(
+                      \(isWanted("column_names", "LOWER(v.column_name)")),
+                      \(join(
                         "v.column_name", "v.data_type", "IFNULL(v.is_nullable, '')", "IFNULL(v.is_partitioning_column, '')",
                         "IFNULL(CAST(v.clustering_ordinal_position AS STRING), '')", "IFNULL(v.column_default, '')")),
-                    \(record) ORDER BY LOWER(v.column_name), v.ordinal_position) AS columns
+                      NULL),
+                    \(record) ORDER BY LOWER(v.column_name), v.ordinal_position) AS columns,
+                  STRING_AGG(
+                    IF(
+                      \(isWanted("column_names", "LOWER(v.column_name)"))
+                      OR STARTS_WITH(UPPER(v.column_name), '_PARTITION'), NULL, v.column_name),
+                    \(unit) ORDER BY v.column_name) AS extras
                 FROM \(views.columns) AS v
-                \(joinWanted("column_names", "LOWER(v.column_name)"))
+                JOIN wanted AS w ON NOT w.is_known AND w.table_name = v.table_name
                 GROUP BY v.table_schema, v.table_name),
               all_paths AS (
                 SELECT
@@ -243,7 +266,8 @@ struct SurveyStatement {
                         STRPOS(w.option_names, \(unit) || 'default_collation' || \(unit)) > 0,
                         IFNULL(t.default_collation_name, ''), '') || \(group)
                       || IF(w.has_records, IFNULL(REGEXP_EXTRACT(t.ddl, r'(?s)\\n\\((.*?)\\n\\)'), ''), '')
-                  END AS shape
+                  END AS shape,
+                  IF(t.table_name IS NULL, NULL, c.extras) AS extras
                 FROM targets AS a
                 JOIN wanted AS w ON w.is_known = (a.subject = '')
                 LEFT JOIN all_schemata AS s ON s.schema_name = a.dataset

@@ -135,7 +135,7 @@ package struct EmbeddedWarehouse: Warehouse {
         return try await read("compare \(targets.count) datasets with the catalog") { database in
             var survey = EmbeddedSurvey(EmbeddedMetadata(database), for: tables, in: scope.location)
             for target in targets { try survey.add(target) }
-            return SchemaSurvey(groups: survey.groups)
+            return survey.survey
         }
     }
 
@@ -200,7 +200,7 @@ struct EmbeddedSurvey {
     private let wanted: [NamedTable]
     private let location: String
     private var indices: [Key: Int] = [:]
-    private(set) var groups: [SchemaSurvey.Group] = []
+    private var groups: [SchemaSurvey.Group] = []
 
     init(_ metadata: EmbeddedMetadata, for tables: [NamedTable], in location: String) {
         self.metadata = metadata
@@ -224,6 +224,18 @@ struct EmbeddedSurvey {
                 add(target, .noTable(table.name)) { .noTable(table.name) }
             }
         }
+    }
+
+    var survey: SchemaSurvey {
+        var survey = SchemaSurvey(groups: groups)
+        for group in groups {
+            guard case .table(let name, let table) = group.state else { continue }
+            let known = wanted.first { $0.name == name }?.table.schema.fields.map { $0.name.lowercased() } ?? []
+            let extra = table.schema.fields.map(\.name).filter { !known.contains($0.lowercased()) }
+            guard !extra.isEmpty else { continue }
+            survey.add(.init(Set(extra), of: name, count: group.count, members: Array(group.members.prefix(3))))
+        }
+        return survey
     }
 
     private mutating func add(_ target: SurveyTarget, _ key: Key, state: () throws -> SchemaSurvey.State) rethrows {

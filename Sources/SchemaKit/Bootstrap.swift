@@ -86,6 +86,10 @@ package struct Bootstrap: Sendable {
         for place in outcomes.indices where !isFollowed && outcomes[place].concernsCounters {
             outcomes[place].tables = try await followed().tables(.organizations)
         }
+        if let sql = history?.sql {
+            try await ExtraColumnsNotice(sql: sql, differences: differences).add(
+                outcomes.flatMap(\.extras), besides: outcomes.flatMap(\.tables))
+        }
         // The location of a dataset cannot be changed, so nothing is created before both were found or are known to be missing.
         let misplaced = outcomes.compactMap(\.misplacement)
         for (id, error) in misplaced { report.fail(id.name, error) }
@@ -111,6 +115,7 @@ package struct Bootstrap: Sendable {
         var tables: [NamedTable]
         /// `nil` if nothing is to do.
         var finding: DatasetFinding?
+        var extras: [SchemaSurvey.ExtraColumns]
         /// Why the dataset cannot be used; `nil` if it lies in the location of the run, or does not exist.
         var misplacement: (DatasetID, String)?
 
@@ -131,7 +136,8 @@ package struct Bootstrap: Sendable {
             warehouse: warehouse, tables: tables, differences: differences, report: report, isDryRun: isDryRun,
             followsDatasets: false, applied: applied
         ).outcome(of: SurveyScope(.datasets([target]), location: warehouse.location, known: .nothing))
-        var compared = Compared(dataset: dataset, tables: tables, finding: outcome.work.first?.finding)
+        var compared = Compared(
+            dataset: dataset, tables: tables, finding: outcome.work.first?.finding, extras: outcome.extras)
         if let location = outcome.elsewhere[target] {
             var existing = dataset
             existing.location = location

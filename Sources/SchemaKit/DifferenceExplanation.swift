@@ -52,6 +52,7 @@ extension SchemaDifference.Kind {
         case .description: "The description of the table or of a column differs."
         case .labels: "The table lacks a label of the catalog, or has another value for it."
         case .datasetExpiration: "The dataset gives new tables or partitions a time after which BigQuery deletes them."
+        case .extraColumns: "The table has columns of a customer, or of an older catalog."
         }
     }
 
@@ -80,6 +81,8 @@ extension SchemaDifference.Kind {
         case .labels: "--apply labels sets it. Other labels of the table stay."
         case .datasetExpiration:
             "ALTER SCHEMA ... SET OPTIONS (default_table_expiration_days = NULL) for new tables; tables that exist keep theirs."
+        case .extraColumns:
+            "Put them back into the catalog, or ALTER TABLE ... DROP COLUMN, which deletes their values. No job drops a column."
         }
     }
 }

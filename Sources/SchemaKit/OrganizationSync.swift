@@ -95,6 +95,7 @@ package struct OrganizationSync: Sendable {
             of: SurveyScope(
                 .rows(of: directory.targets(only: slugs)), location: schema.location,
                 known: .table(OrganizationDirectory.profiles), task: task))
+        try await ExtraColumnsNotice(sql: sql, differences: differences).add(outcome.extras, besides: tables)
         report.add(outcome.datasets, to: "organizations")
         report.add(outcome.inSync, to: "in_sync")
         let creations = outcome.work.reduce(0) {
@@ -118,7 +119,8 @@ package struct OrganizationSync: Sendable {
         let atOnce = byScript ? Self.scriptsAtOnce : Self.atOnce
         let rollout = Rollout(
             sql: sql, catalog: catalogDigest(of: tables), plan: waves ?? WavePlan(sizes: [nil]), task: task,
-            report: report, command: request.commandToGoOn, now: now, sleep: sleep)
+            tally: request.tally ?? FailureTally(limit: .max), report: report, command: request.commandToGoOn, now: now,
+            sleep: sleep)
         if waves != nil, !isDryRun {
             try await rollout.run(items) { try await sync.sync($0, atOnce: atOnce, rollout: $1) }
         } else {

@@ -133,10 +133,17 @@ struct PlanSummary {
                 return FieldSchema.find(path, in: table.table.schema.fields)
             }
             let new = hasNewDataset || created.contains(table.name) ? table.table.schema.fields : added
-            guard new.contains(where: \.isGuarded) else { continue }
-            texts.append(
-                "\(table.name): its policy tags need bigquery.tables.setCategory, which no role in jobs.yaml has by default"
-            )
+            if new.contains(where: \.isGuarded) { need("its policy tags need bigquery.tables.setCategory") }
+            guard hasNewDataset || created.contains(table.name) else { continue }
+            if table.table.attributes["resourceTags"] != nil {
+                need("its resource tags need bigquery.tables.createTagBinding")
+            }
+            if table.table.attributes["encryptionConfiguration"] != nil {
+                need("its key needs roles/cloudkms.cryptoKeyEncrypterDecrypter for BigQuery's agent")
+            }
+            func need(_ what: String) {
+                texts.append("\(table.name): \(what), and jobs.yaml grants nothing of the kind")
+            }
         }
         return texts
     }

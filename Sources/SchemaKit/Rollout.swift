@@ -1,96 +1,8 @@
-package import ArgumentParser
+import FoundationEssentials
 import JobRuntime
 import Synchronization
 import Warehouse
 import WarehouseKit
-
-/// The waves of a rollout: how many organizations each has, and the pause between two.
-package struct WavePlan: Hashable, Sendable {
-    /// `nil` for all that are left.
-    package var sizes: [Int?]
-    package var pause: Duration
-    /// So many organizations may fail for one reason in each task before the rollout halts.
-    package var mostFailures: Int
-    /// Whether a halted rollout goes on.
-    package var resumes: Bool
-
-    package static let usualPause = Duration.seconds(600)
-
-    package init(sizes: [Int?], pause: Duration = usualPause, mostFailures: Int = 5, resumes: Bool = false) {
-        self.sizes = sizes
-        self.pause = pause
-        self.mostFailures = mostFailures
-        self.resumes = resumes
-    }
-
-    var text: String { sizes.map { $0.map(String.init) ?? "all" }.joined(separator: ",") }
-
-    /// How many organizations of a task may be changed up to the end of the wave; `nil` without a limit. Over all tasks it is no more
-    /// than the sizes of the waves.
-    func limit(through wave: Int, of task: CloudRunTask) -> Int? {
-        var sum = 0
-        for size in sizes.prefix(wave) {
-            guard let size else { return nil }
-            sum += size
-        }
-        return sum / task.count + (task.index < sum % task.count ? 1 : 0)
-    }
-}
-
-/// `--waves` and what belongs to it.
-package struct WaveOptions: ParsableArguments, Sendable {
-    @Option(
-        help: .init("Change so many organizations first, then so many more, such as 1,10,100,all.", valueName: "sizes"))
-    package var waves: String?
-
-    @Option(help: .init("The time between two waves, such as 90s, 10m or 2h.", valueName: "time"))
-    package var pause = "10m"
-
-    @Option(help: .init("Halt the waves when so many organizations fail for one reason.", valueName: "number"))
-    package var maxFailures = 5
-
-    @Flag(help: "Go on with waves that were halted.")
-    package var resume = false
-
-    package init() {}
-
-    package func validate() throws {
-        guard let waves else {
-            guard !resume else { throw ValidationError("--resume needs --waves.") }
-            return
-        }
-        guard Self.sizes(waves) != nil else {
-            throw ValidationError(
-                "--waves \(quoted(waves)) is not a list of numbers that ends with all, such as 1,10,100,all.")
-        }
-        guard Self.duration(pause) != nil else {
-            throw ValidationError("--pause \(quoted(pause)) is not a time of at most 24 hours, such as 90s, 10m or 2h.")
-        }
-        guard maxFailures > 0 else { throw ValidationError("--max-failures must be at least 1.") }
-    }
-
-    /// `nil` without `--waves`.
-    package var plan: WavePlan? {
-        guard let sizes = waves.flatMap(Self.sizes), let pause = Self.duration(pause) else { return nil }
-        return WavePlan(sizes: sizes, pause: pause, mostFailures: maxFailures, resumes: resume)
-    }
-
-    private static func sizes(_ text: String) -> [Int?]? {
-        let words = text.split(separator: ",", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } }
-        guard words.last == "all" else { return nil }
-        let sizes = words.dropLast().map { Int($0) ?? 0 }
-        return sizes.allSatisfy { $0 > 0 && $0 <= 10_000_000 } ? sizes + [nil] : nil
-    }
-
-    private static func duration(_ text: String) -> Duration? {
-        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
-        guard let unit = text.last.flatMap({ units[$0] }), let number = Int(text.dropLast()), number >= 0,
-            number <= 86_400
-        else { return nil }
-        let seconds = number * unit
-        return seconds <= 86_400 ? .seconds(seconds) : nil
-    }
-}
 
 /// A rollout was halted, by this task or another one. The run fails.
 struct RolloutHalt: FailedOperation {
@@ -98,23 +10,39 @@ struct RolloutHalt: FailedOperation {
     let reason: String
 }
 
-/// Counts the organizations that fail for one reason.
+/// Counts the organizations of a task that fail for one reason.
 final class FailureTally: Sendable {
     private let limit: Int
-    private let counts = Mutex<[String: Int]>([:])
+    private let state = Mutex<[String: Int]>([:])
 
     init(limit: Int) { self.limit = limit }
+
+    private static let mostReasons = 20
+
+    /// How many organizations failed, by reason: the most frequent reasons.
+    var counts: [String: Int] {
+        let counts = state.withLock { $0 }
+        guard counts.count > Self.mostReasons else { return counts }
+        let most = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(Self.mostReasons)
+        return Dictionary(uniqueKeysWithValues: most.map { ($0.key, $0.value) })
+    }
+
+    /// - Parameter others: The counts of the other tasks.
+    /// - Returns: Why the rollout halts; `nil` if it goes on.
+    func objection(with others: [[String: Int]]) -> String? {
+        let all = ([counts] + others).reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+        guard let most = all.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), most.value >= limit else {
+            return nil
+        }
+        let places = others.isEmpty ? "" : " in \(spoken(others.count + 1, "tasks"))"
+        return "\(spoken(most.value, "organizations"))\(places) failed for one reason: \(most.key)"
+    }
 
     /// - Throws: ``RolloutHalt`` at the limit.
     func note(_ reason: String, of dataset: DatasetID, _ subject: String) throws {
         let shared = reason.replacing(dataset.name, with: "DATASET").replacing(subject, with: "ORGANIZATION")
-        let count = counts.withLock { counts in
-            counts[shared, default: 0] += 1
-            return counts[shared, default: 0]
-        }
-        if count >= limit {
-            throw RolloutHalt(reason: "\(spoken(count, "organizations")) failed for one reason: \(shared)")
-        }
+        state.withLock { $0[String(shared.prefix(300)), default: 0] += 1 }
+        if let objection = objection(with: []) { throw RolloutHalt(reason: objection) }
     }
 }
 
@@ -125,6 +53,7 @@ final class FailureTally: Sendable {
 /// organizations that it had begun come first, and no more others than the wave has room for.
 ///
 /// - A task that has done its part of a wave waits for the other tasks. A halt of one is a halt of all.
+/// - A wave is done in slices. Between two slices, a task looks at the other tasks, and the first task at the pipelines.
 /// - A halted rollout goes on only with `--resume`. A finished one is followed by the next number.
 struct Rollout: Sendable {
     static let table = TableReference(DatasetID.schedulerJobs, "rollouts")!
@@ -133,11 +62,14 @@ struct Rollout: Sendable {
     let catalog: String
     let plan: WavePlan
     let task: CloudRunTask
+    let tally: FailureTally
     let report: RunReport
     let command: RunCommand
     let now: @Sendable () -> Timestamp
     let sleep: @Sendable (Duration) async throws -> Void
 
+    /// The least time between two looks at the pipelines within a wave.
+    private static let leastTimeBetweenLooks = Duration.seconds(60)
     /// The time between two looks at the other tasks.
     private static let interval = Duration.seconds(10)
     /// How often a task looks before it gives the others up: for an hour.
@@ -153,6 +85,8 @@ struct Rollout: Sendable {
         var wave = 1
         var name = Name.running
         var reason: String?
+        /// How many organizations of the task failed, by reason.
+        var failures: [String: Int] = [:]
         var remaining: Int64 = 0
         var startedAt: Timestamp
         var waveStartedAt: Timestamp
@@ -168,19 +102,25 @@ struct Rollout: Sendable {
         let start = now()
         guard var state = try await begin(isIdle: items.isEmpty && task.count == 1) else { return }
         var left = items.sorted { Self.place($0) < Self.place($1) }
+        var looks = Looks(last: start)
         while true {
             if state.name == .running {
                 let part = try await part(of: left, state)
                 state.remaining = Int64(left.count)
                 try await save(state)
                 report.line("wave \(state.wave) of \(plan.text): \(spoken(part.count, "organizations"))")
-                do {
-                    try await apply(part, mark(state))
-                } catch let halt as RolloutHalt {
-                    throw try await halted(&state, halt.reason)
+                for first in stride(from: 0, to: part.count, by: plan.slice) {
+                    let slice = Array(part[first..<min(first + plan.slice, part.count)])
+                    do {
+                        try await apply(slice, mark(state))
+                    } catch let halt as RolloutHalt {
+                        throw try await halted(&state, halt.reason)
+                    }
+                    let done = Set(slice.map(\.subject))
+                    left.removeAll { done.contains($0.subject) }
+                    state.remaining = Int64(left.count)
+                    if first + plan.slice < part.count { try await look(&state, &looks, since: start) }
                 }
-                let done = Set(part.map(\.subject))
-                left.removeAll { done.contains($0.subject) }
                 (state.name, state.remaining) = (.waiting, Int64(left.count))
                 try await save(state)
             }
@@ -192,14 +132,40 @@ struct Rollout: Sendable {
             report.line("wave \(state.wave) is done; the next one begins in \(spoken(plan.pause))")
             try await sleep(plan.pause)
             let began = all.map(\.waveStartedAt).min() ?? state.waveStartedAt
-            let rows = try await sql.query(
-                RolloutHealth.query(mark(state), since: state.startedAt, wave: min(began, state.waveStartedAt))
-            ).rows
-            if let reason = try RolloutHealth(rows).objection(looks: plan.sizes.count - 1) {
-                throw try await halted(&state, reason)
-            }
+            let share = RolloutHealth.shareOfPause(of: plan.sizes.count - 1)
+            try await lookAtPipelines(&state, since: min(began, state.waveStartedAt), falseAlarms: share)
+            looks.last = now()
             state.wave += 1
             (state.name, state.waveStartedAt) = (.running, now())
+        }
+    }
+
+    /// The looks within waves.
+    private struct Looks {
+        var count = 0
+        var last: Timestamp
+    }
+
+    /// Between two slices of a wave: the failures of all tasks, a halt of another one, and now and then the pipelines.
+    private func look(_ state: inout State, _ looks: inout Looks, since start: Timestamp) async throws {
+        if task.count > 1 {
+            try await save(state)
+            _ = try await otherTasks(&state, since: start)
+        }
+        let interval = max(plan.pause, Self.leastTimeBetweenLooks)
+        guard task.index == 0, now() >= looks.last.adding(interval) else { return }
+        looks.count += 1
+        try await lookAtPipelines(
+            &state, since: state.waveStartedAt, falseAlarms: RolloutHealth.shareOfLook(looks.count))
+        looks.last = now()
+    }
+
+    private func lookAtPipelines(
+        _ state: inout State, since began: Timestamp, falseAlarms: Double
+    ) async throws {
+        let rows = try await sql.query(RolloutHealth.query(mark(state), since: state.startedAt, wave: began)).rows
+        if let reason = try RolloutHealth(rows).objection(falseAlarms: falseAlarms) {
+            throw try await halted(&state, reason)
         }
     }
 
@@ -227,6 +193,8 @@ struct Rollout: Sendable {
             }
             report.line("the rollout goes on in wave \(found.wave)")
             found.waves = plan.text
+            // What failed is tried again.
+            found.failures = [:]
             return found
         }
         guard !isIdle else { return nil }
@@ -279,15 +247,7 @@ struct Rollout: Sendable {
     /// - Parameter start: When this run began. An older halt of another task is one that the operator resumes.
     private func everyTask(_ state: inout State, since start: Timestamp) async throws -> [State] {
         for _ in 0..<Self.mostLooks {
-            let number = state.number
-            let rows = try await states().filter { $0.number == number && $0.count == Int64(task.count) }
-            let halts = rows.filter { row in
-                let isResumed = plan.resumes && row.updatedAt.map { $0 < start } == true
-                return row.name == .halted && row.index != Int64(task.index) && !isResumed
-            }
-            if let other = halts.first {
-                throw try await halted(&state, "task \(other.index) halted: \(other.reason ?? "")")
-            }
+            let rows = try await otherTasks(&state, since: start)
             let wave = state.wave
             let done = rows.filter { $0.wave > wave || $0.name == .waiting || $0.name == .finished }
             if done.count >= task.count { return rows }
@@ -296,6 +256,24 @@ struct Rollout: Sendable {
         throw try await halted(
             &state,
             "other tasks did not do their part within an hour; let all tasks run at once (parallelism in jobs.yaml)")
+    }
+
+    /// Halts if another task did, or if too many organizations of all tasks failed for one reason.
+    ///
+    /// - Returns: The states of all tasks of the rollout.
+    private func otherTasks(_ state: inout State, since start: Timestamp) async throws -> [State] {
+        let number = state.number
+        let rows = try await states().filter { $0.number == number && $0.count == Int64(task.count) }
+        // An older row is one that the operator resumes.
+        let others = rows.filter { row in
+            let isResumed = plan.resumes && row.updatedAt.map { $0 < start } == true
+            return row.index != Int64(task.index) && !isResumed
+        }
+        if let other = others.first(where: { $0.name == .halted }) {
+            throw try await halted(&state, "task \(other.index) halted: \(other.reason ?? "")")
+        }
+        if let reason = tally.objection(with: others.map(\.failures)) { throw try await halted(&state, reason) }
+        return rows
     }
 
     // MARK: - SQL
@@ -313,18 +291,41 @@ struct Rollout: Sendable {
                 number: try row.int64("number"), waves: try row.string("waves"), index: try row.int64("task_index"),
                 count: try row.int64("task_count"),
                 wave: Int(try row.int64("wave")), name: name, reason: try row.optionalString("reason"),
+                failures: try Self.failures(try row.optionalString("failures")),
                 remaining: try row.int64("remaining"), startedAt: try row.timestamp("started_at"),
                 waveStartedAt: try row.timestamp("wave_started_at"), updatedAt: try row.timestamp("updated_at"))
         }
     }
 
-    private func save(_ state: State) async throws { _ = try await sql.merge(saving(state)) }
+    private static func failures(_ text: String?) throws -> [String: Int] {
+        guard let text else { return [:] }
+        guard let counts = JSONValue.members(of: Data(text.utf8))?.mapValues(\.wholeNumber),
+            counts.values.allSatisfy({ $0 != nil })
+        else {
+            throw WarehouseError(
+                .unexpectedResult, operation: "read the rollouts",
+                message: "failures of a row of \(table) is no JSON object of numbers")
+        }
+        return counts.compactMapValues { $0 }
+    }
+
+    private static func text(_ failures: [String: Int]) -> SQLValue {
+        let members = failures.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.integer($0.value)) }
+        return members.isEmpty ? .null(.string) : .string(JSONValue.object(JSONObject(members)).description)
+    }
+
+    private func save(_ state: State) async throws {
+        var state = state
+        state.failures = tally.counts
+        _ = try await sql.merge(saving(state))
+    }
 
     func saving(_ state: State) -> MergeStatement {
         let columns: [(String, SQLValue)] = [
             ("catalog", .string(catalog)), ("number", .int64(state.number)), ("task_index", .int64(state.index)),
             ("task_count", .int64(state.count)), ("waves", .string(state.waves)), ("wave", .int64(Int64(state.wave))),
             ("state", .string(state.name.rawValue)), ("reason", state.reason.map { .string($0) } ?? .null(.string)),
+            ("failures", Self.text(state.failures)),
             ("remaining", .int64(state.remaining)), ("started_at", .timestamp(state.startedAt)),
             ("wave_started_at", .timestamp(state.waveStartedAt)),
             ("execution", task.execution.map { .string($0) } ?? .null(.string)), ("updated_at", .timestamp(now())),
@@ -334,7 +335,7 @@ struct Rollout: Sendable {
             "save the state of the rollout", into: Self.table,
             from: "SELECT \(names.map { "@\($0) AS \($0)" }.joined(separator: ", "))",
             keys: ["catalog", "number", "task_index", "task_count"], scope: "TRUE",
-            compared: ["waves", "wave", "state", "reason", "remaining", "wave_started_at"],
+            compared: ["waves", "wave", "state", "reason", "failures", "remaining", "wave_started_at"],
             stamped: ["execution", "updated_at"],
             inserted: names, parameters: columns.map { SQLValue.Field($0.0, $0.1) })
     }
@@ -349,7 +350,8 @@ struct Rollout: Sendable {
     }
 
     static let readSQL = """
-        SELECT number, waves, task_index, task_count, wave, state, reason, remaining, started_at, wave_started_at, updated_at
+        SELECT
+          number, waves, task_index, task_count, wave, state, reason, failures, remaining, started_at, wave_started_at, updated_at
         FROM \(table.sql) WHERE catalog = @catalog ORDER BY number, task_index
         """
     static let touchedSQL = """

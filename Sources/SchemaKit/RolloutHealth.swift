@@ -7,7 +7,8 @@ import WarehouseKit
 /// - The unit is the organization, because its runs fail together. Only pipelines count whose last run before the wave succeeded and
 ///   which have ended a run since, so an organization that fails all the time counts for nothing.
 /// - The test is Fisher's, one-sided. A stable hash decides which organizations come first, so the test is exact however different
-///   organizations are: a harmless rollout is halted with a probability of at most ``falseAlarms``, over all looks together.
+///   organizations are: a harmless rollout is halted with a probability of at most ``falseAlarms``, over all looks together. The pauses
+///   have one half of it, the looks within waves the other half.
 struct RolloutHealth: Hashable, Sendable {
     /// The probability that a harmless rollout is halted.
     static let falseAlarms = 0.001
@@ -42,12 +43,19 @@ struct RolloutHealth: Hashable, Sendable {
         return tail / total
     }
 
+    /// The share of ``falseAlarms`` of one pause of so many.
+    static func shareOfPause(of pauses: Int) -> Double { falseAlarms / 2 / Double(max(1, pauses)) }
+
+    /// The share of ``falseAlarms`` of a look within a wave, counted from 1. Nobody knows how many there will be, so they shrink: the
+    /// sum of all 1/n² is π²/6.
+    static func shareOfLook(_ number: Int) -> Double {
+        falseAlarms / 2 * 6 / (Double.pi * Double.pi) / Double(number * number)
+    }
+
     /// Why a rollout must not go on; `nil` if it may.
-    /// - Parameter looks: How often a rollout is looked at.
-    func objection(looks: Int) -> String? {
-        guard touched.failing >= Self.leastFailing, probability < Self.falseAlarms / Double(max(1, looks)) else {
-            return nil
-        }
+    /// - Parameter falseAlarms: The probability that a harmless rollout is halted by this look.
+    func objection(falseAlarms: Double) -> String? {
+        guard touched.failing >= Self.leastFailing, probability < falseAlarms else { return nil }
         return
             "pipelines began to fail in \(touched.failing) of \(touched.organizations) organizations that were changed, and in "
             + "\(untouched.failing) of \(untouched.organizations) others, since the wave began"

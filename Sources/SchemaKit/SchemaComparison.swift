@@ -38,12 +38,15 @@ struct SchemaComparison: Sendable {
         var hidden = 0
         /// Datasets in other locations that were not compared there.
         var elsewhere: [SurveyTarget: String] = [:]
+        /// Columns of tables that the catalog does not have.
+        var extras: [SchemaSurvey.ExtraColumns] = []
     }
 
     func outcome(of scope: SurveyScope) async throws -> Outcome {
         let survey = try await warehouse.survey(scope, for: tables)
         report.add(Int(survey.bytesBilled), to: "bytes_billed")
         var outcome = Outcome()
+        outcome.extras = survey.extras
         var incomplete: [SchemaSurvey.Group] = []
         var conflicting: [SchemaSurvey.Group] = []
         for group in survey.groups {
@@ -199,6 +202,7 @@ struct SchemaComparison: Sendable {
                     let other = try await self.outcome(
                         of: SurveyScope(.datasets(part), location: location, known: .targets))
                     outcome.inSync += other.inSync
+                    outcome.extras += other.extras
                     outcome.conflictingTables += other.conflictingTables
                     for work in other.work { found[work.target] = work }
                     for target in part { outcome.elsewhere[target] = nil }

@@ -169,6 +169,8 @@ package struct SchemaDifference: Hashable, Sendable, CustomStringConvertible {
         case labels
         /// BigQuery deletes the dataset's new tables or partitions after some days. The path is `tables` or `partitions`.
         case datasetExpiration = "dataset_expiration"
+        /// The table has columns that no catalog has. Only a survey finds them. The path names them.
+        case extraColumns = "extra_columns"
     }
 
     package var kind: Kind
@@ -201,6 +203,7 @@ package struct SchemaDifference: Hashable, Sendable, CustomStringConvertible {
         case .type, .mode: "\(path) is \(actual), the catalog says \(expected)"
         case .description: "the description\(ofPath) differs from the catalog's"
         case .datasetExpiration: "BigQuery deletes its \(path) \(actual) days after their creation, by default"
+        case .extraColumns: "\(path) \(path.contains(",") ? "are" : "is") in no catalog; \(actual)"
         case .labels: "the label \(path) is \(actual), the catalog says \(expected)"
         default: "\(path.isEmpty ? noun : "the \(noun)\(ofPath)") is \(actual), the catalog says \(expected)"
         }
@@ -220,6 +223,7 @@ package struct SchemaDifference: Hashable, Sendable, CustomStringConvertible {
         case .friendlyName: "the friendly name"
         case .description: "description"
         case .datasetExpiration: "expiration"
+        case .extraColumns: "columns"
         }
     }
 }

@@ -103,12 +103,39 @@ package struct SchemaSurvey: Sendable {
         }
     }
 
+    /// Columns of a table that the catalog does not have: of a customer, or of an older catalog.
+    package struct ExtraColumns: Hashable, Sendable {
+        package var table: String
+        package var columns: Set<String>
+        /// How many datasets have some of them.
+        package var count: Int
+        /// Some of these datasets; at least three, or all of them.
+        package var members: [SurveyTarget]
+
+        package init(_ columns: Set<String>, of table: String, count: Int, members: [SurveyTarget]) {
+            self.table = table
+            self.columns = columns
+            self.count = count
+            self.members = members
+        }
+    }
+
     package var groups: [Group]
+    /// One entry for each table that has such columns in some dataset.
+    package private(set) var extras: [ExtraColumns] = []
     package var bytesBilled: Int64
 
     package init(groups: [Group], bytesBilled: Int64 = 0) {
         self.groups = groups
         self.bytesBilled = bytesBilled
+    }
+
+    /// Adds to the entry of the table.
+    package mutating func add(_ extra: ExtraColumns) {
+        guard let index = extras.firstIndex(where: { $0.table == extra.table }) else { return extras.append(extra) }
+        extras[index].columns.formUnion(extra.columns)
+        extras[index].count += extra.count
+        extras[index].members = Array((extras[index].members + extra.members).sorted().prefix(3))
     }
 }
 

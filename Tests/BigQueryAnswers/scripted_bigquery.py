@@ -82,7 +82,7 @@ def script(job):
 
 ROLLOUT_COLUMNS = [
     *(column(name, "INTEGER") for name in ("number", "task_index", "task_count", "wave", "remaining")),
-    *(column(name) for name in ("waves", "state", "reason")),
+    *(column(name) for name in ("waves", "state", "reason", "failures")),
     *(column(name, "TIMESTAMP") for name in ("started_at", "wave_started_at", "updated_at"))]
 UNIT, RECORD, GROUP = "\x1f", "\x1e", "\x1d"
 SQL_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -114,7 +114,9 @@ def shape(table):
 CENSUS_COLUMNS = [column(name) for name in ("slug", "named", "dataset", "owner")] + [
     column(name, "BOOLEAN") for name in ("is_valid", "is_reserved", "is_misnamed", "is_ambiguous")] + [
     column("organizations", "INTEGER")]
-SURVEY_COLUMNS = [column("table_name"), column("shape"), column("shape_key"), column("datasets", "INTEGER"), column("members")]
+SURVEY_COLUMNS = [column("table_name"), column("shape"), column("shape_key"), column("datasets", "INTEGER"), column("members"),
+                  column("extra_datasets", "INTEGER"), column("extra_columns"), column("extra_members")]
+NO_EXTRAS = ["0", None, None]
 QUOTA_CENSUS_COLUMNS = [column("census_kind"), column("census_name"), *(column(f"census_{n}", "INTEGER") for n in (1, 2, 3))]
 LIMITS = ("daily_limit", "monthly_limit", "concurrent_limit", "seat_limit", "providers_limit")
 BILLING_COLUMNS = [
@@ -407,7 +409,7 @@ class World:
                   for (name, state), members in groups.items()]
         if is_region and not named:
             values.append(["org_profiles", "", "", "1", "=organizations"])
-        return rows(job, SURVEY_COLUMNS, values, **more)
+        return rows(job, SURVEY_COLUMNS, [value + NO_EXTRAS for value in values], **more)
 
     @staticmethod
     def numbers(job, **values):

@@ -48,6 +48,44 @@ import Testing
         return summary
     }
 
+    /// A new table brings its key and tags with it; a new column brings its policy tags.
+    @Test func namesPermissionsThatTheJobLacks() throws {
+        let tag = JSONValue.object(["names": .array([.string("projects/p/locations/us/taxonomies/1/policyTags/2")])])
+        var guarded = Table(fields: [
+            FieldSchema("name", "STRING"), FieldSchema("email", "STRING", attributes: ["policyTags": tag]),
+        ])
+        guarded.attributes["resourceTags"] = .object(["p/env": .string("prod")])
+        guarded.attributes["encryptionConfiguration"] = .object(["kmsKeyName": .string("k")])
+        let table = NamedTable("people", guarded)
+        func warnings(_ edit: (inout SchemaPlan) -> Void) -> [String] {
+            var plan = SchemaPlan(dataset: Dataset(id: DatasetID("x_prod")!, location: "US"))
+            edit(&plan)
+            var summary = PlanSummary(
+                groups: [(PlanSummary.Shape(plan, byScript: true), Self.names(1...2))], catalog: "3f9a1c07",
+                command: RunCommand(job: "org-sync-all", environment: "prod"))
+            summary.tables = [table]
+            return summary.warnings.map { String($0.prefix { $0 != "," }) }
+        }
+        func adding(_ column: String) -> [String] {
+            warnings { plan in
+                var short = guarded
+                short.schema.fields.removeAll { $0.name == column }
+                plan.additions = [
+                    TableAddition(table: table, diff: SchemaDiff(expected: guarded, actual: short), etag: "1")
+                ]
+            }
+        }
+
+        let tags = "people: its policy tags need bigquery.tables.setCategory"
+        #expect(
+            warnings { $0.newTables = [table] } == [
+                tags, "people: its resource tags need bigquery.tables.createTagBinding",
+                "people: its key needs roles/cloudkms.cryptoKeyEncrypterDecrypter for BigQuery's agent",
+            ])
+        #expect(adding("email") == [tags])
+        #expect(adding("name") == [])
+    }
+
     private static let fiveStates: [(SchemaPlan, ClosedRange<Int>)] = [
         (plan(adding: ["table_1": ["column_8"]]), 1...60_000),
         (

@@ -56,7 +56,7 @@ import Testing
                         health.untouched.failing += fails ? 1 : 0
                     }
                 }
-                if health.objection(looks: waves.count) != nil { return wave + 1 }
+                if health.objection(falseAlarms: RolloutHealth.shareOfPause(of: waves.count)) != nil { return wave + 1 }
             }
             return nil
         }

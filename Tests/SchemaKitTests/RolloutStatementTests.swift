@@ -15,7 +15,7 @@ import Testing
             subject: "acme", dataset: DatasetID("acme_test")!, table: "plans", column: nil, change: "create table")
         let rollout = Rollout(
             sql: warehouse, catalog: "12345678", plan: WavePlan(sizes: [1, nil]), task: CloudRunTask(),
-            report: ReportFixture().report, command: RunCommand(job: "org-sync-all", environment: "test"),
+            tally: FailureTally(limit: 5), report: ReportFixture().report, command: RunCommand(job: "org-sync-all", environment: "test"),
             now: { instant }, sleep: { _ in })
         let state = Rollout.State(
             number: 1, waves: "1,all", index: 0, count: 1, startedAt: instant, waveStartedAt: instant)
@@ -24,6 +24,7 @@ import Testing
             history.insertion([change], catalog: "12345678"), history.failure([(change, "refused")]),
             RolloutHealth.query("12345678/1", since: instant, wave: instant),
             Statement("read the rollouts", Rollout.readSQL, parameters: ["catalog": .string("12345678")]),
+            ExtraColumnsNotice.query([.init(["notes"], of: "plans", count: 1, members: [])]),
             rollout.touched(state), merge.statement(BigQueryWarehouse.sql(of: merge)),
         ]
 

@@ -40,7 +40,7 @@ import WarehouseKit
     private func rollout(
         _ fixture: OrganizationFixture, _ plan: WavePlan? = waves, catalog: Catalog? = nil,
         through warehouse: (any Warehouse)? = nil,
-        task: CloudRunTask = CloudRunTask(), approval: Approval = .none, now: Timestamp? = nil,
+        task: CloudRunTask = CloudRunTask(), approval: Approval = .none, clock: Clock? = nil,
         onPause: @escaping @Sendable () async throws -> Void = {}
     ) async throws -> ReportFixture {
         let report = ReportFixture()
@@ -52,7 +52,7 @@ import WarehouseKit
         sync.history = SchemaHistory(sql: warehouse, job: "org-sync-all", task: task)
         sync.waves = plan
         sync.approval = approval
-        if let now { sync.now = { now } }
+        if let clock { sync.now = { clock.now } }
         sync.sleep = { duration in
             // Other tasks are waited for in steps, and there are enough of them for any machine.
             if duration == plan?.pause { try await onPause() } else { try await Task.sleep(for: .milliseconds(100)) }
@@ -166,7 +166,7 @@ import WarehouseKit
     @Test func oneReasonOfManyOrganizationsHaltsUntilSomebodyResumes() async throws {
         let fixture = try await fixture(9)
         let plan = WavePlan(sizes: [1, nil], mostFailures: 3)
-        let refusing = RefusingWarehouse(fixture.warehouse)
+        let refusing = UpdatedWarehouse(fixture.warehouse) { reference in throw Self.refusal(of: reference) }
 
         let halted = try await rollout(fixture, plan, through: refusing)
         let still = try await rollout(fixture, plan)
@@ -188,6 +188,56 @@ import WarehouseKit
         #expect(done.failures.isEmpty)
     }
 
+    private static func refusal(of reference: TableReference) -> WarehouseError {
+        WarehouseError(.invalid, operation: "add columns to table \(reference)", message: "not today")
+    }
+
+    /// No task has as many failures as the limit.
+    @Test func theFailuresOfAllTasksCountTogether() async throws {
+        let fixture = try await fixture(12)
+        let plan = WavePlan(sizes: [nil], mostFailures: 10)
+        let refusing = UpdatedWarehouse(fixture.warehouse) { reference in throw Self.refusal(of: reference) }
+
+        let reports = try await withThrowingTaskGroup(of: ReportFixture.self) { group in
+            for index in 0..<3 {
+                group.addTask {
+                    try await rollout(fixture, plan, through: refusing, task: CloudRunTask(index: index, count: 3))
+                }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+
+        let reasons = reports.compactMap { $0.failures.last?.reason }
+        #expect(reasons.count == 3)
+        #expect(
+            reasons.contains { $0.hasPrefix("halted in wave 1: 12 organizations in 3 tasks failed for one reason: ") })
+        #expect(try await states(fixture).allSatisfy { $0.hasSuffix("wave 1 halted") })
+    }
+
+    /// The pipelines of a changed organization fail at once. The last wave lasts long enough to see it.
+    @Test func aLongLastWaveIsHaltedWithinIt() async throws {
+        let fixture = try await fixture(60)
+        var plan = WavePlan(sizes: [1, nil], pause: .seconds(600))
+        plan.slice = 10
+        let start = try #require(Timestamp("2026-01-01T01:00:00Z"))
+        try await runs(fixture, 60, "2026-01-01T00:00:00Z") { _ in "COMPLETED" }
+        let clock = Clock(start)
+        let harming = UpdatedWarehouse(fixture.warehouse) { reference in
+            let index = try #require(Int(reference.dataset.name.dropFirst(4).prefix(4))) - 1000
+            try await runs(fixture, 60, "2026-01-02T00:\(10 + index % 50):00Z", only: index) { _ in "FAILED" }
+            clock.advance(minutes: 2)
+        }
+
+        let report = try await rollout(fixture, plan, through: harming, clock: clock) {
+            // The first organization is one that fails by chance, as far as anybody can tell.
+            try await runs(fixture, 60, "2026-01-02T00:00:00Z") { _ in "SUCCESS" }
+        }
+
+        let reason = try #require(report.failures.last?.reason)
+        #expect(reason.hasPrefix("halted in wave 2: pipelines began to fail in 11 of 11 organizations"))
+        #expect(try await changed(fixture, 60) == 11)
+    }
+
     /// All organizations had successful runs. After the change those fail that have it.
     @Test(arguments: [true, false])
     func pipelinesThatBeginToFailHaltTheRollout(_ isHarmful: Bool) async throws {
@@ -197,7 +247,7 @@ import WarehouseKit
         try await runs(fixture, 40, "2026-01-01T00:00:00Z") { _ in "COMPLETED" }
         let instant = try #require(Timestamp("2026-01-01T01:00:00Z"))
 
-        let report = try await rollout(fixture, plan, now: instant) {
+        let report = try await rollout(fixture, plan, clock: Clock(instant)) {
             let number = pauses.withLock { count in
                 count += 1
                 return count
@@ -224,12 +274,13 @@ import WarehouseKit
     }
 
     private func runs(
-        _ fixture: OrganizationFixture, _ count: Int, _ start: String, _ status: (Int) -> String
+        _ fixture: OrganizationFixture, _ count: Int, _ start: String, only index: Int? = nil,
+        _ status: (Int) -> String
     ) async throws {
         let start = SQLValue.timestamp(try #require(Timestamp(start)))
         try await fixture.warehouse.insert(
             into: "organizations.org_meta_pipeline_runs",
-            (0..<count).map { index in
+            (index.map { $0..<$0 + 1 } ?? 0..<count).map { index in
                 [
                     "pipeline_logging_id": .string("\(index) \(start)"), "org_slug": .string("org_\(1000 + index)"),
                     "pipeline_id": .string("aws"), "status": .string(status(index)), "start_time": start,
@@ -257,6 +308,15 @@ import WarehouseKit
     }
 }
 
+private final class Clock: Sendable {
+    private let instant: Mutex<Timestamp>
+
+    init(_ start: Timestamp) { instant = Mutex(start) }
+
+    var now: Timestamp { instant.withLock { $0 } }
+    func advance(minutes: Int) { instant.withLock { $0 = $0.adding(.seconds(60 * minutes)) } }
+}
+
 /// The numbers that pauses saw.
 private final class Seen: Sendable {
     private let numbers = Mutex<[Int]>([])
@@ -265,14 +325,19 @@ private final class Seen: Sendable {
     func add(_ number: Int) { numbers.withLock { $0.append(number) } }
 }
 
-/// A warehouse that refuses every update of a schema.
-private struct RefusingWarehouse: Warehouse {
+/// A warehouse in which something happens before each update of a schema.
+private struct UpdatedWarehouse: Warehouse {
     let inner: any Warehouse
+    let before: @Sendable (TableReference) async throws -> Void
 
-    init(_ inner: any Warehouse) { self.inner = inner }
+    init(_ inner: any Warehouse, before: @escaping @Sendable (TableReference) async throws -> Void) {
+        self.inner = inner
+        self.before = before
+    }
 
     func updateSchema(of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String) async throws {
-        throw WarehouseError(.invalid, operation: "add columns to table \(reference)", message: "not today")
+        try await before(reference)
+        try await inner.updateSchema(of: reference, to: fields, ifMatch: etag)
     }
 
     var location: String { inner.location }

@@ -73,6 +73,37 @@ import Testing
         #expect(report.warnings.first?.reason == "it does not exist, so 3 changes have no row: run bootstrap")
     }
 
+    /// The columns of an older catalog, and one that a customer has added.
+    @Test(arguments: [Backend.embedded, .emulator])
+    func columnsOfNoCatalogAreANoticeWithTheirOrigin(_ backend: Backend) async throws {
+        let slugs = (0..<5).map { "org_\($0)" }
+        let fixture = try await OrganizationFixture(
+            try await backend.warehouse("extra-columns"), slugs.map { .init($0) })
+        try await fixture.sync(catalog: Self.catalog(["name"]), writesHistory: true)
+        let grown = try Self.catalog(["name", "notes", "nots"])
+        try await fixture.sync(only: Array(slugs.prefix(4)), catalog: grown, writesHistory: true)
+        let own = try #require(TableReference(DatasetID("org_4_test")!, "plans"))
+        let table = try #require(try await fixture.warehouse.table(own))
+        try await fixture.warehouse.updateSchema(
+            of: own, to: table.schema.fields + [FieldSchema("their_own", "STRING")], ifMatch: try #require(table.etag))
+
+        let before = try await fixture.sync(catalog: grown, isDryRun: true, writesHistory: true)
+        let after = try await fixture.sync(catalog: Self.catalog(["name"]), writesHistory: true)
+
+        let day = Timestamp.wallClock().date
+        #expect(
+            before.warnings.map { "\($0.subject): \($0.reason)" } == [
+                "org_4_test.plans: their_own is in no catalog; scheduler_jobs.schema_changes has no row that added them"
+            ])
+        #expect(
+            after.warnings.map { "\($0.subject): \($0.reason)" } == [
+                "plans: notes, nots, their_own are in no catalog; added by org-sync-all on \(day), in 5 datasets "
+                    + "(org_0_test, org_1_test, org_2_test ...)"
+            ])
+        #expect(after["notices"] == 5)
+        #expect(after.failures.isEmpty)
+    }
+
     /// A lost reply and a repeated statement.
     @Test func aStatementThatIsSentTwiceWritesItsRowsOnce() async throws {
         let fixture = try await fixture([])

@@ -65,19 +65,21 @@ package struct SurveyAnswer: Sendable {
             return [
                 .string(group.table), group.shape.map { .string($0) } ?? .null(.string), key,
                 .string("\(group.members.count)"),
-                .string(group.members.prefix(mostMembers).joined(separator: ",")),
+                .string(group.members.prefix(mostMembers).joined(separator: ",")), .string("0"), .null(.string),
+                .null(.string),
             ]
         }
         if let isKnownShown {
             rows.append([
                 .string("org_profiles"), isKnownShown ? .string("") : .null(.string), .null(.string), .string("1"),
-                .string("=organizations"),
+                .string("=organizations"), .string("0"), .null(.string), .null(.string),
             ])
         }
         return Self.reply(
             [
                 ("table_name", "STRING"), ("shape", "STRING"), ("shape_key", "STRING"), ("datasets", "INTEGER"),
-                ("members", "STRING"),
+                ("members", "STRING"), ("extra_datasets", "INTEGER"), ("extra_columns", "STRING"),
+                ("extra_members", "STRING"),
             ], rows)
     }
 

@@ -168,6 +168,9 @@ extension WarehouseContract {
                     expected: catalog, actual: try #require(shown.first, "\(survey.groups.map(\.state))"))
                 #expect(diff.additions == expected.additions)
                 #expect(diff.differences == expected.differences)
+                let extra = Set(table.schema.fields.map(\.name)).subtracting(catalog.schema.fields.map(\.name))
+                #expect(survey.extras.map(\.columns) == (extra.isEmpty ? [] : [extra]))
+                #expect(survey.extras.allSatisfy { $0.count == 1 && $0.members.map(\.dataset) == [dataset] })
             }
         }
     }

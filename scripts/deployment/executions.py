@@ -43,6 +43,10 @@ class Execution:
         self.done = conditions.get("Completed", {})
         self.name = resource["metadata"]["name"]
         self.creator = resource["metadata"].get("annotations", {}).get("run.googleapis.com/creator", "")
+        # The version of the job that it runs: each change of the job, such as a new image, has the next number.
+        self.job_generation = resource["metadata"].get("labels", {}).get("run.googleapis.com/jobGeneration")
+        task = resource.get("spec", {}).get("template", {}).get("spec", {})
+        self.arguments = [a for c in task.get("containers", []) for a in c.get("args", [])]
         self.created = instant(resource["metadata"]["creationTimestamp"])
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))

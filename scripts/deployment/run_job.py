@@ -11,6 +11,10 @@ from .google import Google, GoogleError
 
 
 RELEASE = ("bootstrap", "bootstrap-sync", "org-sync-all")
+# Organizations come and go, so org-sync-all always has to look. The other two depend on nothing but the version of the job.
+ALWAYS = {"org-sync-all"}
+# Executions with these arguments do not do all of the work.
+PARTIAL = {"--dry-run", "--explain", "--help", "--version", "--describe"}
 # Options of org-sync-all alone, and whether each has a value.
 WAVES = {"--waves": True, "--pause": True, "--max-failures": True, "--resume": False}
 CHANGES = ("datasets_created", "tables_created", "tables_updated", "columns_added")
@@ -26,6 +30,7 @@ def arguments():
     how.add_argument("--wait", action="store_true")
     how.add_argument("--async", action="store_true", dest="leave")
     parser.add_argument("--yes", action="store_true")
+    parser.add_argument("--every-step", action="store_true")
     return parser.parse_args(own), rest
 
 
@@ -35,6 +40,8 @@ def main():
     is_release = options.job == "release"
     if is_release and options.leave:
         raise UsageError("run-job.sh: release waits for each step, so it does not accept --async")
+    if options.every_step and not is_release:
+        raise UsageError("run-job.sh: --every-step belongs to release")
     job = {"name": "the release"} if is_release else desired.job(options.job)
     if desired.index["confirm"] and not options.yes:
         if not sys.stdin.isatty():
@@ -45,7 +52,7 @@ def main():
             return UNCONFIRMED
     google = Google(desired.project)
     if is_release:
-        return release(google, desired, extra)
+        return release(google, desired, extra, options.every_step)
     started = start(google, desired, job, extra)
     for execution in started:
         print(f"started {execution.name}" + (f" with {' '.join(extra)}" if extra else ""), flush=True)
@@ -61,14 +68,18 @@ def main():
         return INTERRUPTED
 
 
-def release(google, desired, extra):
-    """Runs the schema jobs in order, up to the first one that fails; in a dry run all of them."""
+def release(google, desired, extra, runs_every_step):
+    """Runs the schema jobs in order, up to the first one that fails; in a dry run all of them. A step that is done already is skipped."""
     code, lines = 0, []
     for name in RELEASE:
         if code and "--dry-run" not in extra:
             lines.append(f"{name:14}  not run")
             continue
         job, summaries = desired.job(name), []
+        done = None if runs_every_step or name in ALWAYS or "--dry-run" in extra else done_already(google, desired, job)
+        if done:
+            lines.append(f"{name:14}  skipped: {done.name} did it on {done.created:%Y-%m-%d at %H:%M} UTC, and the job is the same (--every-step runs it)")
+            continue
         given = extra if name == "org-sync-all" else without_waves(extra)
         results = []
         for execution in start(google, desired, job, given):
@@ -84,6 +95,16 @@ def release(google, desired, extra):
     print(color(f"release of {desired.environment}:", "1"))
     print("\n".join(f"  {line}" for line in lines))
     return code
+
+
+def done_already(google, desired, job):
+    """The newest execution, if it did all of the work with the job as it is now."""
+    newest = executions.recent(google, desired, job["name"], 1)
+    if not newest or newest[0].status != "succeeded" or newest[0].job_generation is None or PARTIAL & set(newest[0].arguments):
+        return None
+    path = f"apis/run.googleapis.com/v1/namespaces/{desired.project}/jobs/{job['name']}"
+    generation = google.get("run", path, desired.region)["metadata"].get("generation")
+    return newest[0] if newest[0].job_generation == str(generation) else None
 
 
 def without_waves(extra):
