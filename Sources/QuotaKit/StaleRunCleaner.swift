@@ -13,8 +13,9 @@ import WarehouseKit
 ///   because the API service also counts runs that it refused before they reached the log.
 /// - A row that is right already is not written. A pass without anything to repair only reads.
 /// - If a pass is stopped anywhere, the next pass ends in the same state. So does a later pass for a day gone by.
-/// - What a pass sees and does not repair, it reports: open runs before the lookback, statuses that it does not know, and days
-///   of which an organization has several rows.
+/// - What a pass sees and does not repair, it reports: statuses that it does not know, and days of which an organization has several
+///   rows. Open runs before the lookback are in the whole log, which costs the most to read, so only a dry run and the passes of the
+///   first hour of a day report them.
 ///
 /// A reservation reaches its row about a second before its run reaches the log. A pass in between sets the counter to the log's
 /// number, because a row has no time of its last reservation: nothing distinguishes it from one that was left behind.
@@ -54,12 +55,19 @@ package struct StaleRunCleaner: Sendable {
     ///   - day: The last of the days whose rows are recounted.
     ///   - now: The present moment. It decides which runs are stale, whatever the day.
     package func clean(_ day: CivilDate, at now: Timestamp) async throws {
-        report.declare(counts: "runs_marked_failed", "rows_changed", "open_runs_not_read", "bytes_billed")
+        report.declare(counts: "runs_marked_failed", "rows_changed", "bytes_billed")
+        let seeksOlderRuns = isDryRun || Self.isInFirstHour(now)
+        if seeksOlderRuns { report.declare(counts: "open_runs_not_read") }
         let statements = StaleRunStatements(
-            day: QuotaDay(day), now: now, staleAfter: staleAfter, lookbackDays: lookbackDays)
+            day: QuotaDay(day), now: now, staleAfter: staleAfter, lookbackDays: lookbackDays,
+            seeksOlderRuns: seeksOlderRuns)
         try await endStaleRuns(statements)
         try Task.checkCancellation()
         try await correctCounters(statements)
+    }
+
+    private static func isInFirstHour(_ now: Timestamp) -> Bool {
+        now < QuotaDay(now.date).start.adding(.seconds(3600))
     }
 
     private func endStaleRuns(_ statements: StaleRunStatements) async throws {
@@ -167,6 +175,8 @@ struct StaleRunStatements: Sendable {
     let now: Timestamp
     let staleAfter: StaleAge
     let lookbackDays: Int
+    /// Whether open runs before the lookback are sought, in the whole log.
+    var seeksOlderRuns = true
 
     private var staleBefore: Timestamp { now.adding(.zero - staleAfter.duration) }
     var logStart: QuotaDay { QuotaDay(day.date.adding(days: -lookbackDays)) }
@@ -177,14 +187,12 @@ struct StaleRunStatements: Sendable {
 
     /// Returns rows of several kinds, each with a name, a number and a time:
     /// - `stale`: an organization with stale runs, their number and the oldest start;
-    /// - `unread`: the number of open runs before the lookback, and the oldest start;
+    /// - `unread`: the number of open runs before the lookback, and the oldest start, if they are sought;
     /// - `status`: an unknown status in the lookback, with the number of its runs;
     /// - `twice`: an organization with several rows of a day, with their number and the day.
-    ///
-    /// The runs before the lookback are the only ones that are sought in the whole log.
     var census: Statement {
         with(
-            "find the stale runs", Self.censusSQL,
+            "find the stale runs", Self.censusSQL(olderRuns: seeksOlderRuns),
             log + [("first_day", .date(firstDay.date)), ("today", .date(day.date))])
     }
 
@@ -228,17 +236,22 @@ extension StaleRunStatements {
     private static let isRead = "start_time >= @log_start AND start_time < @day_end"
     private static let isStale = "\(isRead) AND start_time < @stale_before AND status IN \(RunStatuses.open)"
 
-    static let censusSQL = """
+    private static let olderRunsSQL = """
+
+        SELECT 'unread', CAST(NULL AS STRING), COUNT(*), MIN(start_time), CAST(NULL AS DATE)
+        FROM \(QuotaTables.runs.sql)
+        WHERE start_time < @log_start AND status IN \(RunStatuses.open)
+        UNION ALL
+        """
+
+    private static func censusSQL(olderRuns: Bool) -> String {
+        """
         SELECT
           'stale' AS kind, org_slug AS name, COUNT(*) AS number, MIN(start_time) AS oldest, CAST(NULL AS DATE) AS day
         FROM \(QuotaTables.runs.sql)
         WHERE \(isStale)
         GROUP BY org_slug
-        UNION ALL
-        SELECT 'unread', CAST(NULL AS STRING), COUNT(*), MIN(start_time), CAST(NULL AS DATE)
-        FROM \(QuotaTables.runs.sql)
-        WHERE start_time < @log_start AND status IN \(RunStatuses.open)
-        UNION ALL
+        UNION ALL\(olderRuns ? olderRunsSQL : "")
         SELECT 'status', status, COUNT(*), MIN(start_time), CAST(NULL AS DATE) FROM \(QuotaTables.runs.sql)
         WHERE \(isRead) AND \(RunStatuses.isUnknown)
         GROUP BY status
@@ -249,6 +262,7 @@ extension StaleRunStatements {
         HAVING COUNT(*) > 1
         ORDER BY kind, name, day
         """
+    }
 
     static let markAsFailedSQL = """
         UPDATE \(QuotaTables.runs.sql)

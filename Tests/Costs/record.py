@@ -43,6 +43,7 @@ def runs(world, stripe, units):
     yield "quota-reset-monthly", "quiet", world.run("quota-reset-monthly", "--now", FIRST)
     world.run("stale-cleanup", *night)
     yield "stale-cleanup", "quiet", world.run("stale-cleanup", *night)
+    yield "stale-cleanup", "first-hour", world.run("stale-cleanup", "--now", NIGHT.replace("T02", "T00"))
     world.crash_runs(some)
     yield "stale-cleanup", "busy", world.run("stale-cleanup", *night)
     world.run("quota-cleanup", *night)

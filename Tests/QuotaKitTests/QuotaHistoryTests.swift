@@ -128,8 +128,11 @@ import WarehouseKit
             LoggedRun("c", "acme", "FAILED", instant("2024-01-01T00:00:00Z")),
         ])
 
-        let report = try await fixture.perform(.stale, at: ten)
+        let report = try await fixture.perform(.stale, at: instant("2026-03-10T00:59:59Z"))
+        let later = try await fixture.perform(.stale, at: instant("2026-03-10T01:00:00Z"))
 
+        #expect(later.warnings.isEmpty)
+        #expect(later["open_runs_not_read"] == 0)
         #expect(report["open_runs_not_read"] == 2)
         #expect(report.warnings.map(\.subject) == ["runs from before 2026-03-03"])
         #expect(report.warnings.first?.reason.hasPrefix("2 are open since 2024-01-01T00:00:00") == true)

@@ -19,6 +19,8 @@ EVENTS = {"org-sync-all": "new_per_organization_and_day", "stale-cleanup": "stal
 DIVIDED = "org-sync-all"
 # Defaults of MAX_BYTES_BILLED; docs/operations.md.
 MOST_BYTES = {"org-sync-all": 64 * GIB}
+# A run in the first hour of a day that reads more than others. It counts as one without work.
+FIRST_HOUR = "first-hour"
 QUEUE_LIMIT = 100       # billing-sync-retry --limit
 
 
@@ -71,6 +73,12 @@ class Deployed:
         self.most_bytes = int(variables.get("MAX_BYTES_BILLED") or MOST_BYTES.get(self.name, 10 * GIB))
 
 
+    def share_of_hour(self, hour):
+        """The share of the runs that begin in an hour of the day."""
+        minute, hours, *rest = self.schedule.split()
+        return times_a_year(" ".join([minute, str(hour), *rest])) / times_a_year(self.schedule) if hour in field_values(hours, 0, 23) else 0
+
+
 class Model:
     def __init__(self, environment, organizations, parameters=None):
         self.facts, self.requests = read("facts.json"), read("requests.json")
@@ -112,6 +120,9 @@ class JobCost:
         per_run = sizes.organizations * p[EVENTS[self.name]] * DAYS / deployed.runs if self.name in EVENTS else math.inf
         self.share, self.units = min(1, per_run), max(1, per_run) if self.name in EVENTS else 0
         self.kinds = {"busy": self.share, "quiet": 1 - self.share} if {"busy", "quiet"} <= recorded.keys() else {next(iter(recorded)): 1}
+        if FIRST_HOUR in recorded:
+            share = deployed.share_of_hour(0)
+            self.kinds = {kind: other * (1 - share) for kind, other in self.kinds.items()} | {FIRST_HOUR: share}
         self.kinds = {kind: share for kind, share in self.kinds.items() if share > 0}
         self.run = {kind: self._run(kind, recorded[kind]) for kind in self.kinds}
         tasks = deployed.runs * deployed.tasks

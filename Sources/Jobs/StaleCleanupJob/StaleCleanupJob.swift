@@ -14,8 +14,9 @@ struct StaleCleanupJob: ScheduledJob {
         Runs that have been PENDING, RUNNING or CANCELLING for longer than STALE_AFTER_MINUTES become FAILED, with an end, a \
         duration and the reason. Then the job recounts the rows of the last three days: concurrent_pipelines_running counts the \
         open runs that started on the row's day; max_concurrent_reached and pipelines_failed_today are raised and never \
-        lowered. It reads the run log of the last STALE_LOOKBACK_DAYS days, and reports open runs that are older. It logs every \
-        counter that changes, with its old and its new value.
+        lowered. It reads the run log of the last STALE_LOOKBACK_DAYS days. In the first hour of a day (UTC) and in a dry run it \
+        also reads the whole log and reports open runs that are older. It logs every counter that changes, with its old and \
+        its new value.
 
         With --date the rows of a day gone by and of the two before are recounted as of now. --now runs as if it were that \
         instant.
