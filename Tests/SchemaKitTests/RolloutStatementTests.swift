@@ -15,7 +15,8 @@ import Testing
             subject: "acme", dataset: DatasetID("acme_test")!, table: "plans", column: nil, change: "create table")
         let rollout = Rollout(
             sql: warehouse, catalog: "12345678", plan: WavePlan(sizes: [1, nil]), task: CloudRunTask(),
-            tally: FailureTally(limit: 5), report: ReportFixture().report, command: RunCommand(job: "org-sync-all", environment: "test"),
+            tally: FailureTally(limit: 5), report: ReportFixture().report,
+            command: RunCommand(job: "org-sync-all", environment: "test"),
             now: { instant }, sleep: { _ in })
         let state = Rollout.State(
             number: 1, waves: "1,all", index: 0, count: 1, startedAt: instant, waveStartedAt: instant)
