@@ -10,7 +10,7 @@ import unittest.mock
 
 from fake_project import ROOT
 from deployment import (access, alerts, change, command, comparison, effects, executions, ownership, page, patience, preflight, refusals,
-                        resources)
+                        resources, run_job)
 from deployment.change import Change
 from deployment.desired import Desired, resource
 from deployment.google import GoogleError, account_of, gcloud_message, json_in
@@ -304,6 +304,33 @@ class WholeComparisonTests(unittest.TestCase):
         mask = resources.mask_of(wanted, live).split(",")
         self.assertIn("httpTarget.body", mask)
         self.assertIn("httpTarget.headers", mask)
+
+
+class DoneAlreadyTests(unittest.TestCase):
+    def newest(self, *made):
+        """What a release takes for done: each execution is (minute, completed, job generation, arguments), newest last."""
+        items = [{"metadata": {"name": f"x{minute}", "creationTimestamp": f"2026-03-01T10:{minute:02}:00Z",
+                               "labels": {"run.googleapis.com/jobGeneration": generation} if generation else {}},
+                  "spec": {"template": {"spec": {"containers": [{"args": arguments}]}}},
+                  "status": {"conditions": [{"type": "Completed", "status": completed}]}}
+                 for minute, completed, generation, arguments in made]
+
+        class Google:
+            def get(self, service, path, region):
+                return {"metadata": {"generation": 4}}
+
+        with unittest.mock.patch.object(executions, "run_items", lambda *_, **__: items):
+            found = run_job.done_already(Google(), Desired("test"), {"name": "cloudact-bootstrap"})
+        return found and found.name
+
+    def test_only_a_whole_success_of_the_same_job_counts(self):
+        for expected, *made in (
+                (None,), ("x1", (1, "True", "4", [])), ("x1", (1, "True", "4", ["--approve", "12345678"])),
+                (None, (1, "False", "4", [])), (None, (1, "Unknown", "4", [])), (None, (1, "True", "3", [])), (None, (1, "True", None, [])),
+                (None, (1, "True", "4", ["--dry-run"])), (None, (1, "True", "4", ["--explain"])),
+                (None, (1, "True", "4", []), (2, "False", "4", [])), ("x2", (1, "False", "4", []), (2, "True", "4", []))):
+            with self.subTest(made):
+                self.assertEqual(self.newest(*made), expected)
 
 
 class OwnershipTests(unittest.TestCase):
