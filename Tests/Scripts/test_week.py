@@ -57,10 +57,11 @@ class WeekTests(unittest.TestCase):
         self.assertEqual(len(re.findall(r'<i class="m (?:idle|did|skipped|failed|killed)"', frequent)), 0)
         self.assertEqual(len(re.findall(r'<i class="m (?:idle|did|skipped|failed|killed)"', rare)), 7)
 
-    def test_the_hours_of_a_strip_count_all_runs(self):
-        titles = re.findall(r'class="bin".*?title="[^"]*?: ([^"]*)"', self.article("stale-cleanup"))
-        counted = sum(int(number) for title in titles for number in re.findall(r"(?:^|, )(\d+) (?=succ|skip|stop|fail|kill)", title))
-        self.assertEqual(counted, sum(r["job"] == "stale-cleanup" for r in self.story.runs))
+    def test_each_hour_of_a_strip_counts_its_runs(self):
+        found = re.findall(r'class="bin".*?title="[A-Z][a-z]+ (\d+) Mar, (\d\d):00 to [^"]*?: ([^"]*)"', self.article("stale-cleanup"))
+        counts = {(int(day), int(hour)): sum(int(n) for n in re.findall(r"(?:^|, )(\d+) (?=succ|skip|stop|fail|kill)", words))
+                  for day, hour, words in found}
+        self.assertEqual(counts, collections.Counter((r["at"].day, r["at"].hour) for r in self.story.runs if r["job"] == "stale-cleanup"))
 
     def test_faults_kills_and_repairs_stand_on_the_lane_of_their_run(self):
         for kind in ("fault", "kill", "repair"):
