@@ -145,16 +145,20 @@ class Google:
         text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
         return urllib.parse.urlunsplit((parts.scheme, host, "/" + urllib.parse.quote(path, safe="/:@"), text, ""))
 
-    def _send(self, method, url, token, body, headers):
-        data = None if body is None else json.dumps(body).encode()
+    def opened(self, method, url, data, headers, token=None):
+        """Sends one request, never repeated, and returns the open answer. An answer that is not 2xx is raised as `HTTPError`."""
         request = urllib.request.Request(url, data=data, method=method, headers={
-            "Authorization": f"Bearer {token}", "Content-Type": "application/json",
+            "Authorization": f"Bearer {token or self._token}", "Content-Type": "application/json",
             # Whose services and quota: without it those of gcloud's own project, which some services refuse.
             "X-Goog-User-Project": self.project, "User-Agent": "scheduler-jobs-deployment", **headers})
         with self._lock:
             self.calls["requests"] += 1
+        return self._opener.open(request, timeout=60)
+
+    def _send(self, method, url, token, body, headers):
+        data = None if body is None else json.dumps(body).encode()
         try:
-            with self._opener.open(request, timeout=60) as reply:
+            with self.opened(method, url, data, headers, token) as reply:
                 return json.loads(reply.read() or b"{}")
         except urllib.error.HTTPError as error:
             raise rest_error(error) from None

@@ -1,0 +1,72 @@
+"""The objects that a run creates in a Stripe account of tests: one product, one plan, customers, subscriptions on trial. Nobody pays."""
+import time
+
+from .facts import NotCheckable
+from .kinds import EMAIL
+from .services import Stripe
+
+TYPES = [f"customer.subscription.{word}" for word in ("created", "updated", "deleted", "paused", "resumed", "pending_update_applied",
+                                                      "pending_update_expired")] + [
+    "product.created", "product.updated", "product.deleted", "price.updated", "price.deleted"]
+
+
+def stripe_of(trial) -> Stripe:
+    if not trial.stripe:
+        raise NotCheckable(trial.missing["stripe"])
+    return trial.stripe
+
+
+def create(trial, path, items):
+    """A key that may only read is no fault of Stripe's."""
+    answer = stripe_of(trial).call("POST", path, {**items, **trial.stripe.marked()})
+    if answer.status in (401, 403):
+        raise NotCheckable(f"the key may not create what the check needs ({path}): {answer.status}")
+    return answer.needed(f"create {path}").json
+
+
+def plan(trial):
+    def make():
+        product, plan = trial.run.underscored("product"), trial.run.underscored("plan")
+        trial.record.note("product", product)
+        create(trial, "/products", {"id": product, "name": "assumptions.sh"})
+        trial.record.note("plan", plan)
+        create(trial, "/plans", {"id": plan, "amount": "1000", "currency": "usd", "interval": "month", "product": product})
+        return plan
+    return trial.once("plan", make)
+
+
+def customer(trial, suffix):
+    name = trial.run.dashed(suffix)
+    trial.record.note("customer", name)
+    return create(trial, "/customers", {"email": EMAIL, "description": name})["id"]
+
+
+def subscription(trial, owner):
+    return create(trial, "/subscriptions", {"customer": owner, "items[0][plan]": plan(trial), "trial_period_days": "7", "metadata[word]": "first"})["id"]
+
+
+def account(trial):
+    """Four subscriptions of two customers: the first is changed, the second canceled, the fourth belongs to a deleted customer."""
+    def make():
+        began = time.time()
+        # First, so that it is deleted last.
+        plan(trial)
+        one, two, gone = (customer(trial, f"customer{i}") for i in range(3))
+        ids = [subscription(trial, owner) for owner in (one, one, two, gone)]
+        stripe_of(trial).call("POST", f"/subscriptions/{ids[0]}", {"metadata[word]": "second"}).needed("change a subscription")
+        trial.stripe.call("DELETE", f"/subscriptions/{ids[1]}").needed("cancel a subscription")
+        return {"began": began, "ended": time.time(), "customers": [one, two, gone], "subscriptions": ids}
+    return trial.once("stripe account", make)
+
+
+def listing(trial, path, **items):
+    return stripe_of(trial).call("GET", path, items)
+
+
+def events(trial, **items):
+    """The events of this run's subscriptions, newest first as Stripe gives them."""
+    found = account(trial)
+    query = {"limit": "100", "created[gte]": str(int(found["began"]) - 60), "types[]": TYPES, **items}
+    reply = listing(trial, "/events", **query).needed("list the events")
+    mine = set(found["subscriptions"])
+    return [event for event in reply.json.get("data", []) if event["data"]["object"].get("id") in mine]
