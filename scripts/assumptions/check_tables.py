@@ -43,7 +43,9 @@ def etags(trial):
 @check("BQ-43")
 def stale_etag(trial):
     path, _ = trial.table()
-    old = trial.bigquery.call("GET", path).json.get("etag") or '"none"'
+    old = trial.bigquery.call("GET", path).json.get("etag")
+    if not old:
+        return False, "tables.get has no etag"
     trial.bigquery.call("PATCH", path, {"schema": {"fields": COLUMNS + MORE}}).needed("add a column")
     fields = COLUMNS + MORE + [{"name": "late", "type": "STRING"}]
     answer = trial.bigquery.call("PATCH", path, {"schema": {"fields": fields}}, {"If-Match": old})

@@ -52,8 +52,13 @@ def account(trial):
         # First, so that it is deleted last.
         plan(trial)
         one, two, gone = (customer(trial, f"customer{i}") for i in range(3))
-        ids = [subscription(trial, owner) for owner in (one, one, two, gone)]
+        ids = []
+        for owner in (one, one, two, gone):
+            ids.append(subscription(trial, owner))
+            # Stripe's instants are whole seconds: so each change has its own.
+            trial.bounds.wait(1.05)
         stripe_of(trial).call("POST", f"/subscriptions/{ids[0]}", {"metadata[word]": "second"}).needed("change a subscription")
+        trial.bounds.wait(1.05)
         trial.stripe.call("DELETE", f"/subscriptions/{ids[1]}").needed("cancel a subscription")
         return {"began": began, "ended": time.time(), "customers": [one, two, gone], "subscriptions": ids}
     return trial.once("stripe account", make)
