@@ -46,6 +46,8 @@ def token(trial):
             answer = google.call("POST", "iamcredentials", f"v1/projects/-/serviceAccounts/{email}:generateAccessToken",
                                  {"scope": [SCOPE], "lifetime": "900s"})
             found["answer"] = answer
+            if "SERVICE_DISABLED" in str(answer.json):
+                raise NotCheckable(f"gcloud services enable iamcredentials.googleapis.com --project={trial.project}")
             return open_ones if answer.is_ok else []
 
         trial.state["token wait"] = measured(trial.bounds, {"token": time.monotonic()}, given, 300, pause=3)

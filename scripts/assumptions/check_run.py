@@ -145,7 +145,7 @@ def invoker(trial):
     google, name, email = google_of(trial), job(trial, "short"), account(trial)
     policy = {"bindings": [{"role": "roles/run.invoker", "members": [f"serviceAccount:{email}"]}]}
     path = f"v1/projects/{trial.project}/locations/{trial.region}/jobs/{name}"
-    google.call("POST", "run", f"{path}:setIamPolicy", {"policy": policy}).needed("give roles/run.invoker on a job")
+    google.call("POST", "run", f"{path}:setIamPolicy", {"policy": policy}, region=trial.region).needed("give roles/run.invoker on a job")
 
     def fired(open_ones):
         fire(trial)

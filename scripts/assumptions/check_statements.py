@@ -85,7 +85,8 @@ def deleted_partitions(trial):
 @check("BQ-10")
 def ddl_bytes(trial):
     answer = trial.bigquery.done(f"CREATE TABLE `{trial.project}.{trial.dataset}.t{trial.number()}` (id STRING)")
-    return answer.json.get("totalBytesBilled") == "0", f"CREATE TABLE billed {answer.json.get('totalBytesBilled')} bytes"
+    billed = answer.json.get("totalBytesBilled") or job_of(trial, answer).json.get("statistics", {}).get("query", {}).get("totalBytesBilled")
+    return billed == "0", f"CREATE TABLE billed {billed} bytes"
 
 
 @check("BQ-18")
@@ -147,9 +148,14 @@ def timeout(trial):
     endless = "SELECT COUNTIF(MOD(a * b, 7) = 3) FROM UNNEST(GENERATE_ARRAY(1, 300000)) AS a, UNNEST(GENERATE_ARRAY(1, 300000)) AS b"
     answer = trial.bigquery.query(endless, jobTimeoutMs="5000")
     seconds = time.monotonic() - began
+    reason, text = answer.reason, str(answer)
     if answer.is_ok:
-        raise NotCheckable(f"the statement ended by itself after {seconds:.0f} s")
-    return answer.reason in ("stopped", "timeout") and seconds < 90, f"with jobTimeoutMs 5000, after {seconds:.0f} s: {answer}"
+        # The error of a job may come with status 200.
+        problem = job_of(trial, answer).json.get("status", {}).get("errorResult")
+        if not problem:
+            raise NotCheckable(f"the statement ended by itself after {seconds:.0f} s")
+        reason, text = problem.get("reason"), f"200, and the job has the error {problem}"
+    return reason in ("stopped", "timeout") and seconds < 90, f"with jobTimeoutMs 5000, after {seconds:.0f} s: {text}"
 
 
 @check("BQ-24")

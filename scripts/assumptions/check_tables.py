@@ -150,7 +150,13 @@ def listings(trial):
     found, sizes = pages(trial, f"/datasets/{dataset}/tables", "tables", lambda t: t["tableReference"]["tableId"])
     mine = f"labels.assumptions-run:{trial.run.id}"
     trial.create_dataset("more")[1].needed("create a dataset")
-    datasets, _ = pages(trial, "/datasets", "datasets", lambda d: d["datasetReference"]["datasetId"], filter=mine, maxResults=1)
+    end = time.monotonic() + min(30, trial.limit)
+    while True:
+        datasets, _ = pages(trial, "/datasets", "datasets", lambda d: d["datasetReference"]["datasetId"], filter=mine, maxResults=1)
+        # A new dataset may be listed late.
+        if len(datasets) >= 3 or time.monotonic() > end:
+            break
+        trial.bounds.wait(2)
     own = [d for d in datasets if trial.run.id.replace("-", "_") in d]
     return (sorted(found) == tables and max(sizes) <= 2 and len(set(own)) == len(datasets) >= 2,
             f"five tables came in pages of {sizes}, as {len(set(found))}; {len(datasets)} datasets with the run's label came, {len(set(own))} of them its own")
@@ -158,7 +164,7 @@ def listings(trial):
 
 def pages(trial, path, member, name, maxResults=2, **query):  # noqa: N803 -- BigQuery's word
     found, sizes, token = [], [], None
-    while len(sizes) < 10:
+    while len(sizes) < 30:
         more = {"pageToken": token} if token else {}
         reply = trial.bigquery.call("GET", path, maxResults=maxResults, **query, **more).needed("list").json
         items = reply.get(member, [])

@@ -47,7 +47,8 @@ class StandIns:
 
     def _google(self):
         self.folder = tempfile.mkdtemp(prefix="fake-google-")
-        url = self._start(r"http://127\.0\.0\.1:(\d+)", ROOT / "Tests/FakeGoogle/server.py", "--port", "0", "--dir", self.folder, "--strict")
+        url = self._start(r"http://127\.0\.0\.1:(\d+)", ROOT / "Tests/FakeGoogle/server.py", "--port", "0", "--dir", self.folder,
+                          "--strict", "--exit-with", os.getpid())
         # What env.sh exports leads gcloud, and with it this program, to the stand-in.
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CLOUDSDK_")}
         out = subprocess.run(["bash", "-c", f'. "{ROOT}/Tests/FakeGoogle/env.sh" && env -0'], env={**clean, "FAKE_GOOGLE_VAR": self.folder},

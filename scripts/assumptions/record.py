@@ -4,7 +4,10 @@ import json
 import os
 import re
 import secrets
+import sys
 import threading
+
+from .facts import Broken
 
 LABEL, WORD = "created-by", "assumptions"
 # Older than any run can be.
@@ -82,7 +85,11 @@ class Record:
                 files.append(file)
                 names += [tuple(json.loads(line)) for line in file.read_text().splitlines() if line.endswith("]")]
         for kind, known in self.kinds.items():
-            names += [(kind, name) for name in known.old_names() if (kind, name) not in names]
+            try:
+                names += [(kind, name) for name in known.old_names() if (kind, name) not in names]
+            except Broken as error:
+                # Where a kind cannot be listed, such as in a service that is not enabled, none was created.
+                print(f"did not look for what a former run left of the kind {kind}: {error}", file=sys.stderr)
         gone = []
         left = delete(self.kinds, reversed(names), gone)
         if not left:

@@ -24,7 +24,7 @@ class Google:
     def send(self, method, url, body=None, headers=None, token=None):
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         return exchange.answer_of(lambda: self.google.opened(
-            method, url, data, {"User-Agent": exchange.AGENT, "Accept-Encoding": "gzip", **(headers or {})}, token))
+            method, url, data, {"User-Agent": exchange.AGENT, "Accept-Encoding": "gzip", **(headers or {})}, token, bool(token)))
 
 
 class BigQuery:
@@ -47,8 +47,8 @@ class BigQuery:
             return exchange.send(method, url, data, headers, loopback=True)
         return self._google.send(method, self._google.google.url("bigquery", place, None, query), data, headers, token)
 
-    def start(self, sql, *parameters, **body):
-        """The first answer to a statement, which may not have ended."""
+    def query(self, sql, *parameters, **body):
+        """The answer to a statement at its end."""
         self.bounds.reserve()
         billed = STATEMENT_BYTES
         try:
@@ -61,13 +61,13 @@ class BigQuery:
             answer = self.call("POST", "/queries", {k: v for k, v in body.items() if v is not None}, packed=packed)
             if answer.is_ok and answer.json.get("jobComplete") is False:
                 answer = self._finished(answer)
-            # A refused statement bills nothing; one whose bytes are not known counts with all that it may have billed.
-            billed = int(answer.json.get("totalBytesBilled") or 0) if answer.is_ok else 0
+            # A refused statement bills nothing; one whose bytes are not known counts with all that it may have billed. The emulator bills
+            # nothing.
+            unknown = 0 if self._base else STATEMENT_BYTES
+            billed = int(answer.json.get("totalBytesBilled", unknown)) if answer.is_ok else 0
             return answer
         finally:
             self.bounds.bill(billed)
-
-    query = start
 
     def _finished(self, answer):
         """The result of a statement that goes on, with the bytes that only the job has."""

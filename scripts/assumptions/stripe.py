@@ -16,10 +16,15 @@ def stripe_of(trial) -> Stripe:
     return trial.stripe
 
 
-def create(trial, path, items):
-    """A key that may only read is no fault of Stripe's."""
-    answer = stripe_of(trial).call("POST", path, {**items, **trial.stripe.marked()})
+def create(trial, path, items, kind=None, name=None):
+    """The new object, whose name is recorded first. A key that may only read is no fault of Stripe's."""
+    stripe = stripe_of(trial)
+    if kind:
+        trial.record.note(kind, name)
+    answer = stripe.call("POST", path, {**items, **stripe.marked()})
     if answer.status in (401, 403):
+        if kind:
+            trial.record.forget(kind, name)
         raise NotCheckable(f"the key may not create what the check needs ({path}): {answer.status}")
     return answer.needed(f"create {path}").json
 
@@ -27,18 +32,15 @@ def create(trial, path, items):
 def plan(trial):
     def make():
         product, plan = trial.run.underscored("product"), trial.run.underscored("plan")
-        trial.record.note("product", product)
-        create(trial, "/products", {"id": product, "name": "assumptions.sh"})
-        trial.record.note("plan", plan)
-        create(trial, "/plans", {"id": plan, "amount": "1000", "currency": "usd", "interval": "month", "product": product})
+        create(trial, "/products", {"id": product, "name": "assumptions.sh"}, "product", product)
+        create(trial, "/plans", {"id": plan, "amount": "1000", "currency": "usd", "interval": "month", "product": product}, "plan", plan)
         return plan
     return trial.once("plan", make)
 
 
 def customer(trial, suffix):
     name = trial.run.dashed(suffix)
-    trial.record.note("customer", name)
-    return create(trial, "/customers", {"email": EMAIL, "description": name})["id"]
+    return create(trial, "/customers", {"email": EMAIL, "description": name}, "customer", name)["id"]
 
 
 def subscription(trial, owner):
