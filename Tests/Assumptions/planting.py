@@ -49,6 +49,7 @@ class Field:
         # localstripe cannot list subscriptions whose plan was deleted.
         exchange.send("DELETE", f"{self.direct['stripe']}/_config/data", loopback=True).needed("empty localstripe")
         trial = self.trial(by_proxy)
+        trial.record.sweep()
         if deviation:
             self.proxies[deviation.service].deviation = deviation
         try:

@@ -80,7 +80,7 @@ def described(trial):
             {"name": "a", "type": "INTEGER", "mode": "REQUIRED"}, {"name": "b", "type": "STRING"}]}
         trial.create_table("all", [*COLUMNS, {"name": "day", "type": "DATE"}, record], dataset=dataset, labels={"kind": "probe"},
                            description="a \"quoted\" word",
-                           timePartitioning={"type": "MONTH", "field": "day", "requirePartitionFilter": True}).needed("create a table")
+                           timePartitioning={"type": "MONTH", "field": "day"}, requirePartitionFilter=True).needed("create a table")
         return dataset
     return trial.once("described", make)
 

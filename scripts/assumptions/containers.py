@@ -36,9 +36,8 @@ def resource(trial, name, job, email, **environment):
     variables = [{"name": key, "value": value} for key, value in environment.items()]
     container = {"image": IMAGE, "command": ["sh", "-c", job["script"]], "env": variables, "resources": {"limits": {"cpu": "1", "memory": "512Mi"}}}
     task = {"maxRetries": job["maxRetries"], "timeoutSeconds": job["timeoutSeconds"], "serviceAccountName": email, "containers": [container]}
-    return {"apiVersion": "run.googleapis.com/v1", "kind": "Job", "metadata": {"name": name, "labels": trial.run.labels},
-            "spec": {"template": {"metadata": {"annotations": {"run.googleapis.com/execution-environment": "gen2"}},
-                                  "spec": {"taskCount": 1, "template": {"spec": task}}}}}
+    return {"apiVersion": "run.googleapis.com/v1", "kind": "Job", "metadata": {"name": name, "namespace": trial.project, "labels": trial.run.labels},
+            "spec": {"template": {"spec": {"taskCount": 1, "template": {"spec": task}}}}}
 
 
 def job(trial, suffix):

@@ -65,7 +65,7 @@ class Trial:
 
     def create_table(self, table, fields=None, dataset=None, **body):
         dataset = dataset or self.dataset
-        body = {"tableReference": {"datasetId": dataset, "tableId": table}, "schema": {"fields": fields or COLUMNS}, **body}
+        body = {"tableReference": {"projectId": self.project, "datasetId": dataset, "tableId": table}, "schema": {"fields": fields or COLUMNS}, **body}
         return self.bigquery.call("POST", f"/datasets/{dataset}/tables", body)
 
     def table(self, fields=None, dataset=None, **body):
