@@ -16,6 +16,7 @@ from assumptions import documents, exchange, program  # noqa: E402
 from assumptions.local import PROJECT  # noqa: E402
 from deviations import PLANTED  # noqa: E402
 from planting import Field, found  # noqa: E402
+from sent_requests import SentRequests  # noqa: E402
 
 SCRIPT = ROOT / "scripts/assumptions.sh"
 # The other deviations take minutes: Tests/Assumptions/planting.py.
@@ -64,7 +65,7 @@ class RefusalTests(unittest.TestCase):
             self.assertEqual(program.test_key(key), key)
 
 
-class RunTests(unittest.TestCase):
+class RunTests(SentRequests, unittest.TestCase):
     """All runs share the three stand-ins; each leaves them empty."""
 
     @classmethod
@@ -74,7 +75,7 @@ class RunTests(unittest.TestCase):
         cls.environment = {**os.environ, "BIGQUERY_EMULATOR_HOST": cls.field.direct["bigquery"], "STRIPE_API_BASE": cls.field.direct["stripe"],
                            "FAKE_GOOGLE_URL": cls.field.direct["google"]}
         # The sentences of the report name what was seen, so the verdicts are compared and not the sentences.
-        cls.baseline = cls.field.run(by_proxy=False)
+        cls.baseline = cls.recorded(lambda: cls.field.run(by_proxy=False))
 
     def tearDown(self):
         self.assertEqual(self.leftovers(), [])

@@ -21,7 +21,7 @@ class StandIns:
     """The addresses of the three. What the variables of the environment do not name is started, and ends with this process."""
 
     def __init__(self):
-        self.processes, self.folder = [], None
+        self.processes, self.folder, self.before = [], None, dict(os.environ)
         self.bigquery = loopback_of("BIGQUERY_EMULATOR_HOST") or self._emulator()
         self.stripe = loopback_of("STRIPE_API_BASE") or self._localstripe()
         self.google = loopback_of("FAKE_GOOGLE_URL") or self._google()
@@ -71,5 +71,8 @@ class StandIns:
             process.wait()
             process.stdout.close()
         self.processes = []
+        for name in [n for n in os.environ if n.startswith(("CLOUDSDK_", "FAKE_GOOGLE_"))]:
+            del os.environ[name]
+        os.environ.update({k: v for k, v in self.before.items() if k.startswith(("CLOUDSDK_", "FAKE_GOOGLE_"))})
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
