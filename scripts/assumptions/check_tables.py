@@ -178,18 +178,17 @@ def pages(trial, path, member, name, maxResults=2, **query):  # noqa: N803 -- Bi
 
 @check("BQ-55")
 def visible(trial):
-    began, paths = {}, {}
+    began = {}
     for _ in range(6):
         path, _ = trial.table()
         began[path] = time.monotonic()
-        paths[path] = path
     samples = measured(trial.bounds, began, lambda open_ones: [p for p in open_ones if trial.bigquery.call("GET", p).is_ok], min(60, trial.limit))
     return samples.is_complete, f"tables that were created, until tables.get found them: {samples}"
 
 
 @check("BQ-56")
 def usable(trial):
-    began, tables = {}, {}
+    began = {}
     for _ in range(5):
         path, table = trial.table()
         trial.bigquery.call("PATCH", path, {"schema": {"fields": COLUMNS + MORE}}).needed("add a column")

@@ -67,7 +67,7 @@ def test_key(key):
 
 
 def stripe_key(google, project, reference):
-    """The key and, if it came from there, the secret's name. It is taken from STRIPE_SECRET_KEY, or where the jobs have it from."""
+    """The key and, if it came from there, the secret's name. It is taken from STRIPE_SECRET_KEY, or where the jobs have it from (fact SEC-01)."""
     if os.environ.get("STRIPE_SECRET_KEY"):
         return test_key(os.environ["STRIPE_SECRET_KEY"].strip()), None, "the key of Stripe comes from STRIPE_SECRET_KEY"
     if not reference:

@@ -1,4 +1,4 @@
-"""The objects that a run creates in a Stripe account of tests: one product, one plan, customers, subscriptions on trial. Nobody pays."""
+"""The objects that a run creates in a Stripe account of tests: one product, one plan, customers, subscriptions on trial. Nobody pays (fact ST-21)."""
 import time
 
 from .facts import NotCheckable
