@@ -1,4 +1,6 @@
 """Runs of assumptions.sh: refusals, and whole runs against the stand-ins, with deviations, interruptions and kills."""
+import base64
+import io
 import json
 import os
 import pathlib
@@ -12,7 +14,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "Tests/Assumptions")]
 
-from assumptions import documents, exchange, program  # noqa: E402
+from assumptions import documents, exchange, program, report  # noqa: E402
 from assumptions.local import PROJECT  # noqa: E402
 from deviations import PLANTED  # noqa: E402
 from planting import Field, found  # noqa: E402
@@ -152,11 +154,50 @@ class RunTests(SentRequests, unittest.TestCase):
         for name in theirs:
             self.bigquery("DELETE", f"/datasets/{name}").needed("delete")
 
+    def call(self, method, service, path, body=None, **query):
+        return self.field.google.call(method, service, path, body, query=query)
+
+    def test_an_environment_is_checked_on_its_own_project_with_the_key_of_its_jobs(self):
+        clean = {k: v for k, v in self.environment.items() if k not in ("BIGQUERY_EMULATOR_HOST", "STRIPE_API_BASE", "FAKE_GOOGLE_URL")}
+        project, secret = "v1/projects/cloudact-testing-1", "stripe-secret-key-test"
+        services = [f"{name}.googleapis.com" for name in ("iam", "run", "cloudscheduler", "secretmanager")]
+        self.call("POST", "serviceusage", f"{project}/services:batchEnable", {"serviceIds": services}).needed("enable the services")
+
+        def run():
+            return subprocess.run([SCRIPT, "test", "--only", "RUN-09", "--only", "ST-15", "--json"], capture_output=True, text=True, check=False,
+                                  env=clean, stdin=subprocess.DEVNULL)
+
+        done = run()
+        results = {item["id"]: item for item in map(json.loads, done.stdout.splitlines())}
+        self.assertEqual((done.returncode, done.stderr, results["RUN-09"]["verdict"]), (0, "", "holds"))
+        self.assertIn("the secret stripe-secret-key-test could not be read", results["ST-15"]["observed"])
+        # A key of live mode in the secret: nothing is sent to Stripe, and nothing is created.
+        self.call("POST", "secretmanager", f"{project}/secrets", {"replication": {"automatic": {}}}, secretId=secret).needed("create the secret")
+        key = base64.b64encode(b"sk_live_abcdefghij").decode()
+        self.call("POST", "secretmanager", f"{project}/secrets/{secret}:addVersion", {"payload": {"data": key}}).needed("set the key")
+        done = run()
+        self.assertEqual((done.returncode, done.stdout), (78, ""))
+        self.assertIn("not one of test mode", done.stderr)
+        self.assertNotIn("abcdefghij", done.stderr)
+
+    def test_a_terminal_shows_the_progress_on_one_line(self):
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        out = Terminal()
+        progress = report.Progress(2, out)
+        progress.show("BQ-01 A statement")
+        progress.step()
+        progress.show("BQ-02 An answer")
+        progress.end()
+        self.assertEqual(out.getvalue(), "\r\033[K0/2 BQ-01 A statement\r\033[K1/2 BQ-02 An answer\r\033[K")
+
     def test_the_page_shows_first_what_does_not_hold_and_ends_with_1(self):
         process = self.start("--only", "BQ-08", "--only", "BQ-03")
         output, errors = process.communicate(timeout=60)
         self.assertEqual((process.returncode, errors), (1, ""))
-        self.assertIn("1 facts hold, 1 does not hold, 0 are not checkable here.", output)
+        self.assertIn("1 fact holds, 1 does not hold, 0 are not checkable here.", output)
         self.assertLess(output.index("DOES NOT HOLD"), output.index("yes BQ-03"))
         self.assertIn("workaround: Raise MAX_BYTES_BILLED", output)
         self.assertNotIn("sk_test_", output)

@@ -110,7 +110,7 @@ def ended(trial):
                     late.append((dt.datetime.now(dt.timezone.utc) - written).total_seconds())
             if found.status != "running" and done_at is None:
                 done_at = time.monotonic()
-            if done_at is not None and (log or trial.is_stand_in) and time.monotonic() - done_at > 20 * trial.pace:
+            if done_at is not None and (log or trial.is_stand_in) and time.monotonic() - done_at > 45 * trial.pace:
                 return {"execution": found, "body": body, "log": list(log.values()), "late": late}
             if time.monotonic() > end:
                 raise NotCheckable(f"the execution {name} did not end within four minutes")

@@ -75,6 +75,7 @@ def jobs(fact):
 
 def counts(results):
     found = {verdict: sum(r.verdict == verdict for r in results) for verdict in (HOLDS, FAILS, UNCHECKED)}
-    text = f"{found[HOLDS]} facts hold, {found[FAILS]} {'does' if found[FAILS] == 1 else 'do'} not hold, {found[UNCHECKED]} are not checkable here"
+    text = (f"{found[HOLDS]} {'fact holds' if found[HOLDS] == 1 else 'facts hold'}, {found[FAILS]} {'does' if found[FAILS] == 1 else 'do'} not hold, "
+            f"{found[UNCHECKED]} {'is' if found[UNCHECKED] == 1 else 'are'} not checkable here")
     broken = sum(r.is_broken for r in results)
     return text + (f"; {broken} of these because the check itself failed." if broken else ".")
