@@ -8,7 +8,7 @@ import Warehouse
 /// Sends requests of BigQuery's REST API v2: authorized, within the budgets, and again where that can help.
 ///
 /// Every request may be sent twice: reads, creations (the second is answered 409), schema updates with `If-Match`, and
-/// queries with a `requestId`.
+/// queries with a `requestId` (fact BQ-01).
 struct BigQueryAPI: Sendable {
     /// `https://bigquery.googleapis.com`, or an emulator.
     let baseURL: String
@@ -151,7 +151,7 @@ enum BigQueryMethod: String, Sendable, CaseIterable {
     case jobsGetQueryResults = "jobs.getQueryResults"
     case jobsCancel = "jobs.cancel"
 
-    /// Requests a second for one user, that is, for one service account:
+    /// Requests a second for one user, that is, for one service account (fact BQ-31):
     /// https://cloud.google.com/bigquery/quotas#api_request_quotas
     var requestsPerSecond: Double {
         self == .tablesInsert ? 10 : 100

@@ -3,7 +3,7 @@ import HTTPTransport
 import JobRuntime
 import Warehouse
 
-/// Reads BigQuery's errors, by `reason` first. Source of the table:
+/// Reads BigQuery's errors, by `reason` first. Source of the table (facts BQ-03, BQ-40, BQ-41 and BQ-43):
 /// https://cloud.google.com/bigquery/docs/error-messages
 enum BigQueryErrors {
     /// The reach of a refusal: everything that the run does in the project, or one dataset, which may have rules of its
@@ -191,16 +191,16 @@ enum BigQueryErrors {
         // per method". https://cloud.google.com/bigquery/docs/troubleshoot-quotas
         case requestsPerMethod = "per user per method"
         case concurrentRequests = "exceeded quota for concurrent"
-        // The same page: limits of one table.
+        // The same page: limits of one table (fact BQ-32).
         case pendingDML = "total number of dml jobs writing to a table"
         case quotaOfTable = "Your table exceeded quota"
         // The same page: the queue of a project drains by itself.
         case queuedJobs = "number of jobs that can be queued"
-        // https://cloud.google.com/bigquery/docs/best-practices-costs
+        // https://cloud.google.com/bigquery/docs/best-practices-costs (fact BQ-07)
         case bytesLimit = "exceeded limit for bytes billed"
-        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
+        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations (fact BQ-30)
         case outstandingDML = "Too many DML statements outstanding"
-        // A statement or a transaction that lost against concurrent DML. In a script "Query error: " stands before it.
+        // A statement or a transaction that lost against concurrent DML (fact BQ-16). In a script "Query error: " stands before it.
         // https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
         case lostStatement = "^Could not serialize access to"
         case lostStatementInScript = "^Query error: Could not serialize access to"
@@ -210,19 +210,19 @@ enum BigQueryErrors {
         case deniedInScript = "^Query error: Access Denied"
         // "Access Denied: Table p:d.t: User does not have permission to query table p:d.t, or perhaps it does not exist."
         // "Access Denied: Dataset p:d: Permission bigquery.tables.create denied on dataset p:d (or it may not exist)."
-        // https://cloud.google.com/bigquery/docs/troubleshoot-queries#permission_denied
+        // https://cloud.google.com/bigquery/docs/troubleshoot-queries#permission_denied (fact IAM-02)
         case deniedOnTable = "^Access Denied: Table"
         case deniedOnDataset = "^Access Denied: Dataset"
         case deniedOnProject = "^Access Denied: Project"
         case deniedQuery = "User does not have permission to query table"
         // A job is missing for a moment after it was started: https://github.com/googleapis/python-bigquery/issues/2134
         case missingJob = "^Not found: Job"
-        // A dataset that is there was once not found: https://github.com/googleapis/google-cloud-python/issues/15691
+        // A dataset that is there was once not found: https://github.com/googleapis/google-cloud-python/issues/15691 (facts BQ-05 and BQ-06)
         case missingDataset = "^Not found: Dataset"
         // Large arrays can bring it where nobody set an id: https://cloud.google.com/bigquery/docs/troubleshoot-queries
         case existingJob = "^Already Exists: Job"
         // "UPDATE or DELETE statement over table ... would affect rows in the streaming buffer, which is not supported"
-        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations
+        // https://cloud.google.com/bigquery/docs/data-manipulation-language#limitations (fact BQ-29)
         case streamedRows = "rows in the streaming buffer"
 
         /// A text that begins with "^" stands at the beginning of the message.

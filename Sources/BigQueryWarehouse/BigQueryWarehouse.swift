@@ -15,7 +15,7 @@ package import Warehouse
 package struct BigQueryWarehouse: Warehouse {
     package let location: String
     let api: BigQueryAPI
-    /// On every query job, so that costs and failures can be traced to the run: `job`, `execution`.
+    /// On every query job, so that costs and failures can be traced to the run: `job`, `execution` (facts BQ-28 and RUN-05).
     let labels: [String: String]
     /// A query that would bill more fails instead; `nil` for no bound.
     let maximumBytesBilled: Int64?
@@ -107,7 +107,7 @@ extension BigQueryWarehouse {
 
     private static let mostReadOneByOne = 20
 
-    /// Every dataset of the project with its location. One request for each thousand.
+    /// Every dataset of the project with its location. One request for each thousand (fact BQ-54).
     func locationsOfDatasets() async throws -> [DatasetID: String] {
         var locations: [DatasetID: String] = [:]
         var pageToken = ""
@@ -138,7 +138,7 @@ extension BigQueryWarehouse {
     }
 
     /// - Parameter isAsMade: Whether the resource looks as if it had just been created. It is called where the resource exists
-    ///   and an earlier attempt may have created it; if so, it counts as created.
+    ///   and an earlier attempt may have created it; if so, it counts as created (facts BQ-40 and BQ-41).
     func isCreated(
         _ create: () async throws -> Void, isAsMade: () async throws -> Bool
     ) async throws -> Bool {
@@ -213,7 +213,7 @@ extension BigQueryWarehouse {
 
     func locatedTable(_ reference: TableReference) async throws -> LocatedTable? {
         let call = BigQueryAPI.Call(
-            // BASIC leaves out the storage statistics, which cost the server time.
+            // BASIC leaves out the storage statistics, which cost the server time (fact BQ-53).
             method: .tablesGet, path: path(of: reference), query: [("view", "BASIC")],
             operation: "read table \(reference)", scope: .dataset)
         return try await whereFound {

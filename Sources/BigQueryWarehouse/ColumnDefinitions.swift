@@ -1,7 +1,7 @@
 import JobRuntime
 import Warehouse
 
-/// Reads column definitions as BigQuery's DDL shows them: `id STRING NOT NULL OPTIONS(description="an id"), s STRUCT<a INT64>`.
+/// Reads column definitions as BigQuery's DDL shows them: `id STRING NOT NULL OPTIONS(description="an id"), s STRUCT<a INT64>` (fact BQ-63).
 struct ColumnDefinitions {
     private let characters: [Character]
     private var position = 0

@@ -4,7 +4,7 @@ import Logging
 import Synchronization
 import Warehouse
 
-/// The datasets and tables that this run created. BigQuery may not find them for a while:
+/// The datasets and tables that this run created. BigQuery may not find them for a while (fact BQ-55):
 /// https://github.com/cloudquery/cloudquery/issues/5444, https://github.com/dataform-co/dataform/issues/1975
 final class CreatedResources: Sendable {
     private let datasets = Mutex<Set<DatasetID>>([])
@@ -19,7 +19,7 @@ final class CreatedResources: Sendable {
     ///
     /// - Parameters:
     ///   - dataset: Where the work goes on; `nil` for a statement, whose error names what is missing, as in "Not found: Dataset
-    ///     PROJECT:NAME was not found".
+    ///     PROJECT:NAME was not found" (facts BQ-04 and BQ-05).
     func concern(_ error: WarehouseError, in dataset: DatasetID?, _ table: TableReference?) -> Bool {
         let words = Set(
             error.message.split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }.map(String.init))

@@ -40,7 +40,7 @@ extension BigQueryWarehouse {
 /// A statement on its way through BigQuery, from the first request to the last row.
 ///
 /// Each job has a `requestId`: a request that is repeated because its reply was lost attaches to the first one, so that
-/// nothing is executed twice. Only the job's own error proves that it did nothing. Then a new job may follow, with an id of
+/// nothing is executed twice (fact BQ-01). Only the job's own error proves that it did nothing. Then a new job may follow, with an id of
 /// its own. https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query
 struct QueryJob {
     private enum State {
@@ -188,7 +188,7 @@ struct QueryJob {
 
     /// A complete reply without a schema does not say what became of the job. BigQuery answers so where it knows the
     /// `requestId` already (https://github.com/googleapis/java-bigquery/issues/802) and where a script failed
-    /// (https://github.com/getredash/redash/issues/5060). So the job is asked, and then its results are read.
+    /// (https://github.com/getredash/redash/issues/5060). So the job is asked, and then its results are read (fact BQ-02).
     private func afterSilence(
         _ page: QueryResponse, _ job: QueryResponse.JobReference?, hasWaited: Bool
     ) async throws -> State {
@@ -235,7 +235,7 @@ struct QueryJob {
         WarehouseError(.unexpectedResult, operation: statement.purpose, message: message, certainty: certainty)
     }
 
-    /// Reads all pages, and what `jobs.getQueryResults` leaves out: the bytes billed and the rows inserted and updated.
+    /// Reads all pages, and what `jobs.getQueryResults` leaves out: the bytes billed and the rows inserted and updated (facts BQ-22 and BQ-25).
     private func result(
         _ first: QueryResponse, _ hasWaited: Bool, eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
@@ -305,7 +305,7 @@ struct QueryJob {
             operation: statement.purpose, scope: scope, known: known)
     }
 
-    /// Asks BigQuery to stop the job, and fails nothing. Where this does not stop the job, `jobTimeoutMs` may.
+    /// Asks BigQuery to stop the job, and fails nothing. Where this does not stop the job, `jobTimeoutMs` may (facts BQ-23 and BQ-24).
     private func cancel(_ job: QueryResponse.JobReference) async {
         let limit = StopBudget.limit(of: .cancelStatements)
         let call = BigQueryAPI.Call(
@@ -334,7 +334,7 @@ struct QueryResponse: Decodable, Sendable {
     var rows: [ResultRow]?
     var pageToken: String?
     var numDmlAffectedRows: String?
-    /// Only `jobs.query` and `jobs.get` have it.
+    /// Only `jobs.query` and `jobs.get` have it (fact BQ-18).
     var dmlStats: RowCounts?
     var totalBytesBilled: String?
     /// Warnings too: only `jobs.get` tells whether the job failed.
@@ -343,7 +343,7 @@ struct QueryResponse: Decodable, Sendable {
     var error: BigQueryErrors.Body?
     var status: JobStatus?
 
-    /// The statement has ended and nothing says how. The reply of a DML statement has an empty schema, or counts rows.
+    /// The statement has ended and nothing says how. The reply of a DML statement has an empty schema, or counts rows (fact BQ-19).
     var saysNothing: Bool { schema == nil && numDmlAffectedRows == nil }
 }
 

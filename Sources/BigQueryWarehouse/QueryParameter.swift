@@ -4,7 +4,7 @@ import JobRuntime
 import Warehouse
 
 /// Query parameters in the form of the REST API: `{"name", "parameterType", "parameterValue"}`. Every scalar is a text, and
-/// NULL is a value without one. https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter
+/// NULL is a value without one (fact BQ-21). https://cloud.google.com/bigquery/docs/reference/rest/v2/QueryParameter
 enum QueryParameter {
     static func json(_ parameter: SQLValue.Field) -> JSONValue {
         .object([

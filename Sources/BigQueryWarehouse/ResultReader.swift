@@ -63,7 +63,7 @@ struct ResultReader {
         case "NUMERIC", "BIGNUMERIC": .numeric(text)
         case "BYTES": Data(base64Encoded: text).map { .bytes($0) }
         case "DATE": CivilDate(text).map { .date($0) }
-        // The unit is microseconds, because every query asks for useInt64Timestamp.
+        // The unit is microseconds, because every query asks for useInt64Timestamp (fact BQ-20).
         case "TIMESTAMP": Int64(text).map { .timestamp(Timestamp(microseconds: $0)) }
         case "JSON": .json(text)
         case "STRUCT": nil

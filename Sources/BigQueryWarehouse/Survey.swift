@@ -6,10 +6,10 @@ package import Warehouse
 extension BigQueryWarehouse {
     /// Reads the datasets with one query over the whole location. If the location's views cannot be used, each query covers at
     /// most 100 datasets. If the scope knows no table, the queries read the datasets' own views: a location still shows deleted
-    /// datasets, and these could be mistaken for the datasets in question.
+    /// datasets, and these could be mistaken for the datasets in question (fact BQ-65).
     ///
     /// The location's views need `bigquery.tables.get` and `.list` on the project, and TABLES and TABLE_OPTIONS also need
-    /// `bigquery.routines.get` and `.list`. The views show only the datasets in the location of the job:
+    /// `bigquery.routines.get` and `.list` (fact IAM-04). The views show only the datasets in the location of the job (fact BQ-06):
     /// https://cloud.google.com/bigquery/docs/information-schema-tables
     package func survey(_ scope: SurveyScope, for tables: [NamedTable]) async throws -> SchemaSurvey {
         if case .datasets(let targets) = scope.targets {
@@ -55,7 +55,7 @@ extension BigQueryWarehouse {
 
     private static func region(_ scope: SurveyScope) -> String { "region-\(scope.location.lowercased())" }
 
-    /// - Returns: `nil` if the views do not show what certainly exists.
+    /// - Returns: `nil` if the views do not show what certainly exists (fact BQ-60).
     private func surveyRegion(_ scope: SurveyScope, _ tables: [NamedTable]) async throws -> SchemaSurvey? {
         let statement = SurveyStatement(source: .region(Self.region(scope)), scope: scope, tables: tables).summary
         let result = try await run(statement, location: scope.location, scope: .dataset)
@@ -150,7 +150,7 @@ extension BigQueryWarehouse {
     /// A query may reference 1,000 resources, and each view of a dataset is one.
     static let mostDatasetsPerQuery = 100
 
-    /// The number of datasets that one query may be billed for. BigQuery bills at least 10 MB for each view of a dataset.
+    /// The number of datasets that one query may be billed for. BigQuery bills at least 10 MB for each view of a dataset (fact BQ-08).
     /// https://cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed
     private var datasetsPerQuery: Int {
         guard let bytes = maximumBytesBilled else { return Self.mostDatasetsPerQuery }

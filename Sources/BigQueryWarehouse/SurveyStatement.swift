@@ -7,13 +7,13 @@ import Warehouse
 /// collation, rounding mode and description, the layout and the options. ``SurveyedTable`` reads this text. The summary has one
 /// row for each distinct shape of a table, so 100,000 datasets that look alike come back as one row for each table.
 ///
-/// - `COLUMNS` shows neither the modes within a RECORD nor the unit of partitions. Both are in the DDL that `TABLES` shows:
+/// - `COLUMNS` shows neither the modes within a RECORD nor the unit of partitions. Both are in the DDL that `TABLES` shows (fact BQ-63):
 ///   https://cloud.google.com/bigquery/docs/information-schema-tables
 /// - Columns and options that are not compared are left out, so that columns and labels of single customers do not make new
 ///   shapes. A table with RECORDs is the exception: its DDL is a part of its shape. Columns that no catalog has are counted for each
 ///   shape.
 /// - A region's views keep showing the tables of a deleted dataset for as long as it can be restored, even beside the tables of
-///   a new dataset with the same name. Therefore a table counts only if it is no older than its dataset.
+///   a new dataset with the same name. Therefore a table counts only if it is no older than its dataset (fact BQ-61).
 ///   https://cloud.google.com/bigquery/docs/information-schema-intro
 /// - Each view is read once, because BigQuery bills what is read.
 /// - `COLUMNS` also shows the pseudo-columns of a table with partitions by ingestion time, whose names begin with `_PARTITION`.
@@ -99,6 +99,7 @@ struct SurveyStatement {
         return statement
     }
 
+    /// The part of the datasets that this task compares, the same one in each statement (fact BQ-66).
     private static let share = "ABS(MOD(FARM_FINGERPRINT(subject), @task_count)) = @task_index"
 
     private static func shareParameters(_ scope: SurveyScope) -> [SQLValue.Field] {

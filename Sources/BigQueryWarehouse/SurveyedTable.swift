@@ -106,7 +106,7 @@ struct SurveyedTable {
         return attributes
     }
 
-    /// Where nothing is set, the views show NULL, and some columns the word `NULL`:
+    /// Where nothing is set, the views show NULL, and some columns the word `NULL` (fact BQ-62):
     /// https://cloud.google.com/bigquery/docs/information-schema-columns#examples
     private static func value(_ text: String) -> String? { text.isEmpty || text == "NULL" ? nil : text }
 
@@ -136,7 +136,7 @@ struct SurveyedTable {
         return true
     }
 
-    /// Options as `TABLE_OPTIONS` shows them, with GoogleSQL literals.
+    /// Options as `TABLE_OPTIONS` shows them, with GoogleSQL literals (fact BQ-64).
     private static func setOptions(_ options: [[String]], of table: inout Table) -> Bool {
         for option in options {
             guard option.count == 2 else { return false }

@@ -2,7 +2,7 @@ import JobRuntime
 package import Warehouse
 
 extension BigQueryWarehouse {
-    /// Creates tables by scripts of `CREATE TABLE IF NOT EXISTS`. A table that DDL cannot express is created by `tables.insert`.
+    /// Creates tables by scripts of `CREATE TABLE IF NOT EXISTS` (facts BQ-10 and BQ-11). A table that DDL cannot express is created by `tables.insert`.
     package func createTables(_ tables: [NamedTable], in dataset: DatasetID, at location: String) async throws {
         let references = tables.compactMap { table in
             TableReference(dataset, table.name).map { (reference: $0, table: table.table) }

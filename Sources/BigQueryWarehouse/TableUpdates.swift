@@ -2,10 +2,10 @@ import FoundationEssentials
 import HTTPTransport
 package import Warehouse
 
-/// Changes of existing tables. Columns with policy tags may need permissions that the change itself does not.
+/// Changes of existing tables, each of the version that was read (facts BQ-42, BQ-43 and BQ-50). Columns with policy tags may need permissions that the change itself does not.
 extension BigQueryWarehouse {
-    /// `tables.patch` has to send all columns, and sending those with policy tags needs permissions that adding a column does not:
-    /// https://github.com/googleapis/python-bigquery/issues/557. Where they are missing, a statement adds the columns, if one can.
+    /// `tables.patch` has to send all columns (facts BQ-44, BQ-45 and BQ-49), and sending those with policy tags needs permissions that adding a column does not:
+    /// https://github.com/googleapis/python-bigquery/issues/557. Where they are missing, a statement adds the columns, if one can (fact BQ-52).
     package func updateSchema(
         of reference: TableReference, to fields: [FieldSchema], ifMatch etag: String
     ) async throws {

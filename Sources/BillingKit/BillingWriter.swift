@@ -13,11 +13,11 @@ import WarehouseKit
 ///    only while the row still has that version, and the last one gives it the version `read_until`, which is later. So a
 ///    row's versions only grow, each is left at most once, and every write rests on a reading that began after the reading
 ///    before it had ended.
-/// 2. The statements are one transaction, or one statement where only the time of the reading is written. If they run again
+/// 2. The statements are one transaction (fact BQ-13), or one statement where only the time of the reading is written. If they run again
 ///    (after a lost reply, as a new job, or by another execution that found the same difference), they find another version
 ///    and change nothing, so nothing is audited either.
 /// 3. Two such transactions at the same time both update `org_subscriptions`, and of two transactions that change rows of one
-///    table BigQuery lets only one commit. This holds for a new row too, which is inserted and then updated. SQLite runs one
+///    table BigQuery lets only one commit (fact BQ-15). This holds for a new row too, which is inserted and then updated. SQLite runs one
 ///    write transaction at a time.
 /// 4. The audit's id names the row and the version that the change made, and an id that is there is not inserted again.
 struct BillingWriter: Sendable {

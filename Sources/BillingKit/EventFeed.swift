@@ -5,7 +5,7 @@ import WarehouseKit
 /// Queues the organizations that Stripe's events name, so that a change in Stripe needs no webhook to arrive.
 ///
 /// - An event may come late, twice, in any order and in an older shape: it only names organizations, and an organization that
-///   will be read anyway is not queued again.
+///   will be read anyway is not queued again (fact ST-09).
 /// - An event of a plan, and one that cannot be read, asks for a reconciliation of the whole account.
 /// - Where events may have been missed (older than Stripe keeps them, too many, or before the first run), the cursor records a gap
 ///   and a reconciliation of the whole account is queued.
@@ -14,7 +14,7 @@ import WarehouseKit
 struct EventFeed: Sendable {
     /// The events of this time are read again by the next pass, since one may become visible after a later one.
     static let overlap = Duration.seconds(600)
-    /// Stripe keeps events for thirty days: https://docs.stripe.com/api/events. The last day is not relied on.
+    /// Stripe keeps events for thirty days (fact ST-11): https://docs.stripe.com/api/events. The last day is not relied on.
     static let kept = Duration.seconds(29 * 86_400)
     /// The clocks of Stripe and of the warehouse's rows may differ by this much, and an event's time has no fraction of a second.
     private static let clockMargin = Duration.seconds(60)

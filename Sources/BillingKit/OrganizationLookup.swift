@@ -4,7 +4,7 @@ import Synchronization
 /// Finds the subscriptions of a few organizations in Stripe, as they are now, where they are known to be.
 ///
 /// The stored ids and the payloads lead to customers, and all subscriptions of those customers are read. If one of them is
-/// active, only a newer active one could count instead: the newest subscriptions of the account are searched for it. An
+/// active, only a newer active one could count instead: the newest subscriptions of the account are searched for it (fact ST-02). An
 /// organization without an active subscription needs the listing of the whole account, which is not read here.
 ///
 /// So if an organization has two active subscriptions with two customers, the newer one is found if its customer is stored or in

@@ -5,7 +5,7 @@ package import Logging
 
 /// Reads from Stripe, and never writes.
 ///
-/// Both jobs together send at most 20 requests a second, far below Stripe's limit, since the account serves others too:
+/// Both jobs together send at most 20 requests a second, far below Stripe's limit (fact ST-22), since the account serves others too:
 /// https://docs.stripe.com/rate-limits. The two jobs may run at the same time and do not know of each other, so each has its
 /// own share.
 ///
@@ -14,7 +14,7 @@ package import Logging
 /// try await BillingRetry(stripe: stripe, ...).run(limit: 100, lease: .seconds(900))
 /// ```
 package struct StripeClient: Sendable {
-    /// Fields move between versions of the API, so one is asked for: https://docs.stripe.com/api/versioning
+    /// Fields move between versions of the API, so one is asked for: https://docs.stripe.com/api/versioning (fact ST-13)
     package static let version = "2026-06-24.dahlia"
     static let pageSize = 100
     /// `expand[]`: https://docs.stripe.com/api/expanding_objects
@@ -38,7 +38,7 @@ package struct StripeClient: Sendable {
     private let logger: Logger
 
     /// - Parameters:
-    ///   - mode: The mode that every object must be of.
+    ///   - mode: The mode that every object must be of (fact ST-17).
     ///   - patience: How long one page of a listing is asked for again. A listing that ends early is lost as a whole, so the
     ///     job's time is its limit. Without it a page has the attempts of every other request.
     package init(
@@ -72,9 +72,9 @@ package struct StripeClient: Sendable {
     }
 
     /// Hands over every subscription of the account, or of one customer, page by page as the pages arrive. Canceled
-    /// subscriptions are included, and each comes with its customer, so none needs a request of its own to name its owner.
+    /// subscriptions are included, and each comes with its customer, so none needs a request of its own to name its owner (facts ST-05, ST-06 and ST-20).
     ///
-    /// It returns at the end of the list, or when `handle` returns `false`; every other end is thrown. The newest come first,
+    /// It returns at the end of the list, or when `handle` returns `false`; every other end is thrown. The newest come first (fact ST-02),
     /// so a subscription that is created meanwhile is missing, and one may come twice when others move.
     func subscriptions(
         ofCustomer customer: String? = nil, _ handle: (_ page: StripeReply<[StripeSubscription]>) async throws -> Bool
@@ -94,7 +94,7 @@ package struct StripeClient: Sendable {
         try await all(StripePrice.self, "/prices", of: .prices)
     }
 
-    /// Hands over the events of ``StripeEvent/types`` since a time, the newest first, page by page.
+    /// Hands over the events of ``StripeEvent/types`` since a time, the newest first, page by page (facts ST-01 and ST-10).
     ///
     /// - Returns: `false` if `handle` ended it: https://docs.stripe.com/api/events/list
     func events(since: Timestamp, _ handle: (_ page: [StripeEvent]) async throws -> Bool) async throws -> Bool {
@@ -108,7 +108,7 @@ package struct StripeClient: Sendable {
         return isComplete
     }
 
-    /// - Returns: `nil` if the account has no such subscription.
+    /// - Returns: `nil` if the account has no such subscription (fact ST-16).
     func subscription(_ id: String) async throws -> StripeReply<StripeSubscription>? {
         let operation = "read subscription \(printable(id))"
         do {
@@ -138,7 +138,7 @@ package struct StripeClient: Sendable {
         }
     }
 
-    /// The subscription with all of its items: a list shows only the first few. A malformed subscription stays as it is.
+    /// The subscription with all of its items (fact ST-19): a list shows only the first few. A malformed subscription stays as it is.
     func withAllItems(_ reply: StripeReply<StripeSubscription>) async throws -> StripeReply<StripeSubscription> {
         guard reply.value.hasMoreItems, reply.value.malformed.isEmpty else { return reply }
         var whole = reply
@@ -169,8 +169,8 @@ package struct StripeClient: Sendable {
         return whole!
     }
 
-    /// Reads a list page by page. If the object that a page ended with is gone when the next page is asked for, the object
-    /// before it leads to the same place.
+    /// Reads a list page by page (fact ST-03). If the object that a page ended with is gone when the next page is asked for, the object
+    /// before it leads to the same place (fact ST-04).
     private func pages<Element: StripeObject>(
         _ type: Element.Type, _ path: String, _ query: [(name: String, value: String)], of resource: StripeResource,
         _ handle: (StripeReply<[Element]>) async throws -> Bool

@@ -29,7 +29,7 @@ package struct StripeError: FailedOperation, CustomStringConvertible {
     /// The kind of object that a response refused; `nil` where there was no response.
     var resource: StripeResource?
     package var isRetryable = false
-    /// The object that a page was asked for by is not there.
+    /// The object that a page was asked for by is not there (fact ST-04).
     var isOfMissingCursor = false
     /// How long Stripe asks to wait. A wait that does not fit into the budget of the retries ends them.
     package var retryAfter: Duration?
@@ -87,7 +87,7 @@ extension StripeError {
         self.requestID = requestID
     }
 
-    /// The error of a response that is not 2xx: https://docs.stripe.com/api/errors. The body may be anything, or nothing.
+    /// The error of a response that is not 2xx (facts ST-15 and ST-16): https://docs.stripe.com/api/errors. The body may be anything, or nothing.
     init(_ response: HTTPResponse, operation: String, resource: StripeResource, key: Secret, now: Date) {
         let body = (try? JSONDecoder().decode(Envelope.self, from: response.body))?.error
         let message = body?.message.map { Self.withoutKeys($0, key) } ?? "HTTP status \(response.status)"
@@ -115,7 +115,7 @@ extension StripeError {
         }
     }
 
-    /// `Stripe-Should-Retry` overrides everything. 409 is a conflict with another request, which passes.
+    /// `Stripe-Should-Retry` overrides everything (fact ST-25). 409 is a conflict with another request, which passes.
     private static func isRetryable(_ response: HTTPResponse) -> Bool {
         switch response.headers["Stripe-Should-Retry"]?.lowercased() {
         case "true": true
@@ -152,10 +152,10 @@ enum StripeRefusal: Sendable, CaseIterable {
     case permission, address, expired, key, version
 
     /// What Stripe says where it has no code of its own for it, in lower case:
-    /// - permission: stripe/stripe-node#2246, "Having the 'rak_subscription_read' permission would allow this request";
+    /// - permission: stripe/stripe-node#2246, "Having the 'rak_subscription_read' permission would allow this request" (fact ST-23);
     /// - address: stripe/stripe-dotnet#884;
     /// - expired: https://docs.stripe.com/error-codes has `api_key_expired` and `platform_api_key_expired`;
-    /// - version: https://docs.stripe.com/api/versioning.
+    /// - version: https://docs.stripe.com/api/versioning (fact ST-13).
     static let texts: [(refusal: StripeRefusal, status: Int, text: String)] = [
         (.address, 403, "ip address"), (.address, 401, "ip address"), (.permission, 403, "required permission"),
         (.permission, 403, "rak_"), (.expired, 401, "expired"), (.version, 400, "api version"),

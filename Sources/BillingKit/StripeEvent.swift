@@ -5,7 +5,7 @@ import JobRuntime
 /// Its object has the shape of the API version in which the account made it, so only ids and metadata are read. An event says
 /// which organization to look at, never what to write.
 struct StripeEvent: StripeObject {
-    /// At most 20 types fit into one request. Creating a price changes nothing before a subscription has it, and inline prices
+    /// At most 20 types fit into one request (facts ST-07 and ST-10). Creating a price changes nothing before a subscription has it, and inline prices
     /// create one each.
     static let types =
         ["created", "updated", "deleted", "paused", "resumed", "pending_update_applied", "pending_update_expired"].map {
@@ -24,7 +24,7 @@ struct StripeEvent: StripeObject {
     }
 
     var id: String
-    /// Seconds since 1970.
+    /// Seconds since 1970 (fact ST-24).
     var created: Int64?
     var object: Object
     var isLive: Bool?
@@ -62,7 +62,7 @@ struct StripeEvent: StripeObject {
         return isPlan || !product.metadata.malformed.isEmpty ? .plan(product: product.id) : .otherProduct
     }
 
-    /// The members `object` and `previous_attributes`, of which the latter has only what changed.
+    /// The members `object` and `previous_attributes`, of which the latter has only what changed (fact ST-08).
     private struct Data<Object: StripeObject>: StripePart {
         struct Previous: StripePart {
             var metadata: StripeMetadata?

@@ -39,7 +39,7 @@ enum StripeReference<Object: StripeObject>: StripePart {
     var malformed: [MalformedField] { object?.malformed ?? [] }
 }
 
-/// The members of `metadata` that have a meaning here. Stripe's values are texts; a number is read as its text.
+/// The members of `metadata` that have a meaning here. Stripe's values are texts (fact ST-18); a number is read as its text.
 struct StripeMetadata: StripePart {
     enum Key: String, CaseIterable {
         case orgSlug = "org_slug"
@@ -93,16 +93,16 @@ extension StripeMetadata: CompactValue {
     }
 }
 
-/// A subscription, as far as these jobs need it. Three shapes are read: today's API, the API before 2025-03-31, whose
+/// A subscription, as far as these jobs need it. Three shapes are read: today's API (fact ST-12), the API before 2025-03-31, whose
 /// subscriptions have the period themselves, and the API before prices, whose items have a `plan`.
 struct StripeSubscription: StripeObject {
     var id: String
     var status: String
     var customer: String?
-    /// The customer's own metadata; `nil` for a customer that was deleted.
+    /// The customer's own metadata; `nil` for a customer that was deleted (fact ST-20).
     var customerMetadata: StripeMetadata?
     var metadata: StripeMetadata
-    /// Seconds since 1970, as in all of Stripe's instants.
+    /// Seconds since 1970, as in all of Stripe's instants (fact ST-24).
     var created: Int64
     var items: [StripeSubscriptionItem]
     var hasMoreItems: Bool

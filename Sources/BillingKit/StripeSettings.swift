@@ -2,7 +2,7 @@ import FoundationEssentials
 package import JobRuntime
 package import WarehouseKit
 
-/// Stripe keeps two worlds apart: objects of test mode cost nobody anything, and objects of live mode are customers.
+/// Stripe keeps two worlds apart: objects of test mode cost nobody anything, and objects of live mode are customers (fact ST-17).
 package enum StripeMode: String, Sendable {
     case test, live
 

@@ -5,7 +5,7 @@ struct AccessRules {
 
     /// The permissions on tables, routines, datasets and jobs of BigQuery that predefined roles contain: only roles of this table
     /// may be given.
-    /// Source: <https://docs.cloud.google.com/bigquery/docs/access-control>, "BigQuery predefined IAM roles".
+    /// Source: <https://docs.cloud.google.com/bigquery/docs/access-control>, "BigQuery predefined IAM roles" (fact IAM-03).
     static let predefined: [String: Set<String>] = [
         "roles/bigquery.jobUser": ["bigquery.config.get", "bigquery.jobs.create"],
         "roles/bigquery.metadataViewer": [

@@ -1,4 +1,4 @@
-/// The alert policies of one environment as bodies of Cloud Monitoring's v3 API, by the name of their file.
+/// The alert policies of one environment as bodies of Cloud Monitoring's v3 API, by the name of their file (fact MON-03).
 struct AlertPolicies {
     let jobs: [DeployedJob]
     let environment: EnvironmentDefinition
@@ -91,13 +91,13 @@ struct AlertPolicies {
 
             The incident closes by itself a day after the last failed attempt. Nobody is notified of that.
             """,
-            // An alert on log entries notifies of openings only, and needs a limit.
+            // An alert on log entries notifies of openings only, and needs a limit (fact SCH-02).
             strategy: ["notificationRateLimit": ["period": "3600s"], "autoClose": "86400s"])
     }
 
     /// A dead man's switch: it also sees a trigger that was paused or deleted, and a job that was never run.
     ///
-    /// PromQL, because an absence condition reaches back 23.5 hours only and PromQL in alerts up to two years.
+    /// PromQL, because an absence condition reaches back 23.5 hours only and PromQL in alerts up to two years (fact MON-02).
     /// <https://docs.cloud.google.com/monitoring/alerts/using-promql>
     private func noSuccess(of job: DeployedJob, gap: Int) -> Document {
         let series = """
@@ -113,7 +113,7 @@ struct AlertPolicies {
                     "displayName": .string("No success of \(job.name) within \(Self.spoken(window))"),
                     "conditionPrometheusQueryLanguage": [
                         "query": .string("(sum(increase(\(series)[\(window)s])) or vector(0)) < 1"),
-                        // The metric is written a few minutes late.
+                        // The metric is written a few minutes late (fact MON-01).
                         "duration": "300s", "evaluationInterval": window < 86_400 ? "60s" : "300s",
                         // In a new project the metric exists only after the first execution.
                         "disableMetricValidation": true,

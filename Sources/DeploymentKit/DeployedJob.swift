@@ -126,7 +126,7 @@ struct DeployedJob {
             "timeZone": .string(job.timeZone),
             "state": .string(isPaused ? "PAUSED" : "ENABLED"),
             "attemptDeadline": "180s",
-            // Only the start is repeated: the target answers as soon as the execution is created.
+            // Only the start is repeated: the target answers as soon as the execution is created (fact RUN-06).
             "retryConfig": [
                 "retryCount": 3, "maxRetryDuration": "0s", "minBackoffDuration": "5s", "maxBackoffDuration": "60s",
                 "maxDoublings": 4,

@@ -92,7 +92,7 @@ struct Deployment {
 
     // MARK: iam.json
 
-    /// The service accounts and the roles that each of them has. What is created is the resource as its service takes it.
+    /// The service accounts and the roles that each of them has (fact SCH-01). What is created is the resource as its service takes it.
     var access: Document {
         [
             "accounts": .array(accounts),
@@ -176,7 +176,7 @@ struct Deployment {
     /// The tables that roles are given on, as `dataset.table`.
     var tables: [String] { Set(granted.map(\.on).filter { $0.contains(".") }).sorted() }
 
-    /// Members by role, on `project`, a dataset or a table.
+    /// Members by role, on `project`, a dataset or a table (fact IAM-01).
     func grants(_ place: String) -> [String: [String]] {
         var result: [String: [String]] = [:]
         for grant in granted where grant.on == place {

@@ -71,6 +71,7 @@ struct VariableRules {
         }
     }
 
+    /// Cloud Run refuses variables with its own names (fact RUN-09).
     private func checkName(_ variable: Variable, _ title: String) {
         let name = variable.name
         if !Pattern.variable.fits(name) {

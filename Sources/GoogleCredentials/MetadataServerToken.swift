@@ -1,7 +1,7 @@
 import FoundationEssentials
 import HTTPTransport
 
-/// Requests the token of the service account that a Cloud Run job, a virtual machine, or a pod runs as.
+/// Requests the token of the service account that a Cloud Run job, a virtual machine, or a pod runs as (fact IAM-06).
 struct MetadataServerToken: AccessTokenSource {
     private static let usualHost = "metadata.google.internal"
     private static let path = "/computeMetadata/v1/instance/service-accounts/default/token"

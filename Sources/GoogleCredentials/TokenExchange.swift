@@ -76,7 +76,7 @@ struct TokenReply {
         return AccessToken(value: value, expiresAt: asked.adding(.seconds(seconds)))
     }
 
-    /// Reads the token in the form that `generateAccessToken` returns.
+    /// Reads the token in the form that `generateAccessToken` returns (fact IAM-05).
     func impersonatedToken() throws -> AccessToken {
         let value = try bearer("accessToken")
         guard let expiresAt = members["expireTime"]?.text.flatMap({ Timestamp(Self.wholeSeconds($0)) }) else {

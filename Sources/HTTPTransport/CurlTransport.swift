@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Sends HTTP requests with libcurl: over HTTP/2 if TLS negotiates it, on shared connections, with gzip both ways.
+/// Sends HTTP requests with libcurl: over HTTP/2 if TLS negotiates it, on shared connections, with gzip both ways (fact BQ-27).
 ///
 /// - One thread of the transport moves all bytes. The thread ends with the transport.
 /// - `http_proxy`, `https_proxy` and `NO_PROXY` work as they do for curl. Requests to this machine and to Google's
@@ -17,7 +17,7 @@ import FoundationEssentials
 package final class CurlTransport: HTTPTransport {
     /// The behavior of a ``CurlTransport``. From the environment the transport reads only libcurl's proxy variables.
     package struct Configuration: Sendable {
-        /// Sent with each request that brings none. Google compresses only for agents that have `gzip` in their name.
+        /// Sent with each request that brings none. Google compresses only for agents that have `gzip` in their name (fact BQ-26).
         package var userAgent = "scheduler-jobs (gzip)"
         /// Limits the time from the first packet to the end of the TLS handshake, name resolution included.
         package var connectTimeout = Duration.seconds(10)

@@ -56,7 +56,7 @@ package struct HTTPResponse: Sendable {
 
     /// The id under which the server's operator finds this request, for messages: at most 100 visible ASCII characters.
     ///
-    /// Stripe sends `Request-Id`, Google's front ends send `X-Goog-Request-Id`, and proxies send `X-Request-Id`. A value
+    /// Stripe sends `Request-Id` (fact ST-14), Google's front ends send `X-Goog-Request-Id`, and proxies send `X-Request-Id`. A value
     /// with other characters is not an id and counts as absent.
     package var requestID: String? {
         for name in ["Request-Id", "X-Goog-Request-Id", "X-Request-Id"] {

@@ -19,7 +19,7 @@ package import WarehouseKit
 /// - Organization and date identify a row, whatever its `usage_id`. If a day has several rows, all of them get the same values,
 ///   and the organization is reported. This job cannot know which of them another service reads.
 /// - A problem of one organization keeps no other from its row. A subscription without a daily limit is a failure of its own.
-///   If rows of the day were streamed so recently that BigQuery changes none, the missing rows are created all the same.
+///   If rows of the day were streamed so recently that BigQuery changes none (fact BQ-29), the missing rows are created all the same.
 /// - Profiles without an organization to serve are reported, and a failure where all of them lack a live subscription.
 ///
 /// ```swift

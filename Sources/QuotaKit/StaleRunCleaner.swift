@@ -130,7 +130,7 @@ package struct StaleRunCleaner: Sendable {
         try wrong.forEach(note)
     }
 
-    /// Returns how many rows were changed, or `nil` if BigQuery changes none yet. The pass goes on then.
+    /// Returns how many rows were changed, or `nil` if BigQuery changes none yet (fact BQ-29). The pass goes on then.
     private func change(_ statement: Statement, _ subject: String) async throws -> Int? {
         do {
             return Int(try await warehouse.query(statement).affectedRows ?? 0)

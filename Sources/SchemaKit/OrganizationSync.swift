@@ -26,7 +26,7 @@ package struct OrganizationOptions: ParsableArguments, Sendable {
 /// - An organization that agrees with the catalog costs no request of its own.
 /// - An organization that fails is reported, and the others still get their turn.
 /// - If a run is stopped or killed anywhere, the next run does the rest and ends in the same state as one clean run.
-/// - Exit code 0 means that every active organization has every table and column, each with the type, partitioning and clustering
+/// - Exit code 0 means that every active organization has every table and column (fact BQ-56), each with the type, partitioning and clustering
 ///   of the catalog, unless the difference is tolerated. Differences of other kinds are warnings in every run.
 ///
 /// ```swift
@@ -102,7 +102,7 @@ package struct OrganizationSync: Sendable {
             $0 + ($1.finding.datasetExists ? $1.finding.absent.count : tables.count)
         }
         // A script that BigQuery has accepted goes on if the run is killed, so a new dataset gets all of its tables. A part of them
-        // would be tables of an existing dataset, which need an approval of their own.
+        // would be tables of an existing dataset, which need an approval of their own (fact BQ-12).
         let byScript = creations > Self.mostCreatedByInsert || approval.isInForce
         let request = request(only: slugs, tables)
         let sync = SchemaSync(

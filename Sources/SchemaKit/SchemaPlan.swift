@@ -177,7 +177,7 @@ package enum SchemaPolicy: Sendable, Hashable {
     /// bootstrap-sync adds columns, and reports missing datasets and tables.
     case addColumns
     /// org-sync-all creates datasets and tables and adds columns. With `byScript`, one script creates several missing tables of
-    /// a dataset. A script takes the server longer, but BigQuery accepts only ten `tables.insert` a second.
+    /// a dataset. A script takes the server longer, but BigQuery accepts only ten `tables.insert` a second (facts BQ-11 and BQ-31).
     case everything(byScript: Bool)
 
     var addsColumns: Bool { self != .create }

@@ -3,7 +3,7 @@ package import Warehouse
 
 /// The GoogleSQL statements with which an operator rebuilds one table with the partitioning and clustering of the catalog.
 ///
-/// BigQuery cannot partition a table in place. The statements create a new table beside the old one, copy all rows and columns,
+/// BigQuery cannot partition a table in place (fact BQ-51). The statements create a new table beside the old one, copy all rows and columns,
 /// compare both, and swap their names. The old table stays. No job executes them.
 ///
 /// ```swift

@@ -9,7 +9,7 @@
 ///
 /// BigQuery runs it as one MERGE, SQLite as two statements in one transaction. The table has the alias `t` and the SELECT the
 /// alias `s`. If several rows of the table match one row of the SELECT, all of them change. If a row of the table matches several
-/// rows of the SELECT, the statement fails as `invalid`.
+/// rows of the SELECT, the statement fails as `invalid` (fact BQ-17).
 package struct MergeStatement: Sendable {
     /// The work of the statement in words, for logs and errors.
     package var purpose: String

@@ -20,7 +20,7 @@ package struct SchemaDiff: Hashable, Sendable {
     /// Paths of the missing fields, such as `address.city` for a nested one.
     package private(set) var additions: [String] = []
     /// The additions that are REQUIRED or have a default value in the catalog. BigQuery refuses both on an existing table, so
-    /// they are added as NULLABLE and without the default: https://cloud.google.com/bigquery/docs/managing-table-schemas
+    /// they are added as NULLABLE and without the default (facts BQ-46 and BQ-47): https://cloud.google.com/bigquery/docs/managing-table-schemas
     package private(set) var relaxed: [String] = []
     package private(set) var differences: [SchemaDifference] = []
     package private(set) var merged: [FieldSchema] = []

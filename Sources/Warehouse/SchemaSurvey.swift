@@ -142,7 +142,7 @@ package struct SchemaSurvey: Sendable {
 /// The default expirations of a dataset. After that time, BigQuery deletes new tables and partitions with their rows:
 /// https://cloud.google.com/bigquery/docs/updating-datasets#table-expiration
 package struct DatasetDefaults: Hashable, Sendable {
-    /// Days as BigQuery's view shows them, such as `90.0`; `nil` without expiration.
+    /// Days as BigQuery's view shows them (fact BQ-64), such as `90.0`; `nil` without expiration.
     package var tableExpirationDays: String?
     package var partitionExpirationDays: String?
 

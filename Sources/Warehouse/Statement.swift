@@ -44,7 +44,7 @@ package struct QueryResult: Sendable {
     }
 }
 
-/// BigQuery's `DmlStats`: the affected rows of a DML statement by kind.
+/// BigQuery's `DmlStats`: the affected rows of a DML statement by kind (fact BQ-18).
 package struct RowCounts: Decodable, Hashable, Sendable {
     package var insertedRowCount: String?
     package var updatedRowCount: String?

@@ -103,7 +103,7 @@ package struct Table: Hashable, Sendable, Codable {
     package var labels: [String: String]?
     /// The members of ``attributeNames`` that the table has. This program sends them and does not interpret them.
     package var attributes: [String: JSONValue] = [:]
-    /// The version of the table's metadata, for `If-Match`. Only a table that was read has it.
+    /// The version of the table's metadata, for `If-Match` (fact BQ-42). Only a table that was read has it.
     package var etag: String?
     /// TABLE, VIEW, EXTERNAL and so on. Only a table that was read has it.
     package var type: String?
@@ -182,7 +182,7 @@ struct MemberName: CodingKey {
     init?(intValue: Int) { nil }
 }
 
-/// A whole number, which BigQuery writes as text and reads as text or as a number.
+/// A whole number, which BigQuery writes as text and reads as text or as a number (fact BQ-58).
 private struct WholeNumber: Decodable {
     var value: Int64
 

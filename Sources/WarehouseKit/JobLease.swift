@@ -3,7 +3,7 @@ import HTTPTransport
 package import JobRuntime
 package import Warehouse
 
-/// Keeps executions of a job from overlapping: the holder of the job's lease works, and any other execution is skipped.
+/// Keeps executions of a job from overlapping (facts RUN-07 and SCH-03): the holder of the job's lease works, and any other execution is skipped.
 ///
 /// ```swift
 /// let lease = JobLease(
@@ -13,7 +13,7 @@ package import Warehouse
 /// await lease.release()
 /// ```
 ///
-/// - One conditional UPDATE takes a job's row in `scheduler_jobs.job_leases`; its number of affected rows decides. Another
+/// - One conditional UPDATE takes a job's row in `scheduler_jobs.job_leases`; its number of affected rows decides (fact BQ-19). Another
 ///   UPDATE frees the row; it matches only the token of this acquisition.
 /// - The clock is the machine's, because overlap is a matter of real time.
 /// - A lease is never renewed, because its expiry is longer than a task can last. A holder that was killed keeps others out
@@ -24,7 +24,7 @@ package import Warehouse
 ///
 /// ## Proof that two executions never hold one lease
 ///
-/// BigQuery enforces no keys, and concurrent INSERTs never conflict. So two executions that meet before the job has a row may
+/// BigQuery enforces no keys (fact BQ-57), and concurrent INSERTs never conflict (fact BQ-14). So two executions that meet before the job has a row may
 /// insert one row each. This is harmless:
 ///
 /// 1. An execution sends the UPDATE that takes the lease after it saw or inserted a row of the job. A row is deleted only while it
@@ -34,7 +34,7 @@ package import Warehouse
 /// 2. The UPDATE takes *all* rows of the job, or none if any of them is held.
 /// 3. Two UPDATEs have two snapshots. The later snapshot contains the row that the other execution had seen or inserted, because
 ///    that row existed before the earlier snapshot. If the row is held there, the later UPDATE takes nothing. Otherwise both
-///    UPDATEs change the row, and BigQuery lets the first to commit win. It runs the other one again on a new snapshot, where
+///    UPDATEs change the row, and BigQuery lets the first to commit win (fact BQ-15). It runs the other one again on a new snapshot, where
 ///    the row is held.
 ///
 /// SQLite runs the same statements, one write transaction at a time. A lease on several jobs takes the rows of all of them in
@@ -368,7 +368,7 @@ package struct LeaseFence: Sendable {
 }
 
 extension CloudRunTask {
-    /// The holder of a lease: `EXECUTION/TASK/ATTEMPT`. Cloud Run begins an attempt after the one before has ended, so the lease
+    /// The holder of a lease: `EXECUTION/TASK/ATTEMPT`. Cloud Run begins an attempt after the one before has ended (fact RUN-02), so the lease
     /// of an earlier attempt may be taken over. Outside of Cloud Run every process is a holder of its own.
     package var leaseHolder: String {
         execution.map { "\($0)/\(index)/\(attempt)" } ?? "local/\(UUID().uuidString.lowercased())/0"

@@ -72,7 +72,7 @@ extension Run {
             ? ApplicationDefaultCredentials.find(
                 environment: settings.credentialVariables, transport: transport, now: Timestamp.wallClock) : nil
         if let credentials { logger.debug("credentials", metadata: ["origin": "\(credentials.origin)"]) }
-        // BigQuery attempts to end every statement at the run's deadline, or at the end of its lease if that is earlier.
+        // BigQuery attempts to end every statement at the run's deadline, or at the end of its lease if that is earlier (fact BQ-23).
         let jobTimeout = [deadline, isExclusive ? leaseValidity : nil].compactMap(\.self).min()
         return BigQueryWarehouse(
             project: project, location: settings.location,

@@ -30,7 +30,7 @@ package struct WarehouseSettings: JobSettings {
         self.init(reading: &environment, mostTables: 1)
     }
 
-    /// BigQuery bills at least so much for each table and view that a statement refers to:
+    /// BigQuery bills at least so much for each table and view that a statement refers to (fact BQ-08):
     /// https://cloud.google.com/bigquery/docs/best-practices-costs
     private static let leastBytesOfTable = 10_485_760
 

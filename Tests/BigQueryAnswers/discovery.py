@@ -72,6 +72,8 @@ class Discovery:
             yield from query_problems(body)
 
     def value(self, value, schema, where, method):
+        if "$ref" in schema and self.document["schemas"][schema["$ref"]].get("type") == "any":
+            return
         if "$ref" in schema:
             yield from self.object_value(value, self.document["schemas"][schema["$ref"]], schema["$ref"], method)
         elif schema.get("type") == "array":

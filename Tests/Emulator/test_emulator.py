@@ -113,6 +113,14 @@ class EmulatorTests(unittest.TestCase):
             f"SELECT column_name FROM `{self.project}`.`region-us`.INFORMATION_SCHEMA.COLUMNS ORDER BY ordinal_position")
         self.assertEqual([row["f"][0]["v"] for row in answer["rows"]], ["org_slug", "runs", "added"])
 
+    def test_a_repeated_request_id_does_its_work_once(self):
+        self.make_table()
+        insert = "INSERT INTO `d.t` (org_slug) VALUES ('a')"
+        first, again, other = (self.query(insert, requestId=name) for name in ("one", "one", "two"))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first[1]["jobReference"], other[1]["jobReference"])
+        self.assertEqual(self.query("SELECT COUNT(*) FROM `d.t`", requestId="one")[1]["rows"], [{"f": [{"v": "2"}]}])
+
     def test_used_job_id_is_a_duplicate(self):
         job = {"jobReference": {"jobId": "once"}, "configuration": {"query": {"query": "SELECT 1", "useLegacySql": False}}}
         self.assertEqual(self.call("POST", f"{self.root}/jobs", job)[0], 200)

@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -179,6 +180,12 @@ def prepare(d, port):
     return ctx
 
 
+def end_with(parent):
+    while os.getppid() == parent:
+        time.sleep(0.25)
+    os._exit(0)
+
+
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     # With the default of 5, a connection beyond them would wait a second for its next attempt.
@@ -193,6 +200,7 @@ if __name__ == "__main__":
     ap.add_argument("--port", type=int, default=8790, help="0 for any free port")
     ap.add_argument("--dir", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "var"), help="key, certificate, pid, request log")
     ap.add_argument("--strict", action="store_true", help="also demand enabled APIs, existing service accounts and readable secrets")
+    ap.add_argument("--exit-with", type=int, metavar="PID", help="end as soon as PID is not the parent any more")
     ARGS = ap.parse_args()
     CONFIG["strict"] = ARGS.strict
     server = Server(("127.0.0.1", ARGS.port), Handler)
@@ -200,4 +208,6 @@ if __name__ == "__main__":
     TLS = prepare(ARGS.dir, ARGS.port)
     signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
     print(f"fake Google on http://127.0.0.1:{ARGS.port}, files in {ARGS.dir}, strict={ARGS.strict}", flush=True)
+    if ARGS.exit_with:
+        threading.Thread(target=end_with, args=(ARGS.exit_with,), daemon=True).start()
     server.serve_forever()

@@ -113,7 +113,7 @@ class ArgumentTests(Scripts):
                 ("build-images.sh", ["test", "--only", "nothing"], "jobs.yaml has no job nothing"),
                 ("build-images.sh", ["test", "--only", "bootstrap", "--cloud"], "--only cannot be used with --cloud"),
                 ("build-images.sh", ["test", "--push", "--deploy"], "--deploy needs --cloud"),
-                ("rollback.sh", [], "usage: "), ("compare-with-original.sh", [], "usage: "), ("generate-jobs.sh", ["test"], "--check only"),
+                ("rollback.sh", [], "usage: "), ("assumptions.sh", [], "usage: "), ("compare-with-original.sh", [], "usage: "), ("generate-jobs.sh", ["test"], "--check only"),
                 ("check-image.sh", ["--nothing"], "unknown argument --nothing"),
                 ("create-all-jobs.sh", [], "usage: "), ("list-jobs.sh", [], "usage: "), ("run-job.sh", [], "usage: ")):
             with self.subTest(name=name, arguments=arguments):

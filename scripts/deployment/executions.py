@@ -1,4 +1,4 @@
-"""Executions of jobs as Cloud Run reports them, and their logs."""
+"""Executions of jobs as Cloud Run reports them, and their logs (fact RUN-08)."""
 import datetime as dt
 import time
 
@@ -6,7 +6,7 @@ from .google import run_items
 
 # Cloud Logging allows 60 readings a minute for a whole project.
 PAUSE = 5
-# Entries of one execution may become readable in another order than they were written in.
+# Entries of one execution may become readable in another order than they were written in (fact LOG-01).
 LATE = dt.timedelta(seconds=30)
 PATH = "apis/run.googleapis.com/v1/namespaces/{project}/executions"
 
@@ -51,7 +51,7 @@ class Execution:
         self.started = instant(status.get("startTime"))
         self.completed = instant(status.get("completionTime"))
         self.message = self.done.get("message", "")
-        # Each attempt of a task writes a summary of its own.
+        # Each attempt of a task writes a summary of its own (fact RUN-04).
         self.attempts = resource.get("spec", {}).get("taskCount", 1) + status.get("retriedCount", 0)
 
     @property

@@ -145,16 +145,32 @@ class Google:
         text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
         return urllib.parse.urlunsplit((parts.scheme, host, "/" + urllib.parse.quote(path, safe="/:@"), text, ""))
 
-    def _send(self, method, url, token, body, headers):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, method=method, headers={
-            "Authorization": f"Bearer {token}", "Content-Type": "application/json",
-            # Whose services and quota: without it those of gcloud's own project, which some services refuse.
-            "X-Goog-User-Project": self.project, "User-Agent": "scheduler-jobs-deployment", **headers})
+    def opened(self, method, url, data, headers, token=None, of_another=False):
+        """Sends a request and returns the open answer. One that is not 2xx is raised as `HTTPError`.
+
+        A token of another account pays with its own project: that account may not use this one's quota."""
+        bearer = token or self._token
+        try:
+            return self._opener.open(self._request(method, url, data, headers, bearer, of_another), timeout=60)
+        except urllib.error.HTTPError as error:
+            if error.code != 401 or token:
+                raise
+        self._renew(bearer)
+        return self._opener.open(self._request(method, url, data, headers, self._token, of_another), timeout=60)
+
+    def _request(self, method, url, data, headers, token, of_another=False):
         with self._lock:
             self.calls["requests"] += 1
+        # Whose services and quota: without it those of gcloud's own project, which some services refuse.
+        payer = {} if of_another else {"X-Goog-User-Project": self.project}
+        return urllib.request.Request(url, data=data, method=method, headers={
+            "Authorization": f"Bearer {token}", "Content-Type": "application/json", **payer,
+            "User-Agent": "scheduler-jobs-deployment", **headers})
+
+    def _send(self, method, url, token, body, headers):
+        data = None if body is None else json.dumps(body).encode()
         try:
-            with self._opener.open(request, timeout=60) as reply:
+            with self._opener.open(self._request(method, url, data, headers, token), timeout=60) as reply:
                 return json.loads(reply.read() or b"{}")
         except urllib.error.HTTPError as error:
             raise rest_error(error) from None

@@ -63,7 +63,7 @@ struct RuntimeSettings: Sendable {
     }
 }
 
-/// The Cloud Run task that this process is. Outside of Cloud Run it is task 0 of 1.
+/// The Cloud Run task that this process is (fact RUN-01). Outside of Cloud Run it is task 0 of 1.
 package struct CloudRunTask: Sendable {
     package var job: String?
     package var execution: String?

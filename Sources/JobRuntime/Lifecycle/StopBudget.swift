@@ -1,6 +1,6 @@
 /// Divides the seconds between SIGTERM and the end of the process.
 ///
-/// Cloud Run sends SIGTERM and kills the process ten seconds later. The steps below follow each other and end after eight
+/// Cloud Run sends SIGTERM and kills the process ten seconds later (fact RUN-03). The steps below follow each other and end after eight
 /// seconds.
 /// https://docs.cloud.google.com/run/docs/container-contract#jobs-shutdown
 package enum StopBudget {

@@ -45,7 +45,7 @@ struct LogEntry {
     var metadata: [(key: String, value: Logger.MetadataValue)] = []
 }
 
-/// Log entries as Cloud Logging reads them from a container's output: one JSON object a line.
+/// Log entries as Cloud Logging reads them from a container's output: one JSON object a line (fact RUN-08).
 /// https://docs.cloud.google.com/logging/docs/structured-logging
 struct CloudLoggingLayout: Sendable {
     /// The members that name the job, the execution and the task of a line. The summary has them, too.

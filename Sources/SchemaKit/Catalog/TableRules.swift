@@ -168,7 +168,7 @@ enum TableRules {
         }
     }
 
-    /// https://cloud.google.com/bigquery/docs/primary-foreign-keys
+    /// https://cloud.google.com/bigquery/docs/primary-foreign-keys (fact BQ-57)
     private static func constraintProblems(of table: Table, _ columns: [String: FieldSchema]) -> [String] {
         guard let key = table.attributes["tableConstraints"]?.object?["primaryKey"]?.object else { return [] }
         let place = "tableConstraints.primaryKey.columns"
@@ -321,7 +321,7 @@ enum FieldRules {
         return problems
     }
 
-    /// https://cloud.google.com/bigquery/docs/default-values
+    /// https://cloud.google.com/bigquery/docs/default-values (fact BQ-48)
     private static func nestedProblems(of field: FieldSchema) -> [String] {
         var problems: [String] = []
         if field.defaultValueExpression != nil {

@@ -45,9 +45,13 @@ F14 parameters in an UPDATE ... FROM: stock mixes them up.  Here each is where i
     belongs; DIV(a - b, 2) is no longer a - DIV(b, 2).  (params.py)
 F15 query parameters of a script: stock binds none.  Here each statement binds
     those that it names.  (params.py)
+F16 requestId: stock ignores it.  Here a statement other than SELECT that comes
+    again with its requestId within 15 minutes gets the first answer and is not
+    carried out again.
 """
 import re
 import sys
+import time
 
 
 def install():
@@ -314,9 +318,21 @@ def install():
             items = [d for d in items if wanted(d.labels)]
         return page([ds_mod._dataset_to_rest(x) for x in items], "bigquery#datasetList", "datasets", maxResults, pageToken)
 
+    answers = {}        # by project and requestId: when it was given, the answer
+
     @r.post("/projects/{project_id}/queries")
     async def query(project_id: str, request: Request, ctx: _Ctx, caller: Annotated[Any, Depends(get_caller)]):
         body = await request.json()
+        key, now = (project_id, body.get("requestId")), time.monotonic()
+        if not key[1] or re.match(r"\s*(SELECT|WITH)\b", body.get("query") or "", re.I):
+            return await answer(project_id, body, request, ctx, caller)
+        for old in [k for k, (given, _) in answers.items() if now - given > 900]:
+            del answers[old]
+        if key not in answers:
+            answers[key] = now, await answer(project_id, body, request, ctx, caller)
+        return answers[key][1]
+
+    async def answer(project_id, body, request, ctx, caller):
         if body.get("query"):
             body["query"] = jobs_mod._apply_default_dataset(body["query"], body, request_project_id=project_id)
         jobs.start_job(body.get("location"))
