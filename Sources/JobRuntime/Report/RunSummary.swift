@@ -52,7 +52,8 @@ struct RunSummary {
             ("attempt", .integer(task.attempt)),
         ]
         members += CloudLoggingLayout(job: job, task: task).origin
-        if withDetails, !record.details.isEmpty { members.append(("details", .object(JSONObject(record.details)))) }
+        let details = record.details.filter { withDetails || $0.isAlwaysShown }.map { ($0.key, $0.value) }
+        if !details.isEmpty { members.append(("details", .object(JSONObject(details)))) }
         return JSONValue.object(JSONObject(members)).description
     }
 
