@@ -1,7 +1,7 @@
 import JobRuntime
 import Warehouse
 
-/// The jobs of the service, and how often `jobs.yaml` starts them. A test compares the list with `jobs.yaml`.
+/// A program that writes the run history, and how often `jobs.yaml` starts it. A test compares the list with `jobs.yaml`.
 struct ServiceJob: Sendable {
     let name: String
     /// As in `jobs.yaml`; `nil` for a job that is started by hand.
@@ -22,6 +22,8 @@ struct ServiceJob: Sendable {
         ServiceJob(name: "billing-sync-retry", schedule: "*/5 * * * *", period: .seconds(300)),
         ServiceJob(name: "billing-sync-reconcile", schedule: "0 2 * * *", period: day),
         ServiceJob(name: "verify", schedule: "0 3 * * *", period: day),
+        // The tool for the laptop.
+        ServiceJob(name: "demo-data", schedule: nil, period: month),
     ]
 
     /// One and a half times the period, as the alert `no-success` has it, and half an hour for a run that is at work.

@@ -103,7 +103,10 @@ package final class RunReport: Sendable {
     /// Puts a structured detail under `details` of the summary, which only `--json` shows.
     /// - Parameter isAlwaysShown: Every summary has it, also those that Cloud Logging gets.
     package func attach(_ key: String, _ value: JSONValue, always isAlwaysShown: Bool = false) {
-        record.withLock { $0.details.append((key, value, isAlwaysShown)) }
+        record.withLock { record in
+            record.details.append((key, value))
+            if isAlwaysShown { record.shownDetails.insert(key) }
+        }
     }
 }
 
@@ -136,7 +139,9 @@ package struct RunRecord: Sendable {
     package var skipReason: String?
     /// The requests to BigQuery, Stripe and all others, those for tokens and repetitions included.
     var requests = 0
-    var details: [(key: String, value: JSONValue, isAlwaysShown: Bool)] = []
+    var details: [(key: String, value: JSONValue)] = []
+    /// The keys of the details that are shown without `--json`, too.
+    var shownDetails: Set<String> = []
 
     mutating func add(_ number: Int, to name: String) {
         if let index = counts.firstIndex(where: { $0.name == name }) {

@@ -52,7 +52,7 @@ struct RunSummary {
             ("attempt", .integer(task.attempt)),
         ]
         members += CloudLoggingLayout(job: job, task: task).origin
-        let details = record.details.filter { withDetails || $0.isAlwaysShown }.map { ($0.key, $0.value) }
+        let details = record.details.filter { withDetails || record.shownDetails.contains($0.key) }
         if !details.isEmpty { members.append(("details", .object(JSONObject(details)))) }
         return JSONValue.object(JSONObject(members)).description
     }
