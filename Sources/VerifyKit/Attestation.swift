@@ -105,7 +105,7 @@ package struct Attestation: Sendable {
         ]
     }
 
-    private func results(of inspection: Inspection, at instant: Timestamp) async throws -> [InvariantResult] {
+    func results(of inspection: Inspection, at instant: Timestamp) async throws -> [InvariantResult] {
         do {
             let first = try await inspection.look(instant, nil)
             report.add(Int(first.bytesBilled), to: "bytes_billed")
@@ -138,12 +138,12 @@ package struct Attestation: Sendable {
         return sight
     }
 
-    private enum Head {
+    enum Head {
         case read(Verification?)
         case unreadable
     }
 
-    private func chainResult() async throws -> (InvariantResult, Head) {
+    func chainResult() async throws -> (InvariantResult, Head) {
         do {
             let rows = try await chain.latest()
             var sight = Sight()

@@ -93,6 +93,10 @@ enum QueueInspection {
             ),
             ("status = 'failed' AND last_error IS NULL", "'has failed without an error'"),
             (
+                "status IN ('completed', 'failed') AND next_retry_at IS NOT NULL",
+                "'is ' || status || ', and waits until ' || CAST(next_retry_at AS STRING)"
+            ),
+            (
                 "retry_count < 0 OR max_retries < 0 OR max_retries > 100 OR retry_count > max_retries + 1",
                 "'has ' || CAST(retry_count AS STRING) || ' of ' || CAST(max_retries AS STRING) || ' retries'"
             ),
