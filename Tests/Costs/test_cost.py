@@ -144,13 +144,13 @@ class CommandTests(unittest.TestCase):
         code, output, _ = cost("--organizations", "100000")
         self.assertEqual(code, 0)
         rows = output.partition("\n\n")[0].splitlines()
-        self.assertEqual(len(rows), 11)
+        self.assertEqual(len(rows), 12)
         self.assertLessEqual(max(map(len, rows)), 100)
 
     def test_json_has_every_job_and_no_invented_slot_time(self):
         _, output, _ = cost("--organizations", "1000", "--json")
         size = json.loads(output)[0]
-        self.assertEqual(len(size["jobs"]), 9)
+        self.assertEqual(len(size["jobs"]), 10)
         self.assertEqual({job["slot_seconds"] for job in size["jobs"]}, {None})
 
     def test_a_formula_shows_statements_limits_and_tasks(self):

@@ -62,6 +62,7 @@ def install():
     from . import jobs
     from . import memory
     from . import params
+    from . import past
     from . import rows
     from . import views
     from .types import canon, duck_name, duck_type, mode_of
@@ -81,6 +82,7 @@ def install():
     memory.install()
     catalog.install()
     params.install()
+    past.install()
     dml.install()
 
     # ---- F3 -----------------------------------------------------------------
