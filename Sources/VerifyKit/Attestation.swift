@@ -52,7 +52,8 @@ package struct Attestation: Sendable {
     /// - Parameter instant: In the past, at most seven days ago.
     package func perform(at instant: Timestamp) async throws {
         report.declare(
-            counts: "invariants_held", "invariants_broken", "invariants_unreadable", "findings", "rows_read", "bytes_billed")
+            counts: "invariants_held", "invariants_broken", "invariants_unreadable", "findings", "rows_read",
+            "bytes_billed")
         var results: [InvariantResult] = []
         for inspection in inspections() {
             results += try await self.results(of: inspection, at: instant)
@@ -89,7 +90,9 @@ package struct Attestation: Sendable {
             quotas = Inspection(purpose: quotas.purpose, invariants: quotas.invariants) { instant, asked in
                 do {
                     return try await standard.look(instant, asked)
-                } catch let error as WarehouseError where error.code == .invalid && error.message.contains(columns.daily) {
+                } catch let error as WarehouseError
+                    where error.code == .invalid && error.message.contains(columns.daily)
+                {
                     // The table was created by the jobs in Python.
                     guard let sight = try? await other.look(instant, asked) else { throw error }
                     return sight
@@ -100,7 +103,8 @@ package struct Attestation: Sendable {
             quotas, expectations.schema.inspection(of: sql, schema), BillingInspection.statement.inspection(of: sql),
             AuditInspection(days: expectations.auditDays).inspection(of: sql),
             QueueInspection.statement.inspection(of: sql), QueueInspection.cursorStatement.inspection(of: sql),
-            ServiceInspection.leaseStatement.inspection(of: sql), ServiceInspection.historyStatement.inspection(of: sql),
+            ServiceInspection.leaseStatement.inspection(of: sql),
+            ServiceInspection.historyStatement.inspection(of: sql),
             ServiceInspection.rolloutStatement.inspection(of: sql),
         ]
     }
@@ -113,7 +117,9 @@ package struct Attestation: Sendable {
             return inspection.invariants.map { InvariantResult($0, in: sight) }
         } catch let error as WarehouseError {
             try Task.checkCancellation()
-            return inspection.invariants.map { InvariantResult(invariant: $0, state: .unreadable(String(describing: error))) }
+            return inspection.invariants.map {
+                InvariantResult(invariant: $0, state: .unreadable(String(describing: error)))
+            }
         }
     }
 
@@ -217,7 +223,8 @@ struct InvariantResult: Sendable {
             state = .holds
         } else {
             let worst = sight.findings.filter { $0.invariant == invariant.name }.prefix(Self.mostExamples)
-            state = .broken(count: count, examples: worst.map { String(printable($0.description).prefix(Self.longestExample)) })
+            state = .broken(
+                count: count, examples: worst.map { String(printable($0.description).prefix(Self.longestExample)) })
         }
     }
 

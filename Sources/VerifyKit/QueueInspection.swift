@@ -8,9 +8,12 @@ import Warehouse
 ///
 /// A failed item is no finding: it waits for an operator, whom the run that gave it up has told.
 enum QueueInspection {
-    static let items = Invariant("queue-items", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
-    static let stuck = Invariant("queue-stuck", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
-    static let cursor = Invariant("event-cursor", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
+    static let items = Invariant(
+        "queue-items", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
+    static let stuck = Invariant(
+        "queue-stuck", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
+    static let cursor = Invariant(
+        "event-cursor", command: "./scripts/run-job.sh ENVIRONMENT billing-sync-retry -- --stats")
 
     private static let patienceSeconds = 3600
     private static let clockSkewSeconds = 300
@@ -105,7 +108,8 @@ enum QueueInspection {
                 "'was queued at ' || CAST(created_at AS STRING) || ', and changed before'"
             ),
             (
-                InspectionSQL.isLater("GREATEST(updated_at, IFNULL(completed_at, updated_at))", than: "@instant", by: clockSkewSeconds),
+                InspectionSQL.isLater(
+                    "GREATEST(updated_at, IFNULL(completed_at, updated_at))", than: "@instant", by: clockSkewSeconds),
                 "'was changed at ' || CAST(updated_at AS STRING) || ', which is to come'"
             ),
             (

@@ -31,7 +31,8 @@ struct SchemaInspection: Sendable {
 
     func statement() -> InspectionStatement {
         InspectionStatement(
-            purpose: "check the tables and columns against the catalog", invariants: [Self.service, Self.organizations],
+            purpose: "check the tables and columns against the catalog",
+            invariants: [Self.service, Self.organizations],
             tables: tables, findings: [finding],
             read: [
                 Self.service.name: "(SELECT subject FROM datasets WHERE place != 'organization') AS service",

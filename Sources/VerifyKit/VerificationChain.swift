@@ -116,7 +116,9 @@ struct VerificationChain: Sendable {
                 note(row, "its digest of the row before is not the one that this row has")
             }
         }
-        if let first = rows.last, rows.count < length, first.number != 1 { note(first, "the rows before it are missing") }
+        if let first = rows.last, rows.count < length, first.number != 1 {
+            note(first, "the rows before it are missing")
+        }
         if let first = rows.last, first.number == 1, first.previous != nil { note(first, "there is no row before it") }
         return findings
     }
@@ -140,7 +142,8 @@ struct VerificationChain: Sendable {
 
     func insertion(of row: Verification) -> Statement {
         var statement = Statement(
-            "append to the chain of verifications", Self.insertionSQL + (fence == nil ? "" : "\n  AND \(LeaseFence.sql)"),
+            "append to the chain of verifications",
+            Self.insertionSQL + (fence == nil ? "" : "\n  AND \(LeaseFence.sql)"),
             parameters: [
                 "number": .int64(row.number), "instant": .timestamp(row.instant),
                 "verified_at": .timestamp(row.verifiedAt), "verdict": .string(row.verdict),

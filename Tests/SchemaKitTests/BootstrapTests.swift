@@ -50,7 +50,7 @@ import WarehouseKit
         #expect(secondReport["tables_created"] == 0)
         #expect(firstReport.failures.isEmpty && secondReport.failures.isEmpty)
         #expect(try await warehouse.tables(in: DatasetID.organizations).count == 21)
-        #expect(try await warehouse.tables(in: DatasetID.schedulerJobs).count == 6)
+        #expect(try await warehouse.tables(in: DatasetID.schedulerJobs).count == 7)
     }
 
     /// A dataset's location cannot be changed: a second dataset in the wrong location would fit no setting any more.

@@ -93,8 +93,8 @@ class PageTests(unittest.TestCase):
         self.assertIn(f"000000000000, and the log says {page_example.digest(5)[:12]}", section)
 
     def test_without_a_summary_of_verify_there_is_no_chain(self):
-        for state in self.view.jobs:
-            state.summaries = {}
+        for each in self.view.jobs:
+            each.summaries = {}
         self.assertEqual(page.chain(self.view.jobs), "")
 
     def test_each_job_has_one_state_and_the_cards_add_up(self):

@@ -36,7 +36,8 @@ import Warehouse
         ]
         let fence = LeaseFence(jobs: ["verify"], token: "token")
         let chain = VerificationChain(
-            warehouse: MeteredWarehouse(try await Backend.embedded.warehouse("x"), ReportFixture().report), fence: fence)
+            warehouse: MeteredWarehouse(try await Backend.embedded.warehouse("x"), ReportFixture().report), fence: fence
+        )
         let row = Verification(
             after: nil, instant: now, verifiedAt: now, verdict: "holds", results: "[]", execution: nil)
         var statements = looks.map { $0.statement(at: now, asking: nil).forAnalysis() }
@@ -84,7 +85,8 @@ import Warehouse
         try await right.warehouse.run(
             "UPDATE `organizations.org_usage_quotas` SET daily_limit = 77 WHERE usage_date = '2026-03-15'")
         try await right.warehouse.run(
-            "UPDATE `organizations.org_meta_pipeline_runs` SET status = 'done' WHERE status = 'CANCELLED' AND org_slug = 'acme'")
+            "UPDATE `organizations.org_meta_pipeline_runs` SET status = 'done' WHERE status = 'CANCELLED' AND org_slug = 'acme'"
+        )
 
         let report = try await right.verify(isDryRun: false)
 
@@ -98,16 +100,23 @@ import Warehouse
         #expect(report.output.contains("quota-limits         broken"))
         let row = try await right.warehouse.rows(of: "scheduler_jobs.verifications", orderedBy: "number")[3]
         #expect(try row.string("verdict") == "broken")
-        #expect(try row.string("results").contains(#""invariant":"quota-limits","state":"broken","rows":9,"findings":3,"examples":["acme"#))
+        #expect(
+            try row.string("results").contains(
+                #""invariant":"quota-limits","state":"broken","rows":9,"findings":3,"examples":["acme"#))
     }
 
     /// The catalog has a column more, in a table of each group.
     @Test(arguments: [
-        (Catalog.Group.organizations, "org_profiles", "service-schema", "organizations.org_profiles: has 13 of 14 columns"),
+        (
+            Catalog.Group.organizations, "org_profiles", "service-schema",
+            "organizations.org_profiles: has 13 of 14 columns"
+        ),
         (.operations, "job_runs", "service-schema", "scheduler_jobs.job_runs: has 12 of 13 columns"),
         (.organization, "subscription_plans", "organization-schema", "_data.subscription_plans: has "),
     ])
-    func aColumnThatIsMissingIsNamed(_ group: Catalog.Group, _ table: String, _ invariant: String, _ words: String) async throws {
+    func aColumnThatIsMissingIsNamed(_ group: Catalog.Group, _ table: String, _ invariant: String, _ words: String)
+        async throws
+    {
         let right = try await RightWarehouse()
         var catalog = try Catalog.embedded(Catalog.Group.allCases)
         let place = try #require(catalog.groups[group]?.firstIndex { $0.name == table })
@@ -142,7 +151,9 @@ import Warehouse
     /// The tables of the jobs in Python have other names for two counters.
     @Test func theCountersMayHaveTheirFormerNames() async throws {
         let right = try await RightWarehouse()
-        let (old, new) = (["pipelines_run_today", "pipelines_run_month"], ["current_daily_pipelines", "current_monthly_pipelines"])
+        let (old, new) = (
+            ["pipelines_run_today", "pipelines_run_month"], ["current_daily_pipelines", "current_monthly_pipelines"]
+        )
         let renamed = RenamingWarehouse(warehouse: right.warehouse, names: Array(zip(old, new)))
         let fixture = ReportFixture()
 
@@ -161,7 +172,8 @@ import Warehouse
         let text = try String(contentsOfFile: Repository.path("jobs.yaml"), encoding: .utf8)
         let pattern = /\n  - name: (?<name>[a-z-]+)\n(?:    .*\n)*?    schedule: "?(?<schedule>[^"\n]+)"?\n/
         let deployed = Dictionary(
-            uniqueKeysWithValues: text.matches(of: pattern).map { (String($0.output.name), String($0.output.schedule)) })
+            uniqueKeysWithValues: text.matches(of: pattern).map { (String($0.output.name), String($0.output.schedule)) }
+        )
 
         let known = ServiceJob.all.filter { $0.name != "demo-data" }
 

@@ -18,7 +18,9 @@ import Warehouse
         }
         func broken() async throws -> Set<String> {
             var results: [InvariantResult] = []
-            for inspection in inspections { results += try await attestation.results(of: inspection, at: RightWarehouse.night) }
+            for inspection in inspections {
+                results += try await attestation.results(of: inspection, at: RightWarehouse.night)
+            }
             results.append(try await attestation.chainResult().0)
             return Set(results.filter { !$0.holds }.map(\.invariant.name))
         }
@@ -41,14 +43,17 @@ import Warehouse
         for table in CellTable.all {
             let parts = table.name.split(separator: ".").map(String.init)
             let group: Catalog.Group = parts[0] == "organizations" ? .organizations : .operations
-            let columns = try #require(catalog.tables(group).first { $0.name == parts[1] }).table.schema.fields.map(\.name)
+            let columns = try #require(catalog.tables(group).first { $0.name == parts[1] }).table.schema.fields.map(
+                \.name)
 
             let named = table.cells.map(\.column) + table.leftOut.keys
 
             #expect(Set(named) == Set(columns), "\(table.name)")
         }
         let read = CellTable.all.map(\.name).filter { $0.hasPrefix("scheduler_jobs.") }
-        #expect(Set(catalog.tables(.operations).map { "scheduler_jobs.\($0.name)" }) == Set(read + ["scheduler_jobs.schema_changes"]))
+        #expect(
+            Set(catalog.tables(.operations).map { "scheduler_jobs.\($0.name)" })
+                == Set(read + ["scheduler_jobs.schema_changes"]))
     }
 }
 
@@ -93,7 +98,13 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                 Cell(
                     table, "max_concurrent_reached", Cell.add(-1), where: "concurrent_pipelines_running > 0",
                     breaks: QuotaInspection.concurrent),
-            ] + counters.flatMap { [Cell(table, $0, Cell.add(1), breaks: QuotaInspection.counters), Cell(table, $0, Cell.add(-1), breaks: QuotaInspection.counters)] }
+            ]
+                + counters.flatMap {
+                    [
+                        Cell(table, $0, Cell.add(1), breaks: QuotaInspection.counters),
+                        Cell(table, $0, Cell.add(-1), breaks: QuotaInspection.counters),
+                    ]
+                }
                 + limits.map {
                     Cell(table, $0, Cell.add(1), where: "usage_date = '2026-03-15'", breaks: QuotaInspection.limits)
                 },
@@ -122,7 +133,8 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                     table, "org_slug", .sql(next), where: "status IN ('RUNNING', 'PENDING')",
                     breaks: QuotaInspection.concurrent),
                 Cell(table, "status", Cell.set("FAILED"), where: succeeded, breaks: QuotaInspection.counters),
-                Cell(table, "status", Cell.set("COMPLETED"), where: "NOT \(succeeded)", breaks: QuotaInspection.counters),
+                Cell(
+                    table, "status", Cell.set("COMPLETED"), where: "NOT \(succeeded)", breaks: QuotaInspection.counters),
                 Cell(table, "status", Cell.set("completed"), breaks: QuotaInspection.statuses),
                 Cell(table, "start_time", Cell.later(days: -40), where: succeeded, breaks: QuotaInspection.counters),
                 Cell(
@@ -150,7 +162,8 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
             name: table,
             cells: [
                 Cell(table, "org_slug", Cell.set("elsewhere"), where: active, breaks: BillingInspection.rows),
-                Cell(table, "org_dataset_id", Cell.set("nowhere"), where: active, breaks: SchemaInspection.organizations),
+                Cell(
+                    table, "org_dataset_id", Cell.set("nowhere"), where: active, breaks: SchemaInspection.organizations),
                 Cell(table, "status", Cell.set("SUSPENDED"), where: active, breaks: QuotaInspection.rows),
                 Cell(
                     table, "status", Cell.set("ACTIVE"), where: "status = 'SUSPENDED'",
@@ -192,7 +205,13 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                 Cell(table, "stripe_read_at", Cell.later(days: 1), breaks: BillingInspection.rows),
                 Cell(table, "current_period_end", Cell.later(seconds: 1), breaks: mirror),
                 Cell(table, "cancel_at_period_end", Cell.set(false), breaks: mirror),
-            ] + limits.flatMap { [Cell(table, $0, Cell.add(1), breaks: mirror), Cell(table, $0, Cell.add(1), breaks: QuotaInspection.limits)] },
+            ]
+                + limits.flatMap {
+                    [
+                        Cell(table, $0, Cell.add(1), breaks: mirror),
+                        Cell(table, $0, Cell.add(1), breaks: QuotaInspection.limits),
+                    ]
+                },
             leftOut: [
                 "created_at": "orders several live rows, of which there must be none", "updated_at": "a stamp",
             ])
@@ -250,7 +269,8 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                 Cell(table, "lease_token", Cell.set(.null(.string)), where: "status = 'processing'", breaks: items),
                 Cell(table, "lease_token", Cell.set("token"), where: "status != 'processing'", breaks: items),
                 Cell(
-                    table, "lease_expires_at", Cell.set(.null(.timestamp)), where: "status = 'processing'", breaks: items),
+                    table, "lease_expires_at", Cell.set(.null(.timestamp)), where: "status = 'processing'",
+                    breaks: items),
                 Cell(table, "lease_expires_at", Cell.later(days: 2), breaks: items),
                 Cell(
                     table, "lease_expires_at", Cell.later(days: -1), where: "status = 'processing'",
@@ -307,9 +327,13 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
             name: table,
             cells: [
                 Cell(table, "job", Cell.set("other"), breaks: history),
-                Cell(table, "job", Cell.set("bootstrap"), where: "job = 'stale-cleanup'", breaks: ServiceInspection.schedules),
+                Cell(
+                    table, "job", Cell.set("bootstrap"), where: "job = 'stale-cleanup'",
+                    breaks: ServiceInspection.schedules),
                 Cell(table, "status", Cell.set("failed"), where: succeeded, breaks: history),
-                Cell(table, "status", Cell.set("stopped"), where: "job = 'billing-sync-retry'", breaks: ServiceInspection.schedules),
+                Cell(
+                    table, "status", Cell.set("stopped"), where: "job = 'billing-sync-retry'",
+                    breaks: ServiceInspection.schedules),
                 Cell(table, "status", Cell.set("succeeded"), where: failed, breaks: history),
                 Cell(table, "status", Cell.set("skipped"), where: failed, breaks: history),
                 Cell(table, "status", Cell.set("done"), breaks: history),

@@ -12,7 +12,9 @@ import Warehouse
 @Suite struct ChainTests {
     private static let table = "scheduler_jobs.verifications"
 
-    private func warehouse() async throws -> any Warehouse { try await Backend.embedded.warehouse("chain").bootstrapped() }
+    private func warehouse() async throws -> any Warehouse {
+        try await Backend.embedded.warehouse("chain").bootstrapped()
+    }
 
     private func chain(_ warehouse: any SQLWarehouse, _ fence: LeaseFence? = nil) -> VerificationChain {
         VerificationChain(warehouse: MeteredWarehouse(warehouse, ReportFixture().report), fence: fence)

@@ -32,7 +32,8 @@ import Warehouse
                 report.failures.map { "\($0.subject): \($0.reason)" } == [],
                 "seed \(seed), \(moment), after \(night.counts)")
         }
-        #expect(night.counts.keys.contains("COMPLETED") && night.counts.keys.contains("stale-cleanup"), "\(night.counts)")
+        #expect(
+            night.counts.keys.contains("COMPLETED") && night.counts.keys.contains("stale-cleanup"), "\(night.counts)")
     }
 
     /// The tolerance does not hide what lasts: a counter that was changed by hand half an hour ago.

@@ -60,10 +60,8 @@ final class ServiceWorld: Sendable {
         // It finds what these runs at other times have left behind, looks twice, and appends its result.
         let outcome = try await run("verify")
         let summary = try outcome.failed()
-        guard summary.counts["invariants_unreadable"] == 0 else { throw Unreadable(failures: summary.failures.map(\.reason)) }
+        #expect(summary.counts["invariants_unreadable"] == 0, "\(summary.failures)")
     }
-
-    struct Unreadable: Error { var failures: [String] }
 
     private func syncSchemas() async throws {
         let wider = try CatalogCopy()

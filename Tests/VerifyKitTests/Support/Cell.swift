@@ -49,10 +49,12 @@ struct Cell: Sendable, CustomStringConvertible {
     }
 
     /// Changes the cell, looks, and restores it.
-    func whileChanged<Value>(at place: Int64, in warehouse: any Warehouse, _ look: () async throws -> Value) async throws
+    func whileChanged<Value>(at place: Int64, in warehouse: any Warehouse, _ look: () async throws -> Value)
+        async throws
         -> Value
     {
-        let read = try await warehouse.run("SELECT `\(column)` AS old FROM `\(table)` WHERE rowid = @place", ["place": .int64(place)])
+        let read = try await warehouse.run(
+            "SELECT `\(column)` AS old FROM `\(table)` WHERE rowid = @place", ["place": .int64(place)])
         let old = read.rows[0]["old"]!
         try await write(old, at: place, in: warehouse, isChange: true)
         let seen = try await look()

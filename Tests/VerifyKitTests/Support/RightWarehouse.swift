@@ -132,13 +132,17 @@ struct RightWarehouse {
         _ = try await queue.addClaimed(["acme"], token: "token-2", lease: .seconds(3000))
         try await queue.enqueue("initech", why: nil)
         _ = try await EventCursor(warehouse: metered, now: clock.now)
-            .advance(to: instant("2026-03-15T02:00:00Z"), queueing: [], gap: .init(since: Self.longAgo, recordedAt: clock.now()))
+            .advance(
+                to: instant("2026-03-15T02:00:00Z"), queueing: [],
+                gap: .init(since: Self.longAgo, recordedAt: clock.now()))
         precondition(items.count == 3)
     }
 
     /// One lease is free, one is held, and one is kept for a statement that may still be running.
     private func takeLeases() async throws {
-        for (job, end) in [("quota-reset-daily", "free"), ("billing-sync-reconcile", "held"), ("stale-cleanup", "kept")] {
+        for (job, end) in [
+            ("quota-reset-daily", "free"), ("billing-sync-reconcile", "held"), ("stale-cleanup", "kept"),
+        ] {
             let lease = JobLease(
                 warehouse: warehouse, job: job, holder: "execution-1/0/0", validity: .seconds(3600),
                 report: ReportFixture().report, now: clock.now)

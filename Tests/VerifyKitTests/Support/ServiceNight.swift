@@ -120,13 +120,17 @@ final class ServiceNight {
         case .log(let run): try await log(run)
         case .end(let run, let status): try await end(run, status)
         case .count(let run, let status): try await count(run, status)
-        case .stale(let attempt): try await job("stale-cleanup", attempt) { sql, _, now in
-            let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            try await StaleRunCleaner(warehouse: sql, report: ReportFixture().report, logger: quiet).clean(now.date, at: now)
-        }
-        case .reset(let attempt): try await job("quota-reset-daily", attempt) { sql, fence, now in
-            try await QuotaReset(warehouse: sql, fence: fence, report: ReportFixture().report, clock: { now }).openDay(at: now)
-        }
+        case .stale(let attempt):
+            try await job("stale-cleanup", attempt) { sql, _, now in
+                let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                try await StaleRunCleaner(warehouse: sql, report: ReportFixture().report, logger: quiet).clean(
+                    now.date, at: now)
+            }
+        case .reset(let attempt):
+            try await job("quota-reset-daily", attempt) { sql, fence, now in
+                try await QuotaReset(warehouse: sql, fence: fence, report: ReportFixture().report, clock: { now })
+                    .openDay(at: now)
+            }
         case .retry: try await retry()
         case .plan(let slug): try await changePlan(of: slug)
         }
@@ -139,7 +143,8 @@ extension ServiceNight {
     private func update(_ run: Run, _ changes: String) async throws -> Int64 {
         try await warehouse.run(
             "UPDATE `organizations.org_usage_quotas` SET \(changes) WHERE org_slug = @slug AND usage_date = @day",
-            ["slug": .string(run.slug), "day": .date(run.reserved.date)]).affectedRows ?? 0
+            ["slug": .string(run.slug), "day": .date(run.reserved.date)]
+        ).affectedRows ?? 0
     }
 
     /// A run reaches its row, and the log a second later; few never do.
@@ -148,7 +153,9 @@ extension ServiceNight {
         let (isLost, minutes) = (Int.random(in: 0..<30, using: &random) == 0, Int.random(in: 1...45, using: &random))
         let fate = Int.random(in: 0..<12, using: &random)
         order += 1
-        guard try await update(run, "concurrent_pipelines_running = concurrent_pipelines_running + 1") == 1 else { return }
+        guard try await update(run, "concurrent_pipelines_running = concurrent_pipelines_running + 1") == 1 else {
+            return
+        }
         counts[isLost ? "lost" : "reserved", default: 0] += 1
         guard !isLost else { return }
         add(.log(run), at: now.adding(.seconds(1)))
@@ -227,7 +234,9 @@ extension ServiceNight {
     /// billing-sync-retry without Stripe: events name organizations, items are claimed and end in one way or another.
     private func retry() async throws {
         let start = now
-        let (isKilled, isNamed) = (Int.random(in: 0..<6, using: &random) == 0, Int.random(in: 0..<3, using: &random) == 0)
+        let (isKilled, isNamed) = (
+            Int.random(in: 0..<6, using: &random) == 0, Int.random(in: 0..<3, using: &random) == 0
+        )
         let slug = Self.slugs.randomElement(using: &random)!
         let ending = Int.random(in: 0..<4, using: &random)
         let metered = MeteredWarehouse(warehouse, ReportFixture().report)
