@@ -55,6 +55,7 @@ let jobs = [
     job("QuotaCleanupJob", "QuotaKit"),
     job("BillingSyncRetryJob", "BillingKit"),
     job("BillingSyncReconcileJob", "BillingKit"),
+    job("VerifyJob", "VerifyKit"),
 ]
 
 /// The dependencies of a program that starts the built jobs.
@@ -93,6 +94,7 @@ let package = Package(
             resources: [.embedInCode("Catalog/Tables")]),
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
+        library("VerifyKit", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "COpenSSL"),
         library("DeploymentKit", yams),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
@@ -135,6 +137,12 @@ let package = Package(
                 "HTTPTransport", "BillingSyncRetryJob", "BillingSyncReconcileJob", logging,
             ],
             exclude: ["Worlds"], swiftSettings: settings),
+        .testTarget(
+            name: "VerifyKitTests",
+            dependencies: [
+                "TestSupport", "VerifyKit", "QuotaKit", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse",
+                "EmbeddedWarehouse", "JobRuntime", "HTTPTransport", logging,
+            ], swiftSettings: settings),
         .testTarget(
             name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
             exclude: ["Descriptions", "Golden", "jobs.txt"], swiftSettings: settings),

@@ -189,6 +189,17 @@ struct EmbeddedMetadata {
         return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The columns of all tables, as a query in place of `INFORMATION_SCHEMA.COLUMNS`. The types have GoogleSQL's names.
+    static let columnsView = """
+        (SELECT t.dataset AS table_schema, t.name AS table_name, json_extract(f.value, '$.name') AS column_name,
+          iif(json_extract(f.value, '$.mode') = 'REPEATED', 'ARRAY<', '') ||
+            CASE upper(json_extract(f.value, '$.type'))
+              WHEN 'INTEGER' THEN 'INT64' WHEN 'FLOAT' THEN 'FLOAT64' WHEN 'BOOLEAN' THEN 'BOOL' WHEN 'RECORD' THEN 'STRUCT'
+              ELSE upper(json_extract(f.value, '$.type'))
+            END || iif(json_extract(f.value, '$.mode') = 'REPEATED', '>', '') AS data_type
+        FROM _tables AS t, json_each(t.resource, '$.schema.fields') AS f)
+        """
+
     static func table(_ resource: String) throws -> Table {
         var table = try JSONDecoder().decode(Table.self, from: Data(resource.utf8))
         table.type = "TABLE"

@@ -15,6 +15,7 @@ enum SQLFunctions {
         database.add(function: DatabaseFunction("PARSE_JSON", argumentCount: 1, pure: true) { try json($0[0]) })
         database.add(
             function: DatabaseFunction("REGEXP_CONTAINS", argumentCount: 2, pure: true) { try contains($0[0], $0[1]) })
+        database.add(function: DatabaseFunction("ARRAY_LENGTH", argumentCount: 1, pure: true) { try length(of: $0[0]) })
         database.add(function: DatabaseFunction("DIV", argumentCount: 2, pure: true) { try quotient($0[0], $0[1]) })
     }
 
@@ -41,6 +42,15 @@ enum SQLFunctions {
         }
         let expression = try NSRegularExpression(pattern: pattern)
         return expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
+    }
+
+    /// The number of elements of an array, which is stored as JSON text.
+    private static func length(of value: DatabaseValue) throws -> Int? {
+        guard let text = String.fromDatabaseValue(value) else { return nil }
+        guard let elements = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)).array else {
+            throw DatabaseError(message: "ARRAY_LENGTH of a value that is not an array")
+        }
+        return elements.count
     }
 
     /// Divides integers and rounds toward zero.

@@ -62,6 +62,9 @@ struct SQLiteScript {
 /// - `IF`, `GREATEST` and `LEAST` get their SQLite names. They need two arguments or more, because a `max` of one argument is an
 ///   aggregate.
 /// - `/` never divides integers.
+/// - `FOR SYSTEM_TIME AS OF @instant` is left out: this warehouse has no past, so every instant shows the present.
+/// - `` `region-us`.INFORMATION_SCHEMA.COLUMNS `` becomes a query of the stored resources, with the columns `table_schema`,
+///   `table_name`, `column_name` and `data_type`. It shows all datasets, whatever the region.
 /// - The type in a `CAST`: SQLite would read STRING and TIMESTAMP as numbers. A cast keeps the stored text. A cast from TIMESTAMP
 ///   to DATE would have to change it, so it throws `notImplemented`.
 struct SQLiteRewriter {
@@ -84,6 +87,7 @@ struct SQLiteRewriter {
                 try rewriteUnnest()
                 continue
             }
+            if try rewriteTimeTravel() || rewriteColumnsView() { continue }
             if token.isSymbol("(") { casts.append(position > 0 && tokens[position - 1].isWord("CAST")) }
             if token.isSymbol(")") { _ = casts.popLast() }
             emit(try replacement(of: token) ?? token.text, space: token.followsSpace)
@@ -91,6 +95,29 @@ struct SQLiteRewriter {
         }
         return output
     }
+
+    private mutating func rewriteTimeTravel() throws -> Bool {
+        guard isWord("FOR", at: position), isWord("SYSTEM_TIME", at: position + 1) else { return false }
+        guard isWord("AS", at: position + 2), isWord("OF", at: position + 3), position + 4 < tokens.count,
+            tokens[position + 4].kind == .parameter
+        else { throw problem(.notImplemented, "FOR SYSTEM_TIME AS OF anything but a parameter") }
+        position += 5
+        return true
+    }
+
+    private mutating func rewriteColumnsView() throws -> Bool {
+        guard tokens[position].kind == .quotedIdentifier, tokens[position].text.hasPrefix("`region-"),
+            isSymbol(".", at: position + 1), isWord("INFORMATION_SCHEMA", at: position + 2)
+        else { return false }
+        guard isSymbol(".", at: position + 3), isWord("COLUMNS", at: position + 4) else {
+            throw problem(.notImplemented, "a view of INFORMATION_SCHEMA other than COLUMNS")
+        }
+        emit(EmbeddedMetadata.columnsView, space: tokens[position].followsSpace)
+        position += 5
+        return true
+    }
+
+    private func isWord(_ word: String, at index: Int) -> Bool { index < tokens.count && tokens[index].isWord(word) }
 
     private func replacement(of token: SQLToken) throws -> String? {
         if token.isSymbol("/") { return "* 1.0 /" }

@@ -25,6 +25,8 @@ import Testing
         ("SELECT CAST(@l AS TIMESTAMP), CAST(NULL AS DATE)", "SELECT CAST(@l AS TEXT), CAST(NULL AS TEXT)"),
         ("SELECT CAST((SELECT a AS string FROM t) AS BOOL)", "SELECT CAST((SELECT a AS string FROM t) AS INTEGER)"),
         ("SELECT 1.5e3, 7 / 2", "SELECT 1.5e3, 7 * 1.0 / 2"),
+        ("SELECT a FROM `t` FOR SYSTEM_TIME AS OF @l WHERE b", "SELECT a FROM `t` WHERE b"),
+        ("SELECT a FROM (SELECT b FROM `t` for system_time as of @l)", "SELECT a FROM (SELECT b FROM `t`)"),
     ])
     func writesForSQLite(text: String, expected: String) throws {
         #expect(try script(text).parts.map(\.sql) == [expected])
@@ -46,6 +48,8 @@ import Testing
     @Test(arguments: [
         ("SELECT 'a\\n'", WarehouseError.Code.invalid), ("SELECT 'a", .invalid), ("SELECT `a", .invalid),
         ("SELECT 1 /* x", .invalid), ("", .invalid), ("-- nothing", .invalid), ("BEGIN; COMMIT;", .invalid),
+        ("SELECT a FROM t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()", .notImplemented),
+        ("SELECT a FROM `region-us`.INFORMATION_SCHEMA.TABLES", .notImplemented),
         ("SELEC 1", .invalid), ("SELECT 1; DROP TABLE t", .notImplemented),
         ("ROLLBACK TRANSACTION", .notImplemented),
         ("MERGE t USING s ON a = b WHEN MATCHED THEN DELETE", .notImplemented),

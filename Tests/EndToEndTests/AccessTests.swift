@@ -47,7 +47,9 @@ import Testing
 
     /// The purposes of the statements that the kits write down, up to a quotation mark. One that is put together elsewhere is not found.
     private static func purposes() throws -> [(text: String, pattern: Regex<AnyRegexOutput>)] {
-        let folders = ["BillingKit", "QuotaKit", "SchemaKit", "WarehouseKit"].map { Repository.path("Sources/\($0)") }
+        let folders = ["BillingKit", "QuotaKit", "SchemaKit", "VerifyKit", "WarehouseKit"].map {
+            Repository.path("Sources/\($0)")
+        }
         let files = try folders.flatMap { folder in
             try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter { $0.hasSuffix(".swift") }.map {
                 "\(folder)/\($0)"

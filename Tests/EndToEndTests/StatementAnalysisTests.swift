@@ -87,7 +87,7 @@ import Testing
 
         let problems = try await analyzer().problems(in: statements)
 
-        #expect(statements.count == 46)
+        #expect(statements.count == 47)
         #expect(problems == [])
     }
 

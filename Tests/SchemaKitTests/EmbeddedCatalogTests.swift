@@ -45,7 +45,7 @@ import Testing
     @Test func readsOnlyTheGroupsThatAreWanted() throws {
         let catalog = try Catalog.embedded([.operations])
 
-        #expect(catalog.tables(.operations).count == 6)
+        #expect(catalog.tables(.operations).count == 7)
         #expect(catalog.tables(.organizations).isEmpty)
     }
 

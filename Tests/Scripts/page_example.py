@@ -3,6 +3,7 @@
     python3 Tests/Scripts/page_example.py jobs.html
 """
 import datetime as dt
+import hashlib
 import pathlib
 import random
 import sys
@@ -17,7 +18,7 @@ from deployment.list_jobs import JobState, Overview  # noqa: E402
 
 NOW = dt.datetime(2026, 11, 30, 3, 7, tzinfo=dt.timezone.utc)
 EVERY = {"bootstrap": 200, "bootstrap-sync": 190, "org-sync-all": 30, "quota-reset-daily": 24, "quota-reset-monthly": 720, "stale-cleanup": .25,
-         "quota-cleanup": 24, "billing-sync-retry": 1 / 12, "billing-sync-reconcile": 24}
+         "quota-cleanup": 24, "billing-sync-retry": 1 / 12, "billing-sync-reconcile": 24, "verify": 24}
 TOOK = {"org-sync-all": 400, "billing-sync-reconcile": 95, "billing-sync-retry": 2, "quota-cleanup": 12}
 FAILURE = [{"subject": "acme_10001", "reason": "the dataset is in EU, not in US"},
            {"subject": "list the active organizations", "reason": "Access Denied: Table organizations.org_profiles"}]
@@ -53,6 +54,18 @@ def summary(status="succeeded", reason=None, failures=(), **counts):
     return summaries.Summary([{"status": status, "reason": reason, "failures": list(failures), "failures_omitted": 0, "counts": counts}])
 
 
+def digest(number):
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def verification(row, time, verdict="holds", previous=None):
+    """The summary of a run of verify that appended this row to its chain."""
+    chain = {"number": row, "instant": stamp(time), "verdict": verdict, "digest": digest(row),
+             "previous": previous or (digest(row - 1) if row > 1 else None)}
+    return summaries.Summary([{"status": "succeeded", "failures": [], "failures_omitted": 0, "counts": {"invariants_held": 22},
+                               "details": {"chain": chain}}])
+
+
 def overview(failures=FAILURE):
     desired = Desired("test")
     jobs = {job["job"]: job for job in desired.jobs}
@@ -71,13 +84,16 @@ def overview(failures=FAILURE):
             "quota-reset-daily": history(jobs["quota-reset-daily"], 30, ago=40 * 3600),
             "quota-reset-monthly": history(jobs["quota-reset-monthly"], 4), "stale-cleanup": history(jobs["stale-cleanup"], 40),
             "quota-cleanup": history(jobs["quota-cleanup"], 30, "cancelled"), "billing-sync-retry": history(jobs["billing-sync-retry"], 40),
-            "billing-sync-reconcile": history(jobs["billing-sync-reconcile"], 30, "running", 4000)}
+            "billing-sync-reconcile": history(jobs["billing-sync-reconcile"], 30, "running", 4000),
+            "verify": history(jobs["verify"], 6)}
     found = {}
     for name, listed in runs.items():
         for run in listed:
             found[run.name] = summary(organizations=120, bytes_billed=20971520, tables_created=3) if name == "org-sync-all" else summary(
                 bytes_billed=10485760, rows_changed=4)
     found[runs["org-sync-all"][0].name] = summary("failed", failures=failures, organizations=118, bytes_billed=20971520)
+    for index, run in enumerate(runs["verify"]):
+        found[run.name] = verification(6 - index, run.created)
     for run in runs["billing-sync-retry"][:3]:
         found[run.name] = summary("skipped", "the lease of billing-sync-retry is held by cloudact-billing-sync-retry-x7 until 03:12:00Z")
     states = []

@@ -68,17 +68,38 @@ class PageTests(unittest.TestCase):
         self.assertEqual(order[:4], ["org-sync-all", "bootstrap-sync", "quota-reset-daily", "quota-cleanup"])
         self.assertEqual(sorted(order), sorted(j["job"] for j in self.view.desired.jobs))
         verdict = re.search(r'<p class="verdict">(.*?)</p>', self.text)[1]
-        self.assertEqual(re.sub("<.*?>", "", verdict), "4 of 9 jobs need a person: org-sync-all failed, bootstrap-sync is not deployed, "
+        self.assertEqual(re.sub("<.*?>", "", verdict), "4 of 10 jobs need a person: org-sync-all failed, bootstrap-sync is not deployed, "
                                                        "quota-reset-daily is overdue, quota-cleanup was canceled.")
 
     def test_without_anything_to_do_it_says_so(self):
         fine = [s for s in self.view.jobs if s.state == "succeeded"]
         self.assertEqual(page.verdict(fine), "No job needs anybody.")
-        self.assertEqual(len(fine), 1)
+        self.assertEqual(len(fine), 2)
+
+    def test_the_chain_of_verify_shows_each_night_with_its_digest_and_verdict(self):
+        section = re.search(r"<section><h2>Verified nights</h2>.*?</section>", self.text, re.S)[0]
+        self.assertEqual(section.count("<tr><td>"), 6)
+        self.assertEqual(section.count('<span class="tag good">holds</span>'), 6)
+        self.assertNotIn("and the log says", section)
+        for row in range(1, 7):
+            self.assertIn(f"<code>{page_example.digest(row)[:12]}</code>", section)
+
+    def test_a_night_whose_digest_before_is_another_one_is_marked(self):
+        verify = next(s for s in self.view.jobs if s.job["job"] == "verify")
+        newest = verify.history[0]
+        verify.summaries = {**verify.summaries, newest.name: page_example.verification(6, newest.created, "broken", "0" * 64)}
+        section = page.chain(self.view.jobs)
+        self.assertIn('<span class="tag bad">broken</span>', section)
+        self.assertIn(f"000000000000, and the log says {page_example.digest(5)[:12]}", section)
+
+    def test_without_a_summary_of_verify_there_is_no_chain(self):
+        for each in self.view.jobs:
+            each.summaries = {}
+        self.assertEqual(page.chain(self.view.jobs), "")
 
     def test_each_job_has_one_state_and_the_cards_add_up(self):
         self.assertEqual([s.state for s in self.view.jobs], [
-            "never run", "not deployed", "failed", "overdue", "paused", "succeeded", "canceled", "skipped", "running"])
+            "never run", "not deployed", "failed", "overdue", "paused", "succeeded", "canceled", "skipped", "running", "succeeded"])
         for name in (j["job"] for j in self.view.desired.jobs):
             self.assertEqual(self.article(name).count('class="tag '), 1, name)
         counts = {words: count for _, count, words, _ in page.filters(self.view)}

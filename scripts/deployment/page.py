@@ -31,6 +31,7 @@ def html(overview):
 <div class="cards" role="group" aria-label="Show only">{''.join(card(*choice) for choice in choices)}</div>
 <div class="jobs">{''.join(article.html(state, overview) for state in jobs)}</div>
 {article.legend(overview)}
+{chain(overview.jobs)}
 {''.join(sections)}</main></body></html>
 """
 
@@ -92,6 +93,35 @@ def radio(key, is_chosen):
 
 def card(key, count, words, kind):
     return f'<label class="card {kind}" for="show-{key}"><b>{count}</b><span>{text(words)}</span></label>'
+
+
+VERDICTS = {"holds": "good", "broken": "bad", "unreadable": "warn"}
+
+
+def chain(jobs):
+    """The results of the last nights, as the summaries of verify have them. Each digest covers the one before it."""
+    rows = [summary.chain for state in jobs if state.job["job"] == "verify"
+            for summary in map(state.summary_of, state.history) if summary and summary.chain]
+    if not rows:
+        return ""
+    older = rows[1:] + [None]
+    lines = "".join(night(row, before) for row, before in zip(rows, older))
+    return ("<section><h2>Verified nights</h2><table><thead><tr><th>Row</th><th>As of</th><th>Verdict</th><th>Digest</th>"
+            f"<th>Row before</th></tr></thead><tbody>{lines}</tbody></table></section>")
+
+
+def night(row, before):
+    """A line of the chain. `before` is the next older one that the log has."""
+    previous = row.get("previous")
+    is_next = before is not None and int(before["number"]) == int(row["number"]) - 1
+    words, kind = (f"{previous[:12]}", "") if previous else ("none", "")
+    if is_next and previous != before["digest"]:
+        words, kind = f"{words}, and the log says {before['digest'][:12]}", "bad"
+    mark = f'<span class="tag {kind}">{text(words)}</span>' if kind else f"<code>{text(words)}</code>"
+    verdict_kind = VERDICTS.get(row.get("verdict"), "none")
+    return (f'<tr><td>{text(row["number"])}</td><td>{text(row.get("instant", ""))[:16].replace("T", " ")}</td>'
+            f'<td><span class="tag {verdict_kind}">{text(row.get("verdict", ""))}</span></td>'
+            f'<td><code>{text(row["digest"][:12])}</code></td><td>{mark}</td></tr>')
 
 
 def section(title, lines):

@@ -26,6 +26,12 @@ class Summary:
                 self.counts[name] = self.counts.get(name, 0) + value
 
     @property
+    def chain(self):
+        """The row that verify appended to its chain: number, instant, verdict, digest and previous; none for another job."""
+        found = next((task["details"]["chain"] for task in self.tasks if "chain" in (task.get("details") or {})), None)
+        return found if isinstance(found, dict) and "digest" in found else None
+
+    @property
     def is_skipped(self):
         return all(task.get("status") == "skipped" for task in self.tasks)
 

@@ -101,8 +101,12 @@ package final class RunReport: Sendable {
     }
 
     /// Puts a structured detail under `details` of the summary, which only `--json` shows.
-    package func attach(_ key: String, _ value: JSONValue) {
-        record.withLock { $0.details.append((key, value)) }
+    /// - Parameter isAlwaysShown: Every summary has it, also those that Cloud Logging gets.
+    package func attach(_ key: String, _ value: JSONValue, always isAlwaysShown: Bool = false) {
+        record.withLock { record in
+            record.details.append((key, value))
+            if isAlwaysShown { record.shownDetails.insert(key) }
+        }
     }
 }
 
@@ -136,6 +140,8 @@ package struct RunRecord: Sendable {
     /// The requests to BigQuery, Stripe and all others, those for tokens and repetitions included.
     var requests = 0
     var details: [(key: String, value: JSONValue)] = []
+    /// The keys of the details that are shown without `--json`, too.
+    var shownDetails: Set<String> = []
 
     mutating func add(_ number: Int, to name: String) {
         if let index = counts.firstIndex(where: { $0.name == name }) {

@@ -52,7 +52,8 @@ struct RunSummary {
             ("attempt", .integer(task.attempt)),
         ]
         members += CloudLoggingLayout(job: job, task: task).origin
-        if withDetails, !record.details.isEmpty { members.append(("details", .object(JSONObject(record.details)))) }
+        let details = record.details.filter { withDetails || record.shownDetails.contains($0.key) }
+        if !details.isEmpty { members.append(("details", .object(JSONObject(details)))) }
         return JSONValue.object(JSONObject(members)).description
     }
 

@@ -127,6 +127,7 @@ extension Catalog {
                 ("job_runs", PackageResources.job_runs_json),
                 ("rollouts", PackageResources.rollouts_json),
                 ("schema_changes", PackageResources.schema_changes_json),
+                ("verifications", PackageResources.verifications_json),
             ]
         }
     }

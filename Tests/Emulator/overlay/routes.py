@@ -66,6 +66,7 @@ def install():
     from . import jobs
     from . import memory
     from . import params
+    from . import past
     from . import rows
     from . import views
     from .types import canon, duck_name, duck_type, mode_of
@@ -85,6 +86,7 @@ def install():
     memory.install()
     catalog.install()
     params.install()
+    past.install()
     dml.install()
 
     # ---- F3 -----------------------------------------------------------------
