@@ -11,8 +11,8 @@ import Warehouse
 enum EmbeddedDatabase {
     private static let operation = "open the embedded warehouse"
     private static let busyTimeout: Duration = .seconds(10)
-    /// The version of the layout of `_datasets` and `_tables`, stored in SQLite's `user_version`.
-    private static let layout = 1
+    /// The version of the layout of `_datasets`, `_definitions` and `_tables`, stored in SQLite's `user_version`.
+    private static let layout = 2
 
     static func open(_ path: String, isDryRun: Bool = false) throws -> DatabaseQueue {
         try validate(path)
@@ -82,7 +82,11 @@ enum EmbeddedDatabase {
         let version: Int = state?[0] ?? 0
         let isEmpty = state?[1] == 0
         guard version == layout || (version == 0 && isEmpty) else {
-            throw problem(.invalid, "the file is a SQLite database, but not a warehouse of this version")
+            throw problem(
+                .invalid,
+                version == 1
+                    ? "an earlier version of these programs wrote the file; choose another file, or remove it and run bootstrap again"
+                    : "the file is a SQLite database, but not a warehouse of this version")
         }
         return version != layout
     }
@@ -93,9 +97,11 @@ enum EmbeddedDatabase {
                 CREATE TABLE IF NOT EXISTS _datasets (
                     id TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, location TEXT NOT NULL, description TEXT,
                     labels TEXT NOT NULL);
+                CREATE TABLE IF NOT EXISTS _definitions (id INTEGER PRIMARY KEY, resource TEXT NOT NULL UNIQUE);
                 CREATE TABLE IF NOT EXISTS _tables (
                     dataset TEXT NOT NULL COLLATE NOCASE REFERENCES _datasets (id), name TEXT NOT NULL COLLATE NOCASE,
-                    resource TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (dataset, name));
+                    definition INTEGER NOT NULL REFERENCES _definitions (id), version INTEGER NOT NULL,
+                    PRIMARY KEY (dataset, name)) WITHOUT ROWID;
                 PRAGMA user_version = \(layout)
                 """)
     }
@@ -124,7 +130,7 @@ extension WarehouseError {
         case .SQLITE_NOTADB, .SQLITE_CORRUPT:
             self.init(.invalid, operation: operation, message: message, endsRun: true)
         default:
-            if let table = Self.suffix(of: message, after: "no such table: ") {
+            if let table = error.missingTable {
                 self.init(.notFound, operation: operation, message: "Not found: Table \(table)")
             } else {
                 self.init(.invalid, operation: operation, message: message)
@@ -132,18 +138,24 @@ extension WarehouseError {
         }
     }
 
-    // Only the text of SQLite's error names a missing table and the column of a failed constraint:
-    // https://www.sqlite.org/rescode.html
+    // Only the text of SQLite's error names the column of a failed constraint: https://www.sqlite.org/rescode.html
     private static func constraintText(_ error: DatabaseError, _ message: String) -> String {
-        if let column = suffix(of: message, after: "NOT NULL constraint failed: ") {
+        if let column = message.suffix(after: "NOT NULL constraint failed: ") {
             return "Required field \(column.split(separator: ".").last.map(String.init) ?? column) cannot be null"
         }
-        return suffix(of: message, after: "CHECK constraint failed: ").map {
+        return message.suffix(after: "CHECK constraint failed: ").map {
             "A value is not of its column's type: \($0)"
         } ?? message
     }
+}
 
-    private static func suffix(of text: String, after prefix: String) -> String? {
-        text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
+extension DatabaseError {
+    /// The table that a statement names and that SQLite does not have. Only the text of SQLite's error names it.
+    var missingTable: String? { resultCode == .SQLITE_ERROR ? message?.suffix(after: "no such table: ") : nil }
+}
+
+extension String {
+    fileprivate func suffix(after prefix: String) -> String? {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
     }
 }

@@ -36,12 +36,14 @@ struct EmbeddedQuery {
         _ part: SQLiteScript.Part, _ parameters: [String: DatabaseValue], rowsPerPage: Int,
         eachPage handle: (_ rows: [Row]) throws -> Void
     ) throws -> QueryResult {
-        let statement = try database.makeStatement(sql: part.sql)
+        let statement = try prepared(part.sql)
         try statement.setArguments(try arguments(of: statement, parameters))
         if part.isChange {
             try statement.execute()
             return QueryResult(affectedRows: Int64(database.changesCount))
         }
+        // A read is rolled back, so SQLite must agree that it is one.
+        guard statement.isReadonly else { throw problem("the statement begins as a query and changes rows") }
         let columns = try columns(of: statement)
         var page: [Row] = []
         let rows = try GRDB.Row.fetchCursor(statement)
@@ -54,6 +56,19 @@ struct EmbeddedQuery {
         }
         try handle(page)
         return QueryResult()
+    }
+
+    /// The statement, ready to run. A table that it names gets its SQLite table if it has none yet.
+    private func prepared(_ sql: String) throws -> GRDB.Statement {
+        while true {
+            do {
+                return try database.cachedStatement(sql: sql)
+            } catch let error as DatabaseError {
+                guard let name = error.missingTable, try EmbeddedSchema(database).storeTable(named: name) else {
+                    throw error
+                }
+            }
+        }
     }
 
     /// The parameters that the statement names. A statement of a script need not name all of them.
@@ -82,7 +97,9 @@ struct EmbeddedQuery {
             // The declared type does not show the inner fields.
             let table = text(sqlite3_column_table_name(statement.sqliteStatement, Int32(index))) ?? ""
             let origin = text(sqlite3_column_origin_name(statement.sqliteStatement, Int32(index))) ?? ""
-            if tables[table] == nil { tables[table] = try self.table(named: table) }
+            if tables[table] == nil {
+                tables[table] = try EmbeddedMetadata.reference(table).flatMap(EmbeddedMetadata(database).table)
+            }
             guard
                 let field = tables[table]?.schema.fields.first(where: {
                     $0.name.lowercased() == origin.lowercased()
@@ -90,13 +107,6 @@ struct EmbeddedQuery {
             else { throw problem("column \(name) is in no schema") }
             return ResultColumn(name: name, kind: .nested(field))
         }
-    }
-
-    private func table(named name: String) throws -> Table? {
-        let parts = name.split(separator: ".").map(String.init)
-        guard parts.count == 2, let dataset = DatasetID(parts[0]), let reference = TableReference(dataset, parts[1])
-        else { return nil }
-        return try EmbeddedMetadata(database).table(reference)
     }
 
     private func text(_ pointer: UnsafePointer<CChar>?) -> String? { pointer.map { String(cString: $0) } }

@@ -6,6 +6,10 @@ import struct Warehouse.Statement
 import struct Warehouse.Table
 
 /// Creates and widens tables. The SQLite table and its stored resource change within one transaction.
+///
+/// SQLite needs several kilobytes for an empty table, and reads the text of all tables to create one. So a table of which
+/// another one has the same definition, such as a table of each organization, gets its SQLite table when a statement first
+/// names it. A table without its like is an SQLite table from the start, so that other programs can fill it.
 struct EmbeddedSchema {
     private let database: Database
     private let metadata: EmbeddedMetadata
@@ -17,12 +21,34 @@ struct EmbeddedSchema {
 
     /// - Returns: `false` if the table exists already.
     func create(_ reference: TableReference, _ table: Table) throws -> Bool {
-        let names = try metadata.tables(in: reference.dataset)
-        if names.contains(reference.table) { return false }
-        if let other = names.first(where: { $0.lowercased() == reference.table.lowercased() }) {
-            throw EmbeddedMetadata.indistinct(reference.table, other)
+        if let name = try metadata.name(like: reference) {
+            if name == reference.table { return false }
+            throw EmbeddedMetadata.indistinct(reference.table, name)
+        }
+        guard try metadata.dataset(reference.dataset) != nil else {
+            throw EmbeddedMetadata.missing(reference.dataset)
         }
         try Self.validate(table.schema.fields)
+        let (definition, isNew) = try metadata.definition(of: table)
+        try metadata.insert(reference, definition)
+        if isNew { try store(reference, table) }
+        return true
+    }
+
+    /// Creates the SQLite table of a table that has none yet.
+    /// - Parameter name: The name in a statement, such as `acme.costs`.
+    /// - Returns: `false` if there is no such table.
+    func storeTable(named name: String) throws -> Bool {
+        guard let reference = EmbeddedMetadata.reference(name), let table = try metadata.table(reference) else {
+            return false
+        }
+        try store(reference, table)
+        // A rolled back transaction takes the table along, so no statement that was prepared with it may be kept.
+        database.afterNextTransaction(onCommit: { _ in }, onRollback: { $0.clearSchemaCache() })
+        return true
+    }
+
+    private func store(_ reference: TableReference, _ table: Table) throws {
         let columns = table.schema.fields.map { SQLiteColumn($0).definition }.joined(separator: ", ")
         try database.execute(sql: "CREATE TABLE \(reference.sql) (\(columns))")
         // A table of all organizations is clustered by their name, and statements join it by that. Without an index SQLite
@@ -31,8 +57,12 @@ struct EmbeddedSchema {
             try database.execute(
                 sql: "CREATE INDEX `index.\(reference)` ON \(reference.sql) (`\(Self.organization)`)")
         }
-        try metadata.insert(reference, table)
-        return true
+    }
+
+    private func isStored(_ reference: TableReference) throws -> Bool {
+        try Bool.fetchOne(
+            database, sql: "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
+            arguments: ["\(reference)"]) ?? false
     }
 
     private static let organization = "org_slug"
@@ -73,12 +103,15 @@ struct EmbeddedSchema {
         if let complaint = AdditiveChange.complaint(from: table.schema.fields, to: fields) {
             throw problem(.invalid, "Provided Schema does not match Table \(reference). \(complaint)")
         }
+        let isStored = try isStored(reference)
         let old = Dictionary(
             table.schema.fields.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { first, _ in first })
         for field in fields {
             guard let existing = old[field.name.lowercased()] else {
-                try database.execute(
-                    sql: "ALTER TABLE \(reference.sql) ADD COLUMN \(SQLiteColumn(field).definition)")
+                if isStored {
+                    try database.execute(
+                        sql: "ALTER TABLE \(reference.sql) ADD COLUMN \(SQLiteColumn(field).definition)")
+                }
                 continue
             }
             if existing.mode == .required && field.mode != .required {
@@ -152,15 +185,21 @@ struct EmbeddedMetadata {
             let row = try GRDB.Row.fetchOne(
                 database,
                 sql: """
-                    SELECT resource, version FROM _tables
+                    SELECT definition, version FROM _tables
                     WHERE dataset = ? COLLATE BINARY AND name = ? COLLATE BINARY
                     """,
                 arguments: [reference.dataset.name, reference.table])
         else { return nil }
-        var table = try JSONDecoder().decode(Table.self, from: row[0] as Data)
+        var table = try table(of: row[0])
         table.etag = String(row[1] as Int64)
-        table.type = "TABLE"
         return table
+    }
+
+    /// The name of the table as it was created; `nil` if there is none whose name differs in case at most.
+    func name(like reference: TableReference) throws -> String? {
+        try String.fetchOne(
+            database, sql: "SELECT name FROM _tables WHERE dataset = ? AND name = ?",
+            arguments: [reference.dataset.name, reference.table])
     }
 
     /// Throws `notFound` for a dataset that does not exist.
@@ -170,22 +209,32 @@ struct EmbeddedMetadata {
             database, sql: "SELECT name FROM _tables WHERE dataset = ?", arguments: [dataset.name])
     }
 
-    func insert(_ reference: TableReference, _ table: Table) throws {
+    func insert(_ reference: TableReference, _ definition: Int64) throws {
         try database.execute(
-            sql: "INSERT INTO _tables (dataset, name, resource, version) VALUES (?, ?, ?, 1)",
-            arguments: [reference.dataset.name, reference.table, try Self.resource(table)])
+            sql: "INSERT INTO _tables (dataset, name, definition, version) VALUES (?, ?, ?, 1)",
+            arguments: [reference.dataset.name, reference.table, definition])
     }
 
     func replace(_ reference: TableReference, by table: Table) throws {
         try database.execute(
-            sql: "UPDATE _tables SET resource = ?, version = version + 1 WHERE dataset = ? AND name = ?",
-            arguments: [try Self.resource(table), reference.dataset.name, reference.table])
+            sql: "UPDATE _tables SET definition = ?, version = version + 1 WHERE dataset = ? AND name = ?",
+            arguments: [try definition(of: table).id, reference.dataset.name, reference.table])
     }
 
-    /// The tables of a dataset by name, as they are stored.
-    func resources(in dataset: DatasetID) throws -> [String: String] {
+    /// The number under which the definition is stored, once for all tables that have it.
+    func definition(of table: Table) throws -> (id: Int64, isNew: Bool) {
+        let resource = try Self.resource(table)
+        let known = try Int64.fetchOne(
+            database, sql: "SELECT id FROM _definitions WHERE resource = ?", arguments: [resource])
+        if let known { return (known, false) }
+        try database.execute(sql: "INSERT INTO _definitions (resource) VALUES (?)", arguments: [resource])
+        return (database.lastInsertedRowID, true)
+    }
+
+    /// The definitions of a dataset's tables, by the name of the table.
+    func definitions(in dataset: DatasetID) throws -> [String: Int64] {
         let rows = try GRDB.Row.fetchAll(
-            database, sql: "SELECT name, resource FROM _tables WHERE dataset = ?", arguments: [dataset.name])
+            database, sql: "SELECT name, definition FROM _tables WHERE dataset = ?", arguments: [dataset.name])
         return Dictionary(rows.map { ($0[0], $0[1]) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -197,13 +246,22 @@ struct EmbeddedMetadata {
               WHEN 'INTEGER' THEN 'INT64' WHEN 'FLOAT' THEN 'FLOAT64' WHEN 'BOOLEAN' THEN 'BOOL' WHEN 'RECORD' THEN 'STRUCT'
               ELSE upper(json_extract(f.value, '$.type'))
             END || iif(json_extract(f.value, '$.mode') = 'REPEATED', '>', '') AS data_type
-        FROM _tables AS t, json_each(t.resource, '$.schema.fields') AS f)
+        FROM _tables AS t JOIN _definitions AS d ON d.id = t.definition, json_each(d.resource, '$.schema.fields') AS f)
         """
 
-    static func table(_ resource: String) throws -> Table {
-        var table = try JSONDecoder().decode(Table.self, from: Data(resource.utf8))
+    func table(of definition: Int64) throws -> Table {
+        let resource = try Data.fetchOne(
+            database, sql: "SELECT resource FROM _definitions WHERE id = ?", arguments: [definition])
+        var table = try JSONDecoder().decode(Table.self, from: resource ?? Data())
         table.type = "TABLE"
         return table
+    }
+
+    /// The table that an SQLite table of this name holds.
+    static func reference(_ name: String) -> TableReference? {
+        let parts = name.split(separator: ".").map(String.init)
+        guard parts.count == 2, let dataset = DatasetID(parts[0]) else { return nil }
+        return TableReference(dataset, parts[1])
     }
 
     static func missing(_ dataset: DatasetID) -> WarehouseError {

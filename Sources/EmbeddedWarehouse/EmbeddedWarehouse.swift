@@ -19,10 +19,11 @@ package import struct Warehouse.Table
 /// - A REQUIRED column stays REQUIRED.
 /// - Dataset and table names must differ in more than case.
 /// - NUMERIC compares and sorts as text.
-/// - SQLite reads the text of all tables to create one, so this warehouse suits a hundred organizations, not thousands.
 package struct EmbeddedWarehouse: Warehouse {
     package let location: String
     private let queue: DatabaseQueue
+    private let scripts = SQLiteScripts()
+    private let isInMemory: Bool
 
     /// - Parameters:
     ///   - path: A file, which is created if it is missing, or `:memory:`. The file's folder must exist.
@@ -30,6 +31,7 @@ package struct EmbeddedWarehouse: Warehouse {
     package init(path: String, location: String = "US", isDryRun: Bool = false) throws {
         self.location = location
         queue = try EmbeddedDatabase.open(path, isDryRun: isDryRun)
+        isInMemory = queue.path == ":memory:"
     }
 
     package func dataset(_ id: DatasetID) async throws -> Dataset? {
@@ -82,14 +84,13 @@ package struct EmbeddedWarehouse: Warehouse {
     /// A script is one transaction. It returns the rows and the number of affected rows of its last statement.
     package func query(_ statement: Statement) async throws -> QueryResult {
         try await translatingErrors(statement.purpose) {
-            let script = try SQLiteScript(statement)
+            let script = try scripts.script(of: statement)
             let parameters = try EmbeddedQuery.bindings(of: statement)
-            let run: @Sendable (Database) throws -> QueryResult = { database in
+            return try await access(script.isReadOnly ? .read : .write) { database in
                 var result = QueryResult()
                 for part in script.parts { result = try EmbeddedQuery(database).run(part, parameters) }
                 return result
             }
-            return try await script.isReadOnly ? queue.read(run) : queue.write(run)
         }
     }
 
@@ -98,7 +99,7 @@ package struct EmbeddedWarehouse: Warehouse {
         _ statement: Statement, eachPage handle: (_ rows: [Row]) throws -> Void
     ) async throws -> QueryResult {
         try await translatingErrors(statement.purpose) {
-            let script = try SQLiteScript(statement)
+            let script = try scripts.script(of: statement)
             guard let size = statement.rowsPerPage, script.isReadOnly, script.parts.count == 1 else {
                 var result = try await query(statement)
                 try handle(result.rows)
@@ -106,7 +107,8 @@ package struct EmbeddedWarehouse: Warehouse {
                 return result
             }
             let parameters = try EmbeddedQuery.bindings(of: statement)
-            return try read { database in
+            // The handler of pages may not escape, so this waits for it on the calling thread.
+            return try accessHere(.read) { database in
                 try EmbeddedQuery(database).run(script.parts[0], parameters, rowsPerPage: size) { rows in
                     try Task.checkCancellation()
                     try handle(rows)
@@ -114,9 +116,6 @@ package struct EmbeddedWarehouse: Warehouse {
             }
         }
     }
-
-    /// The handler of pages may not escape, so this waits for it on the calling thread.
-    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try queue.read(body) }
 
     package func merge(_ merge: MergeStatement) async throws -> MergeResult {
         try await write(merge.purpose) { try EmbeddedMerge(merge).run(in: $0) }
@@ -161,15 +160,61 @@ package struct EmbeddedWarehouse: Warehouse {
     private func read<Value: Sendable>(
         _ operation: String, _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
-        try await translatingErrors(operation) { try await queue.read(body) }
+        try await translatingErrors(operation) { try await access(.read, body) }
     }
 
-    /// Runs in a transaction that takes the lock first (BEGIN IMMEDIATE). It waits for other processes and never fails half-way
-    /// because of them.
     private func write<Value: Sendable>(
         _ operation: String, _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
-        try await translatingErrors(operation) { try await queue.write(body) }
+        try await translatingErrors(operation) { try await access(.write, body) }
+    }
+
+    private enum Access {
+        /// Changes nothing, because it is rolled back.
+        case read
+        /// Takes the lock first (BEGIN IMMEDIATE), so it waits for other processes and never fails half-way because of them.
+        case write
+    }
+
+    /// A statement on a file may wait for another process, so it runs on GRDB's thread. A statement in memory takes
+    /// microseconds, so it runs here.
+    private func access<Value: Sendable>(
+        _ access: Access, _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws -> Value {
+        if isInMemory { return try accessHere(access, body) }
+        return try await queue.writeWithoutTransaction { try Self.transaction(access, on: $0, body) }
+    }
+
+    private func accessHere<Value>(_ access: Access, _ body: (Database) throws -> Value) throws -> Value {
+        try queue.writeWithoutTransaction { try Self.transaction(access, on: $0, body) }
+    }
+
+    private static func transaction<Value>(
+        _ access: Access, on database: Database, _ body: (Database) throws -> Value
+    ) throws -> Value {
+        var value: Value?
+        switch access {
+        case .write:
+            try database.inTransaction(.immediate) {
+                value = try body(database)
+                return .commit
+            }
+        case .read:
+            // A table that the statement names may get its SQLite table, until the end of the transaction.
+            func read(_ kind: Database.TransactionKind) throws {
+                try database.inTransaction(kind) {
+                    value = try body(database)
+                    return .rollback
+                }
+            }
+            do {
+                try read(.deferred)
+            } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_BUSY_SNAPSHOT {
+                // Another process wrote between the beginning of the transaction and the creation of the table.
+                try read(.immediate)
+            }
+        }
+        return value!
     }
 
     private func translatingErrors<Value>(_ operation: String, _ body: () async throws -> Value) async throws
@@ -188,12 +233,12 @@ package struct EmbeddedWarehouse: Warehouse {
 
 /// Groups datasets by the state of their tables, within one transaction.
 ///
-/// Datasets that were created together store the same text for a table, so each distinct text is read once.
+/// Tables that are alike share their stored definition, so each definition is read once.
 struct EmbeddedSurvey {
     private enum Key: Hashable {
         case noDataset, dataset
         case noTable(String)
-        case table(String, resource: String)
+        case table(String, definition: Int64)
     }
 
     private let metadata: EmbeddedMetadata
@@ -214,11 +259,12 @@ struct EmbeddedSurvey {
             return
         }
         add(target, .dataset) { .dataset(DatasetDefaults()) }
-        let resources = try metadata.resources(in: target.dataset)
+        let metadata = metadata
+        let definitions = try metadata.definitions(in: target.dataset)
         for table in wanted {
-            if let resource = resources[table.name] {
-                try add(target, .table(table.name, resource: resource)) {
-                    .table(table.name, try EmbeddedMetadata.table(resource))
+            if let definition = definitions[table.name] {
+                try add(target, .table(table.name, definition: definition)) {
+                    .table(table.name, try metadata.table(of: definition))
                 }
             } else {
                 add(target, .noTable(table.name)) { .noTable(table.name) }

@@ -1,12 +1,13 @@
 import JobRuntime
+import Synchronization
 import Warehouse
 
 /// A GoogleSQL script, cut into the statements that SQLite runs in order.
 ///
 /// Statements are SELECT, INSERT, UPDATE and DELETE; anything else throws `notImplemented`. Every script runs in one transaction,
 /// so BEGIN TRANSACTION and COMMIT TRANSACTION are left out.
-struct SQLiteScript {
-    struct Part {
+struct SQLiteScript: Sendable {
+    struct Part: Sendable {
         var sql: String
         /// Whether the statement changes rows. Its outcome is their number then.
         var isChange: Bool
@@ -52,6 +53,30 @@ struct SQLiteScript {
             throw WarehouseError(
                 .invalid, operation: "read the statement", message: "Syntax error: Unexpected \"\(keyword)\"")
         }
+    }
+}
+
+/// Translates each text once for each choice of its parameters' types.
+final class SQLiteScripts: Sendable {
+    private struct Key: Hashable {
+        var sql: String
+        var types: [SQLType]
+        var names: [String]
+    }
+
+    private static let limit = 500
+    private let known = Mutex<[Key: SQLiteScript]>([:])
+
+    func script(of statement: Statement) throws -> SQLiteScript {
+        let key = Key(
+            sql: statement.sql, types: statement.parameters.map(\.value.type), names: statement.parameters.map(\.name))
+        if let script = known.withLock({ $0[key] }) { return script }
+        let script = try SQLiteScript(statement)
+        known.withLock { known in
+            if known.count == Self.limit { known.removeAll() }
+            known[key] = script
+        }
+        return script
     }
 }
 

@@ -21,6 +21,14 @@ import Testing
         #expect(embedded.count == count)
     }
 
+    /// An embedded warehouse makes an SQLite table of each of them at once, which other programs fill.
+    @Test func noTwoTablesThatBootstrapCreatesAreAlike() throws {
+        let catalog = try Catalog.embedded([.organizations, .operations])
+        let tables = (catalog.tables(.organizations) + catalog.tables(.operations)).map(\.table)
+
+        #expect(Set(tables).count == 27)
+    }
+
     @Test func hasNoOtherGroup() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.folder)
 

@@ -29,8 +29,17 @@ struct SQLiteStage: Stage {
     func state() async throws -> [String] {
         try await database().read { database in
             let sources = [
-                "SELECT * FROM _datasets ORDER BY id", "SELECT * FROM _tables ORDER BY dataset, name",
-                "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name",
+                "SELECT * FROM _datasets ORDER BY id",
+                """
+                SELECT dataset, name, resource, version FROM _tables JOIN _definitions ON id = definition
+                ORDER BY dataset, name
+                """,
+                // Which organization's tables are SQLite tables depends on the order in which they were created.
+                """
+                SELECT type, name, tbl_name, sql FROM sqlite_master
+                WHERE tbl_name LIKE 'organizations.%' OR tbl_name LIKE 'scheduler_jobs.%' OR tbl_name LIKE '\\_%' ESCAPE '\\'
+                ORDER BY name
+                """,
                 "SELECT * FROM pragma_user_version",
             ]
             return try sources.flatMap { sql in try GRDB.Row.fetchAll(database, sql: sql).map(\.description) }
