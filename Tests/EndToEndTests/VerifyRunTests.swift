@@ -76,7 +76,7 @@ import Warehouse
         #expect(try outcome.summary().failures[0].reason.contains("is to come"))
     }
 
-    @Test func withoutBootstrapNothingIsReadAndNothingHolds() async throws {
+    @Test func withoutBootstrapTheRunFailsAndNothingHolds() async throws {
         let stage = try SQLiteStage()
 
         let summary = try await stage.run(Self.verify).failed()
