@@ -51,7 +51,7 @@ enum BillingInspection {
             """
             SELECT '\(rows.name)', s.org_slug || ' ' || s.subscription_id, 'its organization has no profile', 1
             FROM subscriptions AS s
-            WHERE s.org_slug NOT IN (SELECT p.org_slug FROM profiles AS p)
+            WHERE NOT EXISTS (SELECT 1 FROM profiles AS p WHERE p.org_slug = s.org_slug)
             """,
             """
             SELECT

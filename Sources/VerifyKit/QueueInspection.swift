@@ -46,7 +46,7 @@ enum QueueInspection {
             SELECT '\(items.name)', q.sync_id, 'there is no organization ' || q.org_slug, 1
             FROM queue AS q
             WHERE q.status IN ('pending', 'processing') AND q.sync_type != 'full_reconciliation'
-              AND q.org_slug NOT IN (SELECT k.org_slug FROM known AS k)
+              AND NOT EXISTS (SELECT 1 FROM known AS k WHERE k.org_slug = q.org_slug)
             """,
             """
             SELECT
