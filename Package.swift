@@ -94,6 +94,12 @@ let package = Package(
         library("QuotaKit", "WarehouseKit", "Warehouse", "JobRuntime", argumentParser, logging),
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
         library("DeploymentKit", yams),
+        library(
+            "ModelWarehouse", "EmbeddedWarehouse", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime",
+            "HTTPTransport", logging),
+        .executableTarget(
+            name: "explore", dependencies: ["ModelWarehouse", argumentParser], path: "Sources/Tools/Explore",
+            swiftSettings: settings),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
             path: "Sources/Tools/DemoData", swiftSettings: settings),
