@@ -126,8 +126,9 @@ package struct LeaseScenario: ModelScenario {
         else { return nil }
         for (number, row) in commit.before.tables[0] {
             let (old, new) = (Lease(row), contents.tables[0][number].map { Lease($0) })
-            guard let token = old.token, token != own, old.expiry > now, new?.token != token else { continue }
-            return "\(commit.name) took or freed the lease of \(token), which had not expired"
+            guard let token = old.token, token != own, old.expiry > now else { continue }
+            guard new?.token != token || new?.expiry != old.expiry else { continue }
+            return "\(commit.name) took, freed or shortened the lease of \(token), which had not expired"
         }
         return nil
     }
@@ -174,7 +175,7 @@ package struct LeaseScenario: ModelScenario {
     private static func leases(in contents: ModelContents) -> [Lease] { contents.tables[0].values.map { Lease($0) } }
 
     /// Each is a fault that the rules must notice.
-    package static let mutants: [(mutant: ModelMutant, hasTwoJobs: Bool)] = [
+    package static let mutants: [(mutant: ModelMutant, needsTwoJobs: Bool)] = [
         (ModelMutant("no fence", in: "write", replace: LeaseFence.sql, with: "TRUE"), false),
         (
             ModelMutant(
@@ -204,7 +205,7 @@ package struct LeaseScenario: ModelScenario {
         (
             ModelMutant(
                 "keep does not compare the token", in: "keep", replace: "AND token = @token",
-                with: "AND holder IS NOT NULL"), true
+                with: "AND holder IS NOT NULL"), false
         ),
         (
             ModelMutant(

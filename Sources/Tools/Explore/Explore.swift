@@ -78,15 +78,18 @@ struct Explore: AsyncParsableCommand {
 
     private func score(_ bounds: ModelBounds) async throws {
         var survivors = 0
-        for (mutant, hasTwoJobs) in LeaseScenario.mutants {
+        for (mutant, needsTwoJobs) in LeaseScenario.mutants {
             let begin = ContinuousClock.now
             var exploration = try await Exploration(
-                LeaseScenario(bounds, validity: .seconds(leaseSeconds), hasTwoJobs: hasTwoJobs, isEmpty: emptyTable),
+                LeaseScenario(
+                    bounds, validity: .seconds(leaseSeconds), hasTwoJobs: needsTwoJobs,
+                    isEmpty: emptyTable || needsTwoJobs),
                 mutant: mutant)
             try await exploration.run(within: .seconds(60))
             let found = exploration.findings
             let time = ContinuousClock.now - begin
             if found.violation == nil { survivors += 1 }
+            defer { fflush(nil) }
             print(
                 "\(found.violation == nil ? "SURVIVED" : "killed") | \(mutant.name) | \(time.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1)))) | "
                     + "\(found.states) states | \(found.violation ?? "")")
