@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import HTTPTransport
 package import JobRuntime
 import Synchronization
@@ -40,7 +40,7 @@ package struct ModelMutant: Sendable {
     init(_ name: String, in purpose: String, replace text: String, with other: String) {
         self.init(name) {
             guard $0.purpose.hasPrefix(purpose) else { return }
-            let changed = $0.sql.replacingOccurrences(of: text, with: other)
+            let changed = $0.sql.replacing(text, with: other)
             precondition(changed != $0.sql, "the mutant \(name) finds nothing to change")
             $0.sql = changed
         }
