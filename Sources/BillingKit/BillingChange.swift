@@ -25,6 +25,15 @@ struct BillingChange: Sendable {
     /// Why the organization was read, for the audit.
     var reason: String
     var requestID: String?
+    /// Set where the organization ends because its subscription belongs to another one now.
+    var reassignment: Reassignment?
+
+    /// Another organization has the subscription. It must be written first: otherwise nobody would have the service.
+    struct Reassignment: Sendable {
+        var owner: String
+        /// As an operator reads it.
+        var note: String
+    }
 
     /// Names the version of the row that the change makes. A row has each version once, so no two changes share a name. The
     /// slug is part of it, since two organizations may have rows of the same name.

@@ -62,11 +62,12 @@ struct BillingComparison {
         values.subscription = nil
         if customer == values.customer { values.customer = nil }
         let change = try BillingChange(values, stored, read: moved.time, reason: "reassigned")
-        guard let change else { return .overtaken }
-        return .change(
-            change,
+        guard var change else { return .overtaken }
+        change.reassignment = .init(
+            owner: owner,
             note:
                 "is \(SubscriptionStatus.cancelled): its subscription \(printable(id)) is that of \(quoted(owner)) now")
+        return .change(change, note: nil)
     }
 }
 

@@ -52,6 +52,13 @@ package struct BillingReconciliation: Sendable {
         self.now = now
     }
 
+    /// The reason why the run needs `--force`. Stripe tells only what is true today.
+    /// - Parameter wallClock: The present time, which `--date` does not change.
+    package static func objection(to run: Run, wallClock: Timestamp = .wallClock()) -> String? {
+        guard run.timeSource != .present, run.now.date != wallClock.date else { return nil }
+        return "\(run.now.date) is not today: today's limits would be written into its rows"
+    }
+
     /// - Parameter limit: Mark organizations as CANCELLED whose subscription is gone, but at most so many.
     /// - Returns: Whether the state of every organization is known and is in the warehouse or in the queue.
     @discardableResult
@@ -88,8 +95,8 @@ package struct BillingReconciliation: Sendable {
         do {
             guard try await cursor.read().gap != nil else { return }
             if try await cursor.close(beganAt: began) { report.line("the gap in Stripe's events is closed") }
-        } catch let error as WarehouseError where error.code == .notFound {
-            // Without its table there is no gap: nothing reads events before bootstrap has created it.
+        } catch let error as WarehouseError where error.isOfMissingCursor {
+            // Without its table there is no gap: nothing reads events before. A gap that cannot be read stays.
         }
     }
 
@@ -157,6 +164,9 @@ package struct BillingReconciliation: Sendable {
         var changes: [BillingChange] = []
         /// The organizations to queue.
         var left: [String] = []
+        /// The organizations whose state is unknown.
+        var failed: Set<String> = []
+        var reassigned: [BillingChange] = []
         var (several, notes, live) = (Findings(), Findings(), Findings())
         for number in state.organizations.bySlug() {
             let stored = state.organizations[number]
@@ -168,6 +178,7 @@ package struct BillingReconciliation: Sendable {
             }
             do throws(BillingProblem) {
                 switch try comparison.outcome(of: stored, subscriptions, reason: "reconciliation") {
+                case .change(let change, _) where change.reassignment != nil: reassigned.append(change)
                 case .change(let change, let note):
                     if let note, !change.differences.isEmpty { notes.add(slug, note) }
                     if !change.differences.isEmpty || stored.isInProgress { changes.append(change) }
@@ -178,7 +189,22 @@ package struct BillingReconciliation: Sendable {
                     live.add(slug, "is \(stored.values.status ?? "") and stays so: \(reason)")
                 }
             } catch {
+                failed.insert(slug)
                 fail(slug, error.description)
+            }
+            if changes.count == BillingWriter.mostChanges { left += try await apply(&changes) }
+        }
+        left += try await apply(&changes)
+        let unwritten = Set(left)
+        for change in reassigned {
+            guard let (owner, note) = change.reassignment.map({ ($0.owner, $0.note) }) else { continue }
+            if unwritten.contains(owner) {
+                left.append(change.slug)
+            } else if failed.contains(owner) {
+                fail(change.slug, "stays as it is: its subscription is that of \(quoted(owner)) now, which failed")
+            } else {
+                notes.add(change.slug, note)
+                changes.append(change)
             }
             if changes.count == BillingWriter.mostChanges { left += try await apply(&changes) }
         }

@@ -17,7 +17,8 @@ package import WarehouseKit
 /// - an item is given up for killing its executions only if it was the only item that the last of them had claimed.
 ///
 /// ```swift
-/// try await BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: .seconds(900), of: run).run(limit: 100, lease: .seconds(900))
+/// let retry = BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: .seconds(900), of: run)
+/// try await retry.run(limit: 100, lease: .seconds(900))
 /// ```
 package struct BillingRetry: Sendable {
     /// The job's share of the requests to Stripe; see ``StripeClient``.
@@ -80,13 +81,13 @@ package struct BillingRetry: Sendable {
     package func run(limit: Int, lease: Duration) async throws {
         report.declare(
             counts: "events", "named_by_events", "claimed", "completed", "postponed", "failed", "organizations_changed")
-        let events: (due: (pending: Int, abandoned: Int)?, state: EventCursor.State)?
+        let events: (due: DueSyncs?, state: EventCursor.State?)
         do { events = try await feed.queueChanges() } catch { throw Self.explained(error) }
-        var state = events?.state
+        var state = events.state
         defer { if let state { report(state) } }
         guard !isDryRun else { return try await preview(limit) }
-        let due: (pending: Int, abandoned: Int)
-        if let counted = events?.due { due = counted } else { due = try await queue.countDue() }
+        let due: DueSyncs
+        if let counted = events.due { due = counted } else { due = try await queue.countDue() }
         guard due.pending + due.abandoned > 0 else { return report.line("nothing is due") }
         report.begin("syncs", total: min(limit, due.pending + due.abandoned))
         // A part of the limit is kept for abandoned items, however many new ones there always are.
@@ -192,13 +193,13 @@ package struct BillingRetry: Sendable {
         _ items: [QueuedSync], _ reach: OrganizationSynchronization.Reach, _ known: inout Set<String>, _ token: String,
         _ lease: Duration
     ) async throws -> [QueuedSync] {
-        var synchronization = OrganizationSynchronization(self, items, reach, claim: token)
+        var synchronization = OrganizationSynchronization(self, items, reach, known: known, claim: token)
         defer { report.add(synchronization.changed, to: "organizations_changed") }
         try await synchronization.run()
-        // Before the items are finished: if this run dies, they come back and lead to the former owners again.
-        let former = synchronization.formerOwners.subtracting(known).sorted()
-        let more = try await queue.addClaimed(former, token: token, lease: lease)
-        known.formUnion(former)
+        // Before the items are finished: if this run dies, they come back and lead to the other owners again.
+        let others = synchronization.formerOwners.union(synchronization.newOwners).subtracting(known).sorted()
+        let more = try await queue.addClaimed(others, token: token, lease: lease)
+        known.formUnion(others)
         report.add(more.count, to: "claimed")
         let elsewhere = synchronization.elsewhere
         try await finish(items.filter { !elsewhere.contains($0.slug) }, synchronization.problems, token)
@@ -253,6 +254,13 @@ extension BillingRetry {
         var synchronization = OrganizationSynchronization(self, items, reach, claim: "")
         let changes = try await synchronization.changes()
         report.table(header: BillingChange.tableHeader, rows: changes.flatMap(\.tableRows))
+        for change in changes {
+            if let note = change.reassignment?.note { report.warn(quoted(change.slug), note) }
+        }
+        if !synchronization.newOwners.isEmpty {
+            let owners = synchronization.newOwners.sorted().map { quoted($0) }.joined(separator: ", ")
+            report.line("would first write the new owners of moved subscriptions: \(owners)")
+        }
         for (slug, problem) in synchronization.problems.sorted(by: { $0.key < $1.key }) {
             report.warn(quoted(slug), problem.description)
         }

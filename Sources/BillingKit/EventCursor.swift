@@ -47,13 +47,9 @@ struct EventCursor: Sendable {
     let warehouse: MeteredWarehouse
     let now: @Sendable () -> Timestamp
 
-    /// - Throws: ``WarehouseError`` with the code `notFound` where `bootstrap` has not created the table.
+    /// - Throws: ``WarehouseError`` with ``Warehouse/WarehouseError/isOfMissingCursor`` where `bootstrap` has not created the table.
     func read() async throws -> State {
-        let rows = try await warehouse.query(Statement("read the cursor of Stripe's events", Self.readSQL)).rows
-        guard let row = rows.first else {
-            throw WarehouseError(
-                .unexpectedResult, operation: "read the cursor of Stripe's events", message: "the result has no row")
-        }
+        let row = try await warehouse.row(Statement("read the cursor of Stripe's events", Self.readSQL))
         guard let readTo = try row.optionalTimestamp("read_to") else { return State() }
         let gap = try row.optionalTimestamp("gap_recorded_at").map {
             Gap(since: try row.optionalTimestamp("open_since"), recordedAt: $0)
@@ -64,11 +60,11 @@ struct EventCursor: Sendable {
     /// Queues organizations and advances the cursor, in one transaction. An organization that has an item which leads to a later
     /// reading than its event gets no second one.
     ///
-    /// - Parameter gap: Record that events since then were missed; `.some(nil)` means since ever. An earlier gap stays.
+    /// - Parameter gap: Record that events since then were missed, as of now. An earlier gap stays.
     /// - Returns: The due items afterward.
     func advance(
-        to readTo: Timestamp, queueing named: [Naming], gap: Timestamp?? = nil
-    ) async throws -> (pending: Int, abandoned: Int) {
+        to readTo: Timestamp, queueing named: [Naming], gap: Gap? = nil
+    ) async throws -> DueSyncs {
         let items = named.map { naming in
             SQLValue.structure([
                 SQLValue.Field("sync_id", .string(SyncQueue.newID())), SQLValue.Field("org_slug", .string(naming.slug)),
@@ -76,19 +72,15 @@ struct EventCursor: Sendable {
                 SQLValue.Field("known_after", .timestamp(naming.knownAfter)),
             ])
         }
-        let type = Self.itemType
-        let result = try await warehouse.query(
+        let row = try await warehouse.row(
             Statement(
                 "queue \(named.count) organizations that Stripe's events name", Self.advanceSQL,
                 parameters: [
-                    "items": .array(of: type, items), "read_to": .timestamp(readTo), "is_gap": .bool(gap != nil),
-                    "gap_since": (gap ?? nil).map { .timestamp($0) } ?? .null(.timestamp), "now": .timestamp(now()),
+                    "items": .array(of: Self.itemType, items), "read_to": .timestamp(readTo),
+                    "is_gap": .bool(gap != nil),
+                    "gap_since": (gap?.since).map { .timestamp($0) } ?? .null(.timestamp), "now": .timestamp(now()),
                 ]))
-        guard let row = result.rows.first else {
-            throw WarehouseError(
-                .unexpectedResult, operation: "count the due syncs", message: "the result has no row")
-        }
-        return (Int(try row.int64("pending")), Int(try row.int64("abandoned")))
+        return try DueSyncs(row)
     }
 
     /// Closes a gap that was recorded before a complete reconciliation began.
@@ -100,6 +92,12 @@ struct EventCursor: Sendable {
                 parameters: ["began_at": .timestamp(beganAt), "now": .timestamp(now())]))
         return (result.affectedRows ?? 0) > 0
     }
+}
+
+extension WarehouseError {
+    /// The cursor has no table yet. An account with roles on tables only is denied access to a table that is not there, and to a
+    /// new table until create-all-jobs.sh has bound its role.
+    var isOfMissingCursor: Bool { code == .notFound || code == .accessDenied }
 }
 
 extension EventCursor {

@@ -30,15 +30,16 @@ struct EventFeed: Sendable {
     let isDryRun: Bool
     let now: @Sendable () -> Timestamp
 
-    /// - Returns: The due items afterward; `nil` where the cursor has no table or the key may not read events. The run then goes
-    ///   on without events.
-    func queueChanges() async throws -> (due: (pending: Int, abandoned: Int)?, state: EventCursor.State)? {
+    /// - Returns: The due items and the cursor afterward. Nothing was counted in a dry run, or if events could not be read. The
+    ///   cursor has no state where it has no table.
+    func queueChanges() async throws -> (due: DueSyncs?, state: EventCursor.State?) {
         let known: EventCursor.State
         do {
             known = try await cursor.read()
-        } catch let error as WarehouseError where error.code == .notFound {
-            report.warn("events", "Stripe's events are not read: run bootstrap, which creates billing_event_cursor")
-            return nil
+        } catch let error as WarehouseError where error.isOfMissingCursor {
+            let next = "run bootstrap, which creates billing_event_cursor, then create-all-jobs.sh"
+            report.warn("events", "Stripe's events are not read: \(next) (\(error.code.rawValue))")
+            return (nil, nil)
         }
         do {
             return try await queueChanges(since: known)
@@ -52,31 +53,34 @@ struct EventFeed: Sendable {
 
     private func queueChanges(
         since known: EventCursor.State
-    ) async throws -> (due: (pending: Int, abandoned: Int)?, state: EventCursor.State) {
+    ) async throws -> (due: DueSyncs?, state: EventCursor.State?) {
         let began = now()
         let readTo = began.adding(.zero - Self.overlap)
         let oldest = began.adding(.zero - Self.kept)
         var named: [EventCursor.Naming] = []
-        var gap: Timestamp??
+        var gap: EventCursor.Gap?
         if let from = known.readTo, from >= oldest {
             if let events = try await events(since: from) {
                 named = try await namings(of: events, readAt: began)
             } else {
-                gap = .some(from)
+                gap = .init(since: from, recordedAt: began)
             }
         } else {
             // The key must be able to read events before the cursor says how far they were read.
             _ = try await stripe.events(since: readTo) { _ in false }
-            gap = .some(known.readTo)
+            gap = .init(since: known.readTo, recordedAt: began)
         }
         var state = EventCursor.State(readTo: max(known.readTo ?? readTo, readTo), gap: known.gap)
         if let gap {
             named = [.init(slug: QueuedSync.wholeAccount, type: QueuedSync.fullType, knownAfter: began)]
-            state.gap = .init(since: known.gap == nil ? gap : known.gap?.since, recordedAt: began)
+            state.gap = .init(since: known.gap.map(\.since) ?? gap.since, recordedAt: began)
         }
         report.add(named.count, to: "named_by_events")
         guard !isDryRun else {
-            for naming in named { report.line("would queue \(naming.slug), which an event in Stripe names") }
+            for naming in named {
+                let isWhole = naming.slug == QueuedSync.wholeAccount
+                report.line("would queue \(isWhole ? "a reconciliation of the whole account" : naming.slug)")
+            }
             return (nil, known)
         }
         return (try await cursor.advance(to: readTo, queueing: named, gap: gap), state)
@@ -123,7 +127,7 @@ struct EventFeed: Sendable {
                 guard let state else { continue }
                 let slugs = organizations(of: subscription, former, in: state)
                 for slug in slugs { note(slug, time) }
-                if slugs.isEmpty, !isForeign(subscription) {
+                if slugs.isEmpty, !subscription.isForeign(by: stripe.ignore) {
                     unknown[subscription.id] = max(unknown[subscription.id] ?? time, time)
                 }
             }
@@ -153,7 +157,9 @@ struct EventFeed: Sendable {
         }
         var found: [(subscription: StripeSubscription, time: Timestamp)] = []
         for (id, time) in unknown.sorted(by: { $0.key < $1.key }) {
-            guard let reply = try await stripe.subscription(id), !isForeign(reply.value) else { continue }
+            guard let reply = try await stripe.subscription(id), !reply.value.isForeign(by: stripe.ignore) else {
+                continue
+            }
             found.append((reply.value, time))
         }
         guard !found.isEmpty else { return }
@@ -169,12 +175,5 @@ struct EventFeed: Sendable {
         for (subscription, time) in found {
             if case .organization(let slug) = state.match(subscription) { note(slug, time) }
         }
-    }
-
-    private func isForeign(_ subscription: StripeSubscription) -> Bool {
-        if subscription.metadata.isForeign || subscription.customerMetadata?.isForeign == true { return true }
-        let products = subscription.items.compactMap(\.product)
-        return !products.isEmpty && products.count == subscription.items.count
-            && products.allSatisfy(stripe.ignore.products.contains)
     }
 }

@@ -23,9 +23,16 @@ struct OrganizationSynchronization {
     private(set) var elsewhere: Set<String> = []
     /// The organizations whose subscription was written for another one. They have to be looked at, too.
     private(set) var formerOwners: Set<String> = []
+    /// The organizations that must be written before a former owner, one of ``elsewhere``, ends.
+    private(set) var newOwners: Set<String> = []
+    /// The organizations of all items of the run.
+    private let known: Set<String>
     private(set) var changed = 0
 
-    init(_ retry: BillingRetry, _ items: [QueuedSync], _ reach: Reach, claim: String) {
+    init(
+        _ retry: BillingRetry, _ items: [QueuedSync], _ reach: Reach, known: Set<String> = [], claim: String
+    ) {
+        self.known = known
         self.retry = retry
         self.reach = reach
         self.claim = claim
@@ -43,7 +50,13 @@ struct OrganizationSynchronization {
                 changed += changes.count { written.applied.contains($0.slug) && !$0.differences.isEmpty }
                 formerOwners.formUnion(written.formerOwners)
             }
-            try await retry.writer.applyInParts(changes, claim: claim, into: &written)
+            try await retry.writer.applyInParts(
+                changes.filter { $0.reassignment == nil }, claim: claim, into: &written)
+            let ends = ends(changes, written)
+            try await retry.writer.applyInParts(ends, claim: claim, into: &written)
+            for change in ends where written.applied.contains(change.slug) {
+                retry.report.warn(quoted(change.slug), change.reassignment?.note ?? "")
+            }
             // What refuses even a write of nothing refuses every organization.
             if !written.refused.isEmpty { try await retry.writer.confirmAccepts(like: changes[0], claim: claim) }
             for (slug, error) in written.refused { problems[slug] = BillingProblem(error.description) }
@@ -53,6 +66,23 @@ struct OrganizationSynchronization {
         for slug in waiting.keys {
             problems[slug] = BillingProblem("it was changed by somebody else each time it was read")
         }
+    }
+
+    /// The former owners that end now. One whose subscription's new owner could not be written stays as it is.
+    private mutating func ends(_ changes: [BillingChange], _ written: BillingWriter.Written) -> [BillingChange] {
+        let ending = Set(changes.lazy.filter { $0.reassignment != nil }.map(\.slug))
+        return changes.filter { change in
+            guard let owner = change.reassignment?.owner else { return false }
+            if problems[owner] != nil || written.refused[owner] != nil {
+                problems[change.slug] = Self.problem(of: owner)
+                return false
+            }
+            return waiting[owner] == nil || written.applied.contains(owner) || ending.contains(owner)
+        }
+    }
+
+    private static func problem(of owner: String) -> BillingProblem {
+        BillingProblem("its subscription is that of \(quoted(owner)) now, which could not be written")
     }
 
     /// The writes for the waiting organizations. An organization that agrees gets the time of the reading written: somebody who
@@ -117,8 +147,33 @@ struct OrganizationSynchronization {
         let comparison = BillingComparison(
             plans: listing.plans, today: retry.today, moved: (assigned.moved, listing.time))
         return waiting.keys.sorted().compactMap { slug in
-            guard let number = state.organizations.number(of: slug) else { return nil }
-            return change(slug, state.organizations[number], assigned.subscriptions(of: number), comparison)
+            guard let number = state.organizations.number(of: slug),
+                let change = change(
+                    slug, state.organizations[number], assigned.subscriptions(of: number), comparison)
+            else { return nil }
+            guard let owner = change.reassignment?.owner, waiting[owner] == nil, problems[owner] == nil,
+                let number = state.organizations.number(of: owner),
+                !isWritten(state.organizations[number], assigned.subscriptions(of: number), comparison)
+            else { return change }
+            if known.contains(owner) {
+                problems[slug] = Self.problem(of: owner)
+            } else {
+                newOwners.insert(owner)
+                elsewhere.insert(slug)
+                waiting[slug] = nil
+            }
+            return nil
+        }
+    }
+
+    /// Whether an organization needs no write before another one ends.
+    private func isWritten(
+        _ stored: StoredBilling, _ subscriptions: OrganizationSubscriptions?, _ comparison: BillingComparison
+    ) -> Bool {
+        switch try? comparison.outcome(of: stored, subscriptions, reason: "") {
+        case .kept: true
+        case .change(let change, _): change.differences.isEmpty || change.reassignment != nil
+        case .overtaken, nil: false
         }
     }
 

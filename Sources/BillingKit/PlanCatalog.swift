@@ -131,13 +131,11 @@ struct PlanCatalog: Sendable {
 
     /// It is for another business of the account: STRIPE_IGNORE names a member of its metadata, or all of its products.
     func isForeign(_ subscription: StripeSubscription) -> Bool {
-        if subscription.metadata.isForeign || subscription.customerMetadata?.isForeign == true { return true }
-        return !subscription.items.isEmpty && subscription.items.allSatisfy(isForeign)
+        subscription.isForeign(by: ignore) { price in prices[price]?.product }
     }
 
     private func isForeign(_ item: StripeSubscriptionItem) -> Bool {
-        guard let id = item.product ?? item.price.flatMap({ prices[$0]?.product }) else { return false }
-        return ignore.products.contains(id)
+        item.isForeign(by: ignore) { price in prices[price]?.product }
     }
 
     /// The plan of the subscription, with the end of its period.

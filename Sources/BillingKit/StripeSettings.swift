@@ -118,3 +118,19 @@ package struct StripeIgnore: Hashable, Sendable {
     /// Where a decoder of Stripe's objects finds it.
     static let userInfoKey = CodingUserInfoKey(rawValue: "StripeIgnore")!
 }
+
+extension StripeSubscription {
+    /// It is for another business of the account: a member of its or its customer's metadata is ignored, or all of its products.
+    ///
+    /// - Parameter productOf: The product of a price, where it is known.
+    func isForeign(by ignore: StripeIgnore, productOf: (_ price: String) -> String? = { _ in nil }) -> Bool {
+        if metadata.isForeign || customerMetadata?.isForeign == true { return true }
+        return !items.isEmpty && items.allSatisfy { $0.isForeign(by: ignore, productOf: productOf) }
+    }
+}
+
+extension StripeSubscriptionItem {
+    func isForeign(by ignore: StripeIgnore, productOf: (_ price: String) -> String?) -> Bool {
+        (product ?? price.flatMap(productOf)).map(ignore.products.contains) ?? false
+    }
+}

@@ -30,10 +30,10 @@ struct SyncQueue: Sendable {
 
     static func newID() -> String { UUID().uuidString.lowercased() }
 
-    func countDue() async throws -> (pending: Int, abandoned: Int) {
-        let row = try await row(
-            Statement("count the due syncs", Self.countDueSQL, parameters: ["now": .timestamp(now())]))
-        return (Int(try row.int64("pending")), Int(try row.int64("abandoned")))
+    func countDue() async throws -> DueSyncs {
+        try DueSyncs(
+            try await warehouse.row(
+                Statement("count the due syncs", Self.countDueSQL, parameters: ["now": .timestamp(now())])))
     }
 
     /// Claims due items, the oldest first. The claimed items are read back, since the UPDATE's own count may be wrong: a reply
@@ -105,7 +105,7 @@ struct SyncQueue: Sendable {
 
     /// - Returns: `false` if the warehouse has no such organization.
     func knows(_ slug: String) async throws -> Bool {
-        let row = try await row(
+        let row = try await warehouse.row(
             Statement("look for the organization", Self.knowsSQL, parameters: ["org_slug": .string(slug)]))
         return try row.int64("places") > 0
     }
@@ -147,7 +147,8 @@ struct SyncQueue: Sendable {
     func requeue(_ id: String?, isDryRun: Bool) async throws -> Int {
         let parameters: KeyValuePairs<String, SQLValue> = ["sync_id": .string(id ?? ""), "now": .timestamp(now())]
         if isDryRun {
-            let row = try await row(Statement("count the failed syncs", Self.countFailedSQL, parameters: parameters))
+            let row = try await warehouse.row(
+                Statement("count the failed syncs", Self.countFailedSQL, parameters: parameters))
             return Int(try row.int64("failed"))
         }
         let result = try await warehouse.query(
@@ -157,7 +158,7 @@ struct SyncQueue: Sendable {
 
     /// The state of the queue; `today` is the day of `completed_today`.
     func statistics(of today: CivilDate) async throws -> Row {
-        try await row(
+        try await warehouse.row(
             Statement(
                 "count the queue", Self.statisticsSQL,
                 parameters: [
@@ -166,20 +167,34 @@ struct SyncQueue: Sendable {
                 ]))
     }
 
-    /// The one row of an aggregate. A reply without it is no reply of zero.
-    private func row(_ statement: Statement) async throws -> Row {
-        guard let row = try await warehouse.query(statement).rows.first else {
-            throw WarehouseError(.unexpectedResult, operation: statement.purpose, message: "the result has no row")
-        }
-        return row
-    }
-
     private func affectedRows(of result: QueryResult, _ operation: String) throws -> Int {
         guard let count = result.affectedRows else {
             throw WarehouseError(
                 .unexpectedResult, operation: operation, message: "the reply does not say how many rows changed")
         }
         return Int(count)
+    }
+}
+
+/// How many items of the queue are due.
+struct DueSyncs: Hashable, Sendable {
+    var pending: Int
+    /// Their executions died.
+    var abandoned: Int
+
+    init(_ row: Row) throws {
+        pending = Int(try row.int64("pending"))
+        abandoned = Int(try row.int64("abandoned"))
+    }
+}
+
+extension MeteredWarehouse {
+    /// The one row of an aggregate. A reply without it is no reply of zero.
+    func row(_ statement: Statement) async throws -> Row {
+        guard let row = try await query(statement).rows.first else {
+            throw WarehouseError(.unexpectedResult, operation: statement.purpose, message: "the result has no row")
+        }
+        return row
     }
 }
 
@@ -325,7 +340,7 @@ package struct QueueUpkeep: Sendable {
     private func events() async throws -> String {
         do {
             return try await EventCursor(warehouse: queue.warehouse, now: queue.now).read().words
-        } catch let error as WarehouseError where error.code == .notFound {
+        } catch let error as WarehouseError where error.isOfMissingCursor {
             return "not read before bootstrap has created billing_event_cursor"
         }
     }

@@ -4,7 +4,7 @@ import Warehouse
 /// The plans of a dry run as one text for a terminal of 100 columns, and as JSON. Datasets with the same plan are one group, so
 /// the text has at most 25 lines for any number of datasets.
 struct PlanSummary {
-    /// What is planned for a dataset, without its name.
+    /// The plan of a dataset, without its name.
     struct Shape: Hashable {
         var isNew: Bool
         /// `+ would create dataset in US`, `+ subscription_plans: would add notes`.

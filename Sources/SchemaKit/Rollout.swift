@@ -179,7 +179,8 @@ struct Rollout: Sendable {
                 } catch let halt as RolloutHalt {
                     throw try await halted(&state, halt.reason)
                 }
-                left.removeAll { item in part.contains { $0.subject == item.subject } }
+                let done = Set(part.map(\.subject))
+                left.removeAll { done.contains($0.subject) }
                 (state.name, state.remaining) = (.waiting, Int64(left.count))
                 try await save(state)
             }

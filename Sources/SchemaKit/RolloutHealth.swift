@@ -17,7 +17,7 @@ struct RolloutHealth: Hashable, Sendable {
     struct Group: Hashable, Sendable {
         /// Organizations with a pipeline that counts.
         var organizations: Int64 = 0
-        /// Those with one that began to fail.
+        /// The organizations among them with a pipeline that began to fail.
         var failing: Int64 = 0
     }
 

@@ -1,6 +1,6 @@
 import Warehouse
 
-/// What a schema job was asked for.
+/// The options and settings of a run of a schema job.
 struct SchemaRequest: Sendable {
     var isDryRun: Bool
     /// Kinds of differences that the run closes in place.

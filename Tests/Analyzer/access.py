@@ -19,7 +19,7 @@ from catalog import Catalog
 from checker import Checker, Script, altered, concrete, extent
 from engine import Engine
 
-# What a statement or a request does on `project`, on a dataset or on `dataset.table`, and the permissions for it.
+# The use that a statement or a request makes of `project`, of a dataset or of `dataset.table`, and the permissions for it.
 Use = namedtuple("Use", "on does permissions")
 
 

@@ -1,5 +1,6 @@
 import EmbeddedWarehouse
 import Glibc
+import HTTPTransport
 import JobRuntime
 import SchemaKit
 import TestSupport
@@ -39,12 +40,19 @@ import WarehouseKit
                 arguments,
                 environment: [
                     "WAREHOUSE_URL": "sqlite:\(folder.file("warehouse.db"))", "ENVIRONMENT": "test",
-                    "STRIPE_SECRET_KEY": "rk_test_NeverShown01", "STRIPE_API_BASE": fixture.stripe.server.url,
+                    "STRIPE_SECRET_KEY": key, "STRIPE_API_BASE": fixture.stripe.server.url,
                 ].merging(more) { $1 })
         }
 
-        /// Nothing but events was asked for yet.
-        var waitsForNoSubscription: Bool { fixture.stripe.requests() == fixture.stripe.requests("/v1/events") }
+        /// A key of this stage: another test's client may still ask a port that is this server's now.
+        private var key: String { "rk_test_NeverShown\(fixture.stripe.server.port)" }
+
+        /// A job of this stage asked for something else than events. One look at the requests: two would differ while they arrive.
+        var isAskedForMore: Bool {
+            fixture.stripe.server.requests.contains {
+                !$0.path.hasPrefix("/v1/events") && $0.headers["Authorization"] == "Bearer \(key)"
+            }
+        }
 
         func reconcile() async throws -> JobOutcome {
             try await start("BillingSyncReconcileJob").outcome()
@@ -106,6 +114,20 @@ import WarehouseKit
         #expect(night.counts["checked"] == 2 && night.counts["errors"] == 1)
     }
 
+    /// It would write today's limits into the row of that day.
+    @Test(arguments: ["BillingSyncReconcileJob", "BillingSyncRetryJob"])
+    func anotherDayThanTodayNeedsForce(_ product: String) async throws {
+        let stage = try await Stage(["acme"])
+
+        let refused = try await stage.start(product, "--date", "2026-01-15").outcome()
+        let requests = stage.fixture.stripe.requests()
+        let previewed = try await stage.start(product, "--date", "2026-01-15", "--dry-run").outcome()
+        let forced = try await stage.start(product, "--date", "2026-01-15", "--force").outcome()
+
+        #expect(refused.exitCode == 78 && requests == 0)
+        #expect(previewed.exitCode == 0 && forced.exitCode == 0)
+    }
+
     @Test func aQueueThatIsStoppedGivesItsItemsBack() async throws {
         let stage = try await Stage(["acme"])
         try await stage.fixture.enqueue("acme", id: "sync_1")
@@ -131,7 +153,7 @@ import WarehouseKit
             }
         }
         let job = try stage.start("BillingSyncRetryJob", more: variables)
-        while job.isRunning, stage.waitsForNoSubscription { try await Task.sleep(for: .milliseconds(5)) }
+        while job.isRunning, !stage.isAskedForMore { try await Task.sleep(for: .milliseconds(5)) }
         job.send(SIGKILL)
         _ = try await job.outcome()
         stage.fixture.stripe.change { $0.onRequest = nil }
@@ -166,7 +188,7 @@ import WarehouseKit
             }
         }
         let job = try stage.start(product)
-        while job.isRunning, stage.waitsForNoSubscription { try await Task.sleep(for: .milliseconds(5)) }
+        while job.isRunning, !stage.isAskedForMore { try await Task.sleep(for: .milliseconds(5)) }
         job.send(SIGTERM)
         let outcome = try await job.outcome()
         stage.fixture.stripe.change { $0.onRequest = nil }

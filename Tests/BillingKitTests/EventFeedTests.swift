@@ -167,7 +167,7 @@ import WarehouseKit
         let fixture = try await inSync("billing-events-older")
         let began = fixture.clock.now()
         let cursor = EventCursor(warehouse: fixture.metered, now: fixture.clock.now)
-        _ = try await cursor.advance(to: began, queueing: [], gap: .some(began))
+        _ = try await cursor.advance(to: began, queueing: [], gap: .init(since: began, recordedAt: began))
 
         #expect(try await cursor.close(beganAt: began) == false)
         #expect(try await cursor.read().gap?.since == began)
@@ -194,9 +194,11 @@ import WarehouseKit
         #expect(try await cursor(fixture).readTo == SteadyClock.start)
     }
 
-    @Test func withoutTheTableItWorksAsBefore() async throws {
-        let fixture = try await inSync("billing-events-table")
-        let warehouse = FaultyWarehouse(fixture.warehouse, missingTable: "billing_event_cursor")
+    /// An account with roles on tables only is denied access to a table that is not there.
+    @Test(arguments: [WarehouseError.Code.notFound, .accessDenied])
+    func withoutTheTableItWorksAsBefore(_ code: WarehouseError.Code) async throws {
+        let fixture = try await inSync("billing-events-table-\(code)")
+        let warehouse = FaultyWarehouse(fixture.warehouse, missingTable: ("billing_event_cursor", code))
         try await fixture.enqueue("acme", id: "sync_1")
 
         let report = try await fixture.retry(on: warehouse)

@@ -37,6 +37,59 @@ import WarehouseKit
         #expect(try await fixture.state("org_7")["plan_name"] == "OLD")
     }
 
+    /// The subscription of org_1 moves to org_7.
+    private func moved(_ name: String) async throws -> BillingFixture {
+        let fixture = try await fixture(name)
+        try await fixture.reconcile()
+        fixture.clock.pass(.seconds(60))
+        fixture.stripe.change { account in
+            account.subscriptions.removeAll { $0.id == "sub_org_7" }
+            account.subscriptions[0].metadata = ["org_slug": "org_7"]
+            account.subscriptions[0].product = "prod_scale"
+        }
+        return fixture
+    }
+
+    /// Otherwise nobody would have the service that is paid for.
+    @Test func aFormerOwnerStaysWhileTheNewOneIsRefused() async throws {
+        let fixture = try await moved("billing-refused-owner")
+
+        let report = try await fixture.reconcile(on: refusing(["org_7"], fixture))
+
+        #expect(try await fixture.state("org_1")["status"] == "ACTIVE")
+        #expect(report["queued"] == 2 && report.failures.map(\.subject) == [#""org_7""#])
+        try await fixture.retry()
+        #expect(try await fixture.state("org_7")["plan_name"] == "SCALE")
+        #expect(try await fixture.state("org_1")["status"] == "CANCELLED")
+    }
+
+    @Test func aFormerOwnerStaysWhileTheNewOnesPlanIsUnreadable() async throws {
+        let fixture = try await moved("billing-refused-plan")
+        fixture.stripe.change { $0.products["prod_scale"]?["pipelinesPerDay"] = "many" }
+
+        let report = try await fixture.reconcile()
+        try await fixture.enqueue("org_1", id: "sync_1")
+        let retried = try await fixture.retry()
+
+        #expect(report.failures.map(\.subject) == [#""org_7""#, #""org_1""#])
+        #expect(retried["claimed"] == 2 && retried["postponed"] == 2)
+        #expect(try await fixture.state("org_1")["status"] == "ACTIVE")
+    }
+
+    @Test func theQueueLeavesAFormerOwnerWhileTheNewOneIsRefused() async throws {
+        let fixture = try await moved("billing-refused-owner-queue")
+        try await fixture.enqueue("org_1", id: "sync_1")
+
+        let report = try await fixture.retry(on: refusing(["org_7"], fixture))
+
+        #expect(report["claimed"] == 2 && report["postponed"] == 2)
+        #expect(try await fixture.state("org_1")["status"] == "ACTIVE")
+        fixture.clock.pass(.seconds(300))
+        try await fixture.retry()
+        #expect(try await fixture.state("org_7")["plan_name"] == "SCALE")
+        #expect(try await fixture.state("org_1")["status"] == "CANCELLED")
+    }
+
     @Test func theQueueGoesOnWithoutIt() async throws {
         let fixture = try await fixture("billing-refused-queue")
         for slug in Self.slugs { try await fixture.enqueue(slug, id: slug) }

@@ -52,6 +52,7 @@ def runs(world, stripe, units):
     differing = ", ".join(f"'{slug}'" for slug in some)
     world.sql(f"UPDATE `organizations.org_subscriptions` SET daily_limit = 1 WHERE org_slug IN ({differing})")
     yield "billing-sync-reconcile", "busy", world.run("billing-sync-reconcile")
+    world.run("billing-sync-retry")     # the first run compares the whole account
     yield "billing-sync-retry", "quiet", world.run("billing-sync-retry")
     world.sql(f"UPDATE `organizations.org_subscriptions` SET daily_limit = 1 WHERE org_slug IN ({differing})")
     for slug in some:

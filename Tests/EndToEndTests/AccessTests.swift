@@ -36,10 +36,13 @@ import Testing
             "A statement that no run of ServiceWorld sends: its access would be missing in the list")
     }
 
-    /// Statements after a fault, beside another execution, or before bootstrap has created the events' cursor. The other statements of the same type use the same tables.
+    /// Statements after a fault, beside another execution, or before bootstrap has created the events' cursor. The other
+    /// statements of the same type use the same tables.
     private static let unsent = [
-        "count the due syncs", #"keep the lease of \(jobs.joined(separator: "#, "list the datasets of the active organizations",
-        #"queue \(slugs.count) organizations that lost their subscription"#, "release the claimed syncs", "write the failed changes into the history",
+        "count the due syncs", #"keep the lease of \(jobs.joined(separator: "#,
+        "list the datasets of the active organizations",
+        #"queue \(slugs.count) organizations that lost their subscription"#, "release the claimed syncs",
+        "write the failed changes into the history",
     ]
 
     /// The purposes of the statements that the kits write down, up to a quotation mark. One that is put together elsewhere is not found.

@@ -13,13 +13,13 @@ import WarehouseKit
         let second = try await stage.run(.bootstrap).succeeded()
 
         #expect(first.counts["datasets_created"] == 2)
-        #expect(first.counts["tables_created"] == 26)
+        #expect(first.counts["tables_created"] == 27)
         #expect(first.warnings.isEmpty)
-        #expect(second.counts["in_sync"] == 26)
+        #expect(second.counts["in_sync"] == 27)
         #expect(second.changes == 0)
         #expect(try await stage.state() == state)
         #expect(try await stage.tables(in: "organizations")?.count == 21)
-        #expect(try await stage.tables(in: "scheduler_jobs")?.count == 5)
+        #expect(try await stage.tables(in: "scheduler_jobs")?.count == 6)
     }
 
     @Test func twoAtOnceBothSucceed() async throws {
@@ -32,7 +32,7 @@ import WarehouseKit
             let summaries = [try await jobs[0].outcome().succeeded(), try await jobs[1].outcome().succeeded()]
 
             #expect(summaries.reduce(0) { $0 + ($1.counts["datasets_created"] ?? 0) } == 2)
-            #expect(summaries.reduce(0) { $0 + ($1.counts["tables_created"] ?? 0) } == 26)
+            #expect(summaries.reduce(0) { $0 + ($1.counts["tables_created"] ?? 0) } == 27)
             #expect(Set(try await stage.state()) == Set(try await reference.state()))
         }
     }
@@ -44,7 +44,7 @@ import WarehouseKit
 
         let summary = try outcome.succeeded()
         #expect(summary.dryRun)
-        #expect(summary.counts["tables_created"] == 26)
+        #expect(summary.counts["tables_created"] == 27)
         #expect(outcome.output.contains("  1 dataset (organizations)\n    + dataset in US with 21 tables\n"))
         #expect(try stage.folder.names() == [])
     }

@@ -56,7 +56,7 @@ import WarehouseKit
         let summaries = try await overlap(stage, .bootstrap, [:])
 
         #expect(summaries.reduce(0) { $0 + ($1.counts["datasets_created"] ?? 0) } == 2)
-        #expect(summaries.reduce(0) { $0 + ($1.counts["tables_created"] ?? 0) } == 26)
+        #expect(summaries.reduce(0) { $0 + ($1.counts["tables_created"] ?? 0) } == 27)
         #expect(try await stage.state() == reference.state())
     }
 }

@@ -87,7 +87,7 @@ import Testing
 
         let problems = try await analyzer().problems(in: statements)
 
-        #expect(statements.count == 45)
+        #expect(statements.count == 46)
         #expect(problems == [])
     }
 

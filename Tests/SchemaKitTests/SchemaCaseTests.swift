@@ -319,7 +319,7 @@ import Testing
         #expect(report["columns_added"] == 4)
     }
 
-    /// What a run would do or did for many tenants alike is said once.
+    /// The run says once what it would do or did for many tenants alike.
     @Test func manyTenantsAlikeAreOneParagraph() async throws {
         let fixture = try await OrganizationFixture(
             try await Backend.embedded.warehouse("schema-case-alike"), (10..<40).map { .init("org_\($0)") })

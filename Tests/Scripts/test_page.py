@@ -147,8 +147,8 @@ class PageTests(unittest.TestCase):
     def test_counts_and_access_are_one_click_away(self):
         found = re.search(r"<details>.*</details>", self.article("org-sync-all"), re.S)[0]
         self.assertIn("<td>20 MiB</td><td>118 organizations</td>", found)
-        self.assertIn("dataset organizations: bigquery.dataViewer", found)
-        self.assertIn("secret ca-root-api-key-test: secretmanager.secretAccessor", found)
+        self.assertIn("table organizations.org_profiles: cloudact_row_reader", found)
+        self.assertIn("secret stripe-secret-key-test: secretmanager.secretAccessor", self.article("billing-sync-retry"))
 
     def test_the_list_of_what_a_job_does_is_read_if_it_is_there(self):
         root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

@@ -21,13 +21,14 @@ package final class FaultyWarehouse: Warehouse {
     /// Runs before each statement, whether it will be executed or not.
     private let beforeEach: @Sendable (_ index: Int) async throws -> Void
     private let refuses: @Sendable (Statement) -> Bool
-    private let missingTable: String?
+    private let missingTable: (name: String, code: WarehouseError.Code)?
 
     package init(
         _ warehouse: any Warehouse, _ fault: Fault? = nil,
         beforeEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
         afterEach: @escaping @Sendable (_ index: Int) async throws -> Void = { _ in },
-        refuses: @escaping @Sendable (Statement) -> Bool = { _ in false }, missingTable: String? = nil
+        refuses: @escaping @Sendable (Statement) -> Bool = { _ in false },
+        missingTable: (name: String, code: WarehouseError.Code)? = nil
     ) {
         self.warehouse = warehouse
         self.fault = fault
@@ -45,8 +46,9 @@ package final class FaultyWarehouse: Warehouse {
             if refuses(statement) {
                 throw WarehouseError(.invalid, operation: statement.purpose, message: "a value is refused")
             }
-            if let missingTable, statement.sql.contains(missingTable) {
-                throw WarehouseError(.notFound, operation: statement.purpose, message: "there is no \(missingTable)")
+            if let missingTable, statement.sql.contains(missingTable.name) {
+                throw WarehouseError(
+                    missingTable.code, operation: statement.purpose, message: "there is no \(missingTable.name)")
             }
             return try await warehouse.query(statement)
         }

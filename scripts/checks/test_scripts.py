@@ -136,7 +136,7 @@ class TestRunTests(Scripts):
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("test_*.py", "__pycache__"))
         for subject, file in (("Drift", "Tests/Scripts/test_drift.py"), ("Rows", "Tests/Emulator/test_emulator.py"),
                               ("Names", "Tests/Analyzer/test_analyze.py"), ("Answers", "Tests/BigQueryAnswers/test_answers.py"),
-                              ("Style", "scripts/checks/test_style.py")):
+                              ("Costs", "Tests/Costs/test_costs.py"), ("Style", "scripts/checks/test_style.py")):
             (self.root / file).parent.mkdir(parents=True, exist_ok=True)
             (self.root / file).write_text(PYTHON.replace("Drift", subject).replace("drift", subject.lower()))
         shutil.copy(ROOT / "Tests/requirements.txt", self.root / "Tests")
@@ -150,8 +150,8 @@ class TestRunTests(Scripts):
         return last, done.returncode
 
     def test_runs_everything_and_names_what_was_skipped(self):
-        self.assertEqual(self.tests(), ("7 passed, 0 failed", 0))
-        self.assertRegex(self.lines[-1], r"^skipped: 5 tests \(.*test_answers\.AnswersTests\.test_with_the_tool.*\): a tool is not installed$")
+        self.assertEqual(self.tests(), ("8 passed, 0 failed", 0))
+        self.assertRegex(self.lines[-1], r"^skipped: 6 tests \(.*test_answers\.AnswersTests\.test_with_the_tool.*\): a tool is not installed$")
 
     def test_a_skipped_test_fails_the_run_that_asks_for_it(self):
         last, code = self.tests("--no-skip", "--filter", "DriftTests")

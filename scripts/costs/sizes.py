@@ -60,7 +60,7 @@ class Sizes:
             return Scan(table, rows, width, f"{rows:,.0f} rows x {width:,.0f} bytes")
         rows, kept = self._daily[table]
         first, last = max(scan.get("from", -kept), -kept), min(scan.get("to", scan.get("before", 1) - 1), 0)
-        # What a statement deletes for its age is the day that has just become too old.
+        # A statement that deletes by age deletes the day that has just become too old.
         days = max(last - first + 1, 1)
         return Scan(table, days * rows, width, f"{days:,} days x {rows:,.0f} rows x {width:,.0f} bytes")
 

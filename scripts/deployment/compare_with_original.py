@@ -35,7 +35,8 @@ KNOWN_DIFFERENCES = [
     Known(r".*(partitioning|clustering) is none, the catalog says .*",
           "The Python job created tenants' tables without partitioning and clustering. TOLERATED_DIFFERENCES names such kinds."),
     Known(r".*\b(partitioning|clustering|layout)\b.*\btolerated\b.*|.*\btolerated\b.*", "TOLERATED_DIFFERENCES names this kind."),
-    Known(r".*\bscheduler_jobs\b.*(would create|does not exist|was not found|run bootstrap first).*",
+    Known(r".*\bscheduler_jobs\b.*(would create|does not exist|was not found|run bootstrap first).*"
+          r"|.*which creates billing_event_cursor.*",
           "These jobs keep their leases, queue and run history in scheduler_jobs. bootstrap creates it."),
     Known(rf".*org_subscriptions.*\b({STRIPE_COLUMNS})\b.*|.*(unrecognized name|not found|lacks).*\b({STRIPE_COLUMNS})\b.*|"
           rf".*\b({STRIPE_COLUMNS})\b.*not found.*",

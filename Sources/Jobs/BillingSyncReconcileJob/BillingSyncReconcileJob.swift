@@ -33,6 +33,8 @@ struct BillingSyncReconcileJob: ScheduledJob {
 
         @Option(help: "If --cancel-missing would mark more organizations than this, mark none.")
         var cancelMissingLimit = 10
+        @Flag(help: "Also run for another day than today.")
+        var force = false
 
         func validate() throws {
             guard (1...1_000_000).contains(cancelMissingLimit) else {
@@ -57,6 +59,7 @@ struct BillingSyncReconcileJob: ScheduledJob {
     let settings: Settings
 
     func run(_ run: Run) async throws {
+        try run.requireForce(options.force, because: BillingReconciliation.objection(to: run))
         run.notifyAtEnd(settings.notification, ofChangesIn: ["synced"])
         let warehouse = try await run.openWarehouse(settings.warehouse).sql
         let stripe = StripeClient(

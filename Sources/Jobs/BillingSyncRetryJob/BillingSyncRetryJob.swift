@@ -26,14 +26,14 @@ struct BillingSyncRetryJob: ScheduledJob {
         var limit = 100
         @Flag(help: "Print the state of the queue, and end.")
         var stats = false
-
         @Option(help: .init("Put an organization into the queue, and end.", valueName: "SLUG"))
         var enqueue: String?
         @Option(help: .init("With --enqueue: the reason, for the audit.", valueName: "TEXT"))
         var why: String?
         @Option(help: .init("Put one failed sync, or all of them, back into the queue, and end.", valueName: "ID|all"))
         var requeue: String?
-
+        @Flag(help: "Also work for another day than today.")
+        var force = false
         func validate() throws {
             guard (1...1000).contains(limit) else { throw ValidationError("--limit must be from 1 to 1000.") }
             let choices = [stats, requeue != nil, enqueue != nil].count { $0 }
@@ -72,6 +72,7 @@ struct BillingSyncRetryJob: ScheduledJob {
         if options.stats { return try await upkeep.printStatistics(of: run.now.date) }
         if let slug = options.enqueue { return try await upkeep.enqueue(slug, why: options.why) }
         if let choice = options.requeue { return try await upkeep.requeue(choice) }
+        try run.requireForce(options.force, because: BillingReconciliation.objection(to: run))
         let stripe = StripeClient(settings.stripe, requestsPerSecond: BillingRetry.stripeRequestsPerSecond, of: run)
         let retry = BillingRetry(stripe: stripe, warehouse: warehouse, itemLease: settings.itemLease, of: run)
         try await retry.run(limit: options.limit, lease: settings.itemLease)

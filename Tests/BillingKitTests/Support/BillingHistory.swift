@@ -118,7 +118,7 @@ struct BillingHistory {
         return Set(try rows.map { try $0.string("org_slug") })
     }
 
-    /// What is enough once nothing changes or fails any more.
+    /// The steps that are enough once nothing changes or fails any more.
     enum Repair: CaseIterable {
         /// The queue is worked off, after every organization was queued.
         case queue

@@ -50,7 +50,9 @@ extension BillingHistory {
             account.subscriptions[index].cancelAt =
                 Bool.random(using: &random) ? account.subscriptions[index].periodEnd : nil
         case 4: account.products["prod_scale"]?["teamMembers"] = String(Int.random(in: 5...9, using: &random))
-        case 5 where slug != "initech" && (real.contains { $0 != index } || slug == "acme" && !hasSupport):
+        case 5
+        where slug != "initech" && account.subscriptions[index].product != "prod_support"
+            && (real.contains { $0 != index } || slug == "acme" && !hasSupport):
             // It moves to the other organization that is named by metadata.
             let other = slug == "acme" ? "globex" : "acme"
             account.subscriptions[index].metadata = ["org_slug": other]

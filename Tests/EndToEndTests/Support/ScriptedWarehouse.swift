@@ -14,7 +14,9 @@ struct ScriptedWarehouse {
     init(_ handler: @escaping ScriptedServer.Handler) throws {
         server = try ScriptedServer { request in
             if !Self.isHistory(request) { return handler(request) }
-            if Self.statement(of: request).contains("FROM `scheduler_jobs.rollouts`") { return Self.rows(["number"], []) }
+            if Self.statement(of: request).contains("FROM `scheduler_jobs.rollouts`") {
+                return Self.rows(["number"], [])
+            }
             return .json(
                 #"{"jobComplete": true, "jobReference": {"jobId": "job_2"}, "numDmlAffectedRows": "1"}"#)
         }
