@@ -95,7 +95,7 @@ let package = Package(
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
         library("DeploymentKit", yams),
         library(
-            "ModelWarehouse", "EmbeddedWarehouse", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime",
+            "ModelWarehouse", "EmbeddedWarehouse", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime",
             "HTTPTransport", logging),
         .executableTarget(
             name: "explore", dependencies: ["ModelWarehouse", argumentParser], path: "Sources/Tools/Explore",
@@ -121,6 +121,7 @@ let package = Package(
         tests(
             "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
             "HTTPTransport", logging),
+        tests("ModelWarehouseTests", "ModelWarehouse"),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
         tests(
             "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
@@ -142,7 +143,7 @@ let package = Package(
             ],
             exclude: ["Worlds"], swiftSettings: settings),
         .testTarget(
-            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "WarehouseKit", "generate-jobs", yams],
             exclude: ["Descriptions", "Golden", "jobs.txt"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

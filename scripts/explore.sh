@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Explores every order of the statements of a few executions, with the shipped code of the lease.
+# Explores every order of the statements of a few executions, with the shipped code of the lease or of the queue.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source-path=SCRIPTDIR source=lib/setup.sh
@@ -7,12 +7,13 @@ source scripts/lib/setup.sh
 
 usage() {
     cat <<'HELP'
-usage: scripts/explore.sh [--mutants] [options]
+usage: scripts/explore.sh [--scenario lease|queue] [--mutants] [options]
 
-Explores every order of the statements of a few executions on a model of BigQuery, with the shipped code of the lease. It builds
-the program first. docs/reliability.md explains the bounds and the results.
+Explores every order of the statements of a few executions on a model of BigQuery, with the shipped code of the lease or of the
+queue. It builds the program first. docs/reliability.md explains the bounds and the results.
 
-  --mutants         check that each of 13 faults, put into the statements, is found within 60 seconds
+  --scenario NAME   lease (the default) or queue
+  --mutants         check that each of the scenario's faults, put into the statements, is found within 60 seconds
   --executions N    and other bounds: .build/release/explore --help lists them
 
 Exit codes: 0 every state was visited, and no rule is broken; 1 a rule is broken, or a mutant survived; 64 wrong usage; 75 stopped

@@ -18,16 +18,25 @@ struct ModelEffect: Hashable, Sendable {
         var after: [SQLValue]?
     }
 
+    /// A table that a transaction updates, as the transaction saw it.
+    struct Guarded: Hashable, Sendable {
+        var table: Int
+        var rows: [Int64: [SQLValue]]
+    }
+
     var changes: [Change] = []
+    var guarded: [Guarded] = []
     var inserted: [[[SQLValue]]]
     var rows: [Row]
     var affectedRows: Int64?
 
     var writes: Bool { !changes.isEmpty || inserted.contains { !$0.isEmpty } }
 
-    /// Whether one of the rows to change was changed by another statement since. BigQuery runs the statement again then.
+    /// Whether one of the rows to change was changed by another statement since, or a table that the transaction updates. BigQuery
+    /// runs the statement again then.
     func conflicts(with contents: ModelContents) -> Bool {
         changes.contains { contents.tables[$0.table][$0.row] != $0.before }
+            || guarded.contains { contents.tables[$0.table] != $0.rows }
     }
 
     /// The contents after the commit. Inserted rows never conflict.
@@ -68,8 +77,8 @@ final class ModelStatements {
         let result = try await warehouse.query(statement)
         var effect = ModelEffect(
             inserted: tables.map { _ in [] }, rows: result.rows, affectedRows: result.affectedRows)
-        guard result.affectedRows ?? 0 > 0 else { return effect }
-        for (index, table) in tables.enumerated() {
+        guard !statement.sql.hasPrefix("SELECT"), result.affectedRows != 0 else { return effect }
+        for (index, table) in tables.enumerated() where statement.sql.contains(table.reference.sql) {
             let rows = try await read(table)
             let before = contents.tables[index]
             for (number, row) in before.sorted(by: { $0.key < $1.key }) where rows[number] != row {
@@ -79,6 +88,10 @@ final class ModelStatements {
                 effect.inserted[index].append(row)
             }
             present.tables[index] = rows
+            let isTransaction = statement.sql.hasPrefix("BEGIN TRANSACTION")
+            if isTransaction, statement.sql.contains("UPDATE \(table.reference.sql)"), rows != before {
+                effect.guarded.append(.init(table: index, rows: before))
+            }
         }
         return effect
     }

@@ -40,9 +40,18 @@ package struct ModelMutant: Sendable {
     init(_ name: String, in purpose: String, replace text: String, with other: String) {
         self.init(name) {
             guard $0.purpose.hasPrefix(purpose) else { return }
-            let changed = $0.sql.replacing(text, with: other)
-            precondition(changed != $0.sql, "the mutant \(name) finds nothing to change")
-            $0.sql = changed
+            $0.sql = $0.sql.replacing(text, with: other)
+        }
+    }
+
+    /// Replaces the value of a parameter in each statement whose purpose begins so.
+    init(
+        _ name: String, in purpose: String, parameter: String, _ change: @escaping @Sendable (Statement) -> SQLValue
+    ) {
+        self.init(name) { statement in
+            guard statement.purpose.hasPrefix(purpose) else { return }
+            let index = statement.parameters.firstIndex { $0.name == parameter }!
+            statement.parameters[index].value = change(statement)
         }
     }
 
@@ -61,6 +70,14 @@ enum ModelRequest: Hashable, Sendable {
     case statement(purpose: String, sql: String, parameters: [SQLValue.Field])
     case sleep(Duration)
 
+    /// A pause, or a statement that changes nothing.
+    var isReading: Bool {
+        switch self {
+        case .statement(_, let sql, _): sql.hasPrefix("SELECT")
+        case .sleep: true
+        }
+    }
+
     var purpose: String {
         switch self {
         case .statement(let purpose, _, _): purpose
@@ -69,8 +86,8 @@ enum ModelRequest: Hashable, Sendable {
     }
 }
 
-struct ModelReply: Hashable, Sendable {
-    enum Content: Hashable, Sendable {
+package struct ModelReply: Hashable, Sendable {
+    package enum Content: Hashable, Sendable {
         case result(rows: [Row], affectedRows: Int64?)
         /// The connection broke: the statement is done, or will be, or never.
         case unknown
@@ -154,12 +171,13 @@ private final class Replay: SQLWarehouse {
     }
 
     private func named(_ text: String, _ state: inout State) -> String {
-        guard text.utf8.count >= 36, UUID(uuidString: String(text.suffix(36))) != nil else { return text }
-        if let known = state.names[text] { return known }
-        let name = "\(text.dropLast(36))\(name)-\(state.names.count + 1)"
-        state.names[text] = name
-        state.tokens[name] = text
-        return name
+        let id = String(text.suffix(36))
+        guard text.utf8.count >= 36, UUID(uuidString: id) != nil else { return text }
+        let name = state.names[id] ?? "\(name)-\(state.names.count + 1)"
+        state.names[id] = name
+        let whole = "\(text.dropLast(36))\(name)"
+        state.tokens[whole] = text
+        return whole
     }
 
     private func mapped(_ value: SQLValue, _ transform: (String) -> String) -> SQLValue {
