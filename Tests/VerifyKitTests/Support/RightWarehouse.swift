@@ -192,7 +192,8 @@ struct RightWarehouse {
             state.reason = name == .halted ? "5 organizations failed" : nil
             let rollout = Rollout(
                 sql: warehouse, catalog: "3f9a1c07", plan: WavePlan(sizes: [1, nil]), task: CloudRunTask(),
-                report: ReportFixture().report, command: RunCommand(job: "org-sync-all", environment: nil),
+                tally: FailureTally(limit: 5), report: ReportFixture().report,
+                command: RunCommand(job: "org-sync-all", environment: nil),
                 now: clock.now, sleep: { _ in })
             _ = try await warehouse.merge(rollout.saving(state))
         }
