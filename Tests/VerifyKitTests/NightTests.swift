@@ -35,6 +35,7 @@ import Warehouse
                 report.failures.map { "\($0.subject): \($0.reason)" } == [],
                 "seed \(seed), \(moment), after \(night.counts)")
         }
+        #expect(halfDone > 0, "seed \(seed): the night was too quiet")
         #expect(
             night.counts.keys.contains("COMPLETED") && night.counts.keys.contains("stale-cleanup"), "\(night.counts)")
     }
