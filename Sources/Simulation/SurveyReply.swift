@@ -1,5 +1,6 @@
 import JobRuntime
 import Warehouse
+import WarehouseKit
 
 /// BigQuery's answer to the bulk comparison: what its statement over `INFORMATION_SCHEMA` returns, from the tables' definitions.
 struct SurveyReply {
@@ -64,7 +65,9 @@ struct SurveyReply {
     }
 
     private func text(_ name: String) -> String? {
-        guard case .string(let text)? = parameters.first(where: { $0.name == name })?.value, !text.isEmpty else { return nil }
+        guard case .string(let text)? = parameters.first(where: { $0.name == name })?.value, !text.isEmpty else {
+            return nil
+        }
         return text
     }
 
@@ -87,7 +90,9 @@ struct SurveyReply {
 
     /// The datasets are a parameter, or the rows of a SELECT within the statement.
     private func targets() async throws -> [(subject: String, dataset: String)] {
-        guard let from = sql.range(of: "SELECT subject, dataset FROM ("), let to = sql.range(of: ") AS asked WHERE ABS(") else {
+        guard let from = sql.range(of: "SELECT subject, dataset FROM ("),
+            let to = sql.range(of: ") AS asked WHERE ABS(")
+        else {
             throw Unreadable(reason: "the comparison has no targets")
         }
         var statement = Statement("list the targets", String(sql[from.upperBound..<to.lowerBound]))
@@ -119,8 +124,11 @@ struct SurveyReply {
             ].joined(separator: unit)
         }
         let paths = fields.map {
-            [$0.name, $0.description ?? "", $0.collation ?? "NULL", $0.roundingMode ?? "", $0.policyTags.joined(separator: ",")]
-                .joined(separator: unit)
+            [
+                $0.name, $0.description ?? "", $0.collation ?? "NULL", $0.roundingMode ?? "",
+                $0.policyTags.joined(separator: ","),
+            ]
+            .joined(separator: unit)
         }
         var options: [String] = []
         if let description = table.description { options.append("description\(unit)\(TableDDL.literal(description))") }
@@ -136,7 +144,8 @@ struct SurveyReply {
         if table.requirePartitionFilter == true { options.append("require_partition_filter\(unit)true") }
         return [
             "BASE TABLE", columns.joined(separator: record), paths.joined(separator: record),
-            options.joined(separator: record), clause(of: table), table.attributes["defaultCollation"]?.string ?? "", "",
+            options.joined(separator: record), clause(of: table), table.attributes["defaultCollation"]?.string ?? "",
+            "",
         ].joined(separator: group)
     }
 
