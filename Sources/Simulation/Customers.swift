@@ -179,7 +179,7 @@ extension World {
             tellCustomer(slug, "a pipeline starts that will crash (\(run.id))")
         }
         guard pipeline.end != .crashed else { return }
-        machine.at(run.endsAt) { Task.detached { try? await World.current.end(run.id) } }
+        machine.at(run.endsAt) { Task.detached { await World.current.endInTime(run.id) } }
     }
 
     /// The first reservation of a day opens the row if no job has.
@@ -201,6 +201,14 @@ extension World {
                 "text": .string(now.date.description.replacing("-", with: "")),
                 "now": .timestamp(now),
             ])
+    }
+
+    private func endInTime(_ id: String) async {
+        do {
+            try await end(id)
+        } catch {
+            violate("the simulation itself", "\(error)")
+        }
     }
 
     /// Ends a run in the log, if it is open there, and then in the row of the day on which it was reserved.

@@ -13,7 +13,7 @@ import JobRuntime
 final class SimulatedMachine: @unchecked Sendable {
     typealias ProcessID = Int
 
-    nonisolated(unsafe) static let shared = SimulatedMachine()
+    static let shared = SimulatedMachine()
 
     private struct Work {
         var job: UnownedJob

@@ -99,7 +99,8 @@ struct SurveyReply {
         statement.parameters = parameters
         let asked = statement
         return try await SimulatedMachine.shared.outside { try await server.warehouse.query(asked) }.rows
-            .map { (try $0.string("subject"), try $0.string("dataset")) }.sorted { $0.0 < $1.0 }
+            .map { (subject: try $0.string("subject"), dataset: try $0.string("dataset")) }
+            .sorted { $0.subject < $1.subject }
     }
 
     private func exists(_ dataset: DatasetID) async throws -> Bool {
