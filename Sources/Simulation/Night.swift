@@ -1,5 +1,7 @@
+import EmbeddedWarehouse
 import Foundation
 import JobRuntime
+import SchemaKit
 import Warehouse
 import WarehouseKit
 

@@ -1,4 +1,6 @@
+import EmbeddedWarehouse
 import Foundation
+import HTTPTransport
 import JobRuntime
 import SchemaKit
 import Warehouse
