@@ -5,6 +5,9 @@ import Warehouse
 struct ColumnDefinitions {
     private let characters: [Character]
     private var position = 0
+    private var depth = 0
+    /// BigQuery has at most 15 levels. A text with more must not fill the stack.
+    private static let mostLevels = 100
 
     private init(_ text: String) {
         characters = Array(text)
@@ -61,6 +64,9 @@ struct ColumnDefinitions {
         let word = word().uppercased()
         guard !word.isEmpty else { return nil }
         if peek() == "<" {
+            guard depth < Self.mostLevels else { return nil }
+            depth += 1
+            defer { depth -= 1 }
             position += 1
             switch word {
             case "ARRAY":
