@@ -42,7 +42,7 @@ enum NameProperties {
     private static func column(_ text: String) throws {
         guard ColumnName.problem(with: text) == nil else { return }
         let quoted = ColumnName.quoted(text)
-        let characters = Array(quoted)
+        let characters = Array(quoted.unicodeScalars)
         try hold(SQLLiteral.length(of: characters[...]) == characters.count, "the quotes of \(quoted)")
         try hold(!text.unicodeScalars.contains { $0.value < 0x20 || $0 == "`" || $0 == "\\" }, "the column \(quoted)")
         if ColumnName.isPlain(text) { try isWord(text, upTo: 300) }
