@@ -159,5 +159,5 @@ package.targets.append(
         ? .testTarget(
             name: "FuzzTests", dependencies: readers, exclude: ["Program", "Corpus"], swiftSettings: settings)
         : .executableTarget(
-            name: "fuzz", dependencies: readers, path: "Tests/FuzzTests", exclude: ["Corpus"],
+            name: "fuzz", dependencies: readers, path: "Tests/FuzzTests", exclude: ["Corpus", "CorpusTests.swift"],
             sources: ["Targets", "Program"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))

@@ -231,6 +231,8 @@ enum SQLLiteral {
             }
             let digits = ["x": 2, "X": 2, "u": 4, "U": 8][letter]
             guard let digits, index + digits <= characters.endIndex,
+                // `UInt32` reads a sign, too.
+                characters[index..<index + digits].allSatisfy(\.properties.isASCIIHexDigit),
                 let scalar = UInt32(String(characters[index..<index + digits]), radix: 16).flatMap(Unicode.Scalar.init)
             else { return nil }
             result.append(scalar)

@@ -26,7 +26,8 @@ struct QueryResponse: Decodable, Sendable {
     var rows: Data?
 
     private enum CodingKeys: String, CodingKey {
-        case jobComplete, jobReference, schema, pageToken, numDmlAffectedRows, dmlStats, totalBytesBilled, errors, error,
+        case jobComplete, jobReference, schema, pageToken, numDmlAffectedRows, dmlStats, totalBytesBilled, errors,
+            error,
             status
     }
 

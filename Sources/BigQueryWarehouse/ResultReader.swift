@@ -43,7 +43,8 @@ struct ResultReader {
         var fields: [SQLValue.Field]?
         try json.open("{")
         while let key = try json.nextKey() {
-            guard key == "f" else {
+            // Of a key that comes twice, the first value counts, as for Foundation's decoder.
+            guard key == "f", fields == nil else {
                 try json.skip()
                 continue
             }
@@ -74,7 +75,7 @@ struct ResultReader {
         var value: SQLValue?
         try json.open("{")
         while let key = try json.nextKey() {
-            if key == "v" { value = try read(&json) } else { try json.skip() }
+            if key == "v", value == nil { value = try read(&json) } else { try json.skip() }
         }
         guard let value else { throw json.malformed }
         return value

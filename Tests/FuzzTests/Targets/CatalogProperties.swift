@@ -11,7 +11,7 @@ enum CatalogProperties {
             table = try file(input).table()
         } catch {
             try hold(!error.problems.isEmpty, "a refusal without a problem")
-            for problem in error.problems { try hold(problem.hasPrefix("events.json: "), problem) }
+            for problem in error.problems { try hold(problem.utf8.starts(with: "events.json: ".utf8), problem) }
             return
         }
         let written = try JSONEncoder().encode(table.table)

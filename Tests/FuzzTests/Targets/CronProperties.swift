@@ -1,5 +1,6 @@
-@testable import DeploymentKit
 import Foundation
+
+@testable import DeploymentKit
 
 /// A schedule that was accepted has starts, each matches the expression, and no two are further apart than the longest gap.
 enum CronProperties {

@@ -10,13 +10,15 @@ import Warehouse
 /// one the request.
 ///
 /// - No refusal says that work was done which nobody knew to be done before.
-/// - A new job follows only where nothing was done.
+/// - A new job follows only where nothing was done. The job's own failure says that.
 /// - No message shows the key.
 enum ErrorProperties {
     private static let statuses = [400, 401, 403, 404, 407, 408, 409, 412, 429, 500, 501, 502, 503, 504, 302, 418]
-    private static let calls: [BigQueryAPI.Call] = [
-        call(.jobsQuery, .post, .notDone), call(.jobsQuery, .post, .unknown), call(.jobsGetQueryResults, .get, .unknown),
-        call(.jobsGet, .get, .done), call(.tablesPatch, .patch, .notDone), call(.tablesGet, .get, .notDone),
+    /// A request, and what was known of its work before the reply. An earlier attempt at the second one was lost.
+    private static let calls: [(call: BigQueryAPI.Call, before: Certainty)] = [
+        (call(.jobsQuery, .post, .notDone), .notDone), (call(.jobsQuery, .post, .notDone), .unknown),
+        (call(.jobsGetQueryResults, .get, .unknown), .unknown), (call(.jobsGet, .get, .done), .done),
+        (call(.tablesPatch, .patch, .notDone), .notDone), (call(.tablesGet, .get, .notDone), .notDone),
     ]
     private static let key = Secret("rk_live_51H8nEXAMPLEkey0123456789")
     private static let now = Date(timeIntervalSince1970: 1_800_000_000)
@@ -32,18 +34,24 @@ enum ErrorProperties {
         guard choice.count == 2 else { return }
         let response = HTTPResponse(
             status: statuses[Int(choice[0]) % statuses.count], body: Data(input.dropFirst(2)))
-        try bigQuery(response, calls[Int(choice[1]) % calls.count])
+        let (call, before) = calls[Int(choice[1]) % calls.count]
+        try bigQuery(response, call, before)
         let error = StripeError(
             response, operation: "list subscriptions", resource: .subscriptions, key: key, now: now)
         try hold(!error.description.contains(key.value), "the key is shown")
         try hold(!error.description.contains { $0.isNewline }, "a message of several lines")
     }
 
-    private static func bigQuery(_ response: HTTPResponse, _ call: BigQueryAPI.Call) throws {
-        let error = BigQueryErrors.error(in: response, to: call, before: call.known, now: now)
+    private static func bigQuery(_ response: HTTPResponse, _ call: BigQueryAPI.Call, _ before: Certainty) throws {
+        let error = BigQueryErrors.error(in: response, to: call, before: before, now: now)
         try hold(!error.description.isEmpty, "an error without a description")
-        try hold(error.certainty != .done || call.known == .done, "\(error) says that the work was done")
-        try hold(error.retry != .newJob || error.certainty == .notDone, "\(error) leads to a second job")
+        try hold(error.certainty != .done || before == .done, "\(error) says that the work was done")
+        try hold(
+            error.retry != .newJob || error.code != .rateLimited || error.certainty == .notDone,
+            "\(error) leads to a second job beside the first")
+        try hold(
+            error.retry != .newJob || before != .notDone || error.certainty == .notDone,
+            "\(error) leads to a second job")
         try hold(error.retryAfter.map { $0 >= .zero } ?? true, "\(error) waits for a negative time")
         guard let problem = try? JSONDecoder().decode(BigQueryErrors.ErrorProto.self, from: response.body) else {
             return

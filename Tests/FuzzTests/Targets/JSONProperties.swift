@@ -31,14 +31,19 @@ enum JSONProperties {
         try hold(isSame(value, other), "\(value as Any) is not \(other as Any)")
     }
 
-    /// Foundation reads 9007199254740993.0 as an integer without a detour over a double, so numbers are compared as doubles.
+    /// Foundation reads 9007199254740993.0 as an integer without a detour over a double, so the last digit may differ.
     private static func isSame(_ left: JSONValue?, _ right: JSONValue?) -> Bool {
         switch (left, right) {
         case (.array(let left), .array(let right)): left.count == right.count && zip(left, right).allSatisfy(isSame)
         case (.object(let left), .object(let right)):
             left.dictionary.keys == right.dictionary.keys
                 && left.dictionary.allSatisfy { isSame($0.value, right.dictionary[$0.key]) }
-        default: left == right || (left.flatMap(number).map { $0 == right.flatMap(number) } ?? false)
+        default:
+            if let one = left.flatMap(number), let other = right.flatMap(number) {
+                abs(one - other) <= abs(one) * 1e-15
+            } else {
+                left == right
+            }
         }
     }
 
