@@ -73,7 +73,7 @@ struct BigQueryAPI: Sendable {
     }
 
     func decode<Value: Decodable>(_ type: Value.Type, from data: Data, of call: Call) throws -> Value {
-        try read(data, of: call) { try JSONDecoder().decode(type, from: $0) }
+        try read(data, of: call) { try JSONReader.decode(type, from: $0) }
     }
 
     func read<Value>(_ data: Data, of call: Call, _ read: (Data) throws -> Value) throws -> Value {

@@ -39,6 +39,15 @@ package struct JSONReader {
         }
     }
 
+    /// Decodes a document from elsewhere with Foundation's decoder, which ends the process for 513 brackets and nothing else. So the
+    /// whole document is read first.
+    package static func decode<Value: Decodable>(
+        _ type: Value.Type, from data: Data, with decoder: JSONDecoder = JSONDecoder()
+    ) throws -> Value {
+        try read(data) { _ = try $0.skip() }
+        return try decoder.decode(type, from: data)
+    }
+
     private init(bytes: UnsafeBufferPointer<UInt8>) {
         self.bytes = bytes
         // Windows editors put a byte order mark first.

@@ -53,7 +53,7 @@ enum ErrorProperties {
             error.retry != .newJob || before != .notDone || error.certainty == .notDone,
             "\(error) leads to a second job")
         try hold(error.retryAfter.map { $0 >= .zero } ?? true, "\(error) waits for a negative time")
-        guard let problem = try? JSONDecoder().decode(BigQueryErrors.ErrorProto.self, from: response.body) else {
+        guard let problem = try? JSONReader.decode(BigQueryErrors.ErrorProto.self, from: response.body) else {
             return
         }
         let failure = BigQueryErrors.error(of: problem, operation: "do it", scope: .project)

@@ -6,21 +6,25 @@ import JobRuntime
 /// A page is read completely or not at all, and a subscription that is kept as bytes is the same afterward.
 enum StripeProperties {
     static func check(_ input: Data) throws {
-        if let page = try? decoder.decode(StripePage<StripeSubscription>.self, from: input) { try kept(page.data) }
-        if let subscription = try? decoder.decode(StripeSubscription.self, from: input) {
+        if let page = try? StripeProperties.decode(StripePage<StripeSubscription>.self, input) { try kept(page.data) }
+        if let subscription = try? StripeProperties.decode(StripeSubscription.self, input) {
             try kept([subscription])
             try described(subscription)
         }
-        if let product = try? decoder.decode(StripeProduct.self, from: input) { try described(product) }
-        if let price = try? decoder.decode(StripePrice.self, from: input) { try described(price) }
-        _ = try? decoder.decode(StripePage<StripeProduct>.self, from: input)
+        if let product = try? StripeProperties.decode(StripeProduct.self, input) { try described(product) }
+        if let price = try? StripeProperties.decode(StripePrice.self, input) { try described(price) }
+        _ = try? StripeProperties.decode(StripePage<StripeProduct>.self, input)
     }
 
-    static let decoder: JSONDecoder = {
+    private static let decoder: JSONDecoder = {
         let decoder = JSONDecoder()
         decoder.userInfo[StripeIgnore.userInfoKey] = StripeIgnore("shop_id,tier=legacy,prod_Q1support")
         return decoder
     }()
+
+    static func decode<Value: Decodable>(_ type: Value.Type, _ input: Data) throws -> Value {
+        try JSONReader.decode(type, from: input, with: decoder)
+    }
 
     private static func kept(_ subscriptions: [StripeSubscription]) throws {
         var list = CompactList<StripeSubscription>()
@@ -42,8 +46,8 @@ enum StripeProperties {
 /// An event that was read names its object, or says that the object cannot be read.
 enum EventProperties {
     static func check(_ input: Data) throws {
-        if let event = try? StripeProperties.decoder.decode(StripeEvent.self, from: input) { try known(event) }
-        if let page = try? StripeProperties.decoder.decode(StripePage<StripeEvent>.self, from: input) {
+        if let event = try? StripeProperties.decode(StripeEvent.self, input) { try known(event) }
+        if let page = try? StripeProperties.decode(StripePage<StripeEvent>.self, input) {
             for event in page.data { try known(event) }
         }
     }
