@@ -100,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
             path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
-        .plugin(name: "JobSources", capability: .buildTool()),
+        .plugin(name: "JobSources", capability: .buildTool(), path: "Sources/Tools/JobSources"),
         .target(
             name: "Simulation",
             dependencies: [
