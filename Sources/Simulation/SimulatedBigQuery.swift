@@ -187,7 +187,6 @@ final class SimulatedBigQuery: @unchecked Sendable {
         if sql.contains("INFORMATION_SCHEMA.") {
             var rows = try await SurveyReply(self, sql, parameters).rows()
             bug?.change(surveyRows: &rows)
-            if let _ = ProcessInfo.processInfo.environment["SIMDEBUG"] { print(sql.prefix(900)); for r in rows { print(r.fields.map { "\($0.name)=\($0.value)".prefix(90) }) }; print(parameters.map { "\($0)".prefix(400) }) }
             members.merge(RESTValue.table(rows)) { $1 }
         } else if sql.hasPrefix("CREATE TABLE") {
             try await createTables(of: sql)

@@ -74,6 +74,9 @@ package final class World: @unchecked Sendable {
     var executionCount = 0
     /// When the last run of a job began that ended with exit code 0 and did its work.
     var lastSuccess: [String: Timestamp] = [:]
+    /// When the last run of a job began that failed or was killed, and the last tick that was not delivered.
+    var lastFailure: [String: Timestamp] = [:]
+    var lastMissed: [String: Timestamp] = [:]
     var failedNights: [String: Int] = [:]
     var violation: Violation?
 
@@ -88,7 +91,7 @@ package final class World: @unchecked Sendable {
 
     // The catalog in force.
     var release = 0
-    var releasedAt = Timestamp(startOf: Fate.firstDay)
+    var releasedAt = Timestamp(startOf: Fate.firstDay.adding(days: -1))
     let catalogs: ReleasedCatalogs
 
     package init(_ plan: Plan) throws {
@@ -237,6 +240,7 @@ package final class World: @unchecked Sendable {
     private func deliver(_ schedule: Schedule, _ tick: Timestamp) async throws {
         let key = ExecutionKey(job: schedule.job, tick: tick)
         if missed.remove(key) != nil {
+            lastMissed[schedule.job] = tick
             tell("fault", service: "scheduler", "did not start \(schedule.job)")
             return
         }
