@@ -24,6 +24,12 @@ struct SurveyReply {
         self.parameters = parameters
     }
 
+    /// The world has no columns beyond the catalog's.
+    private static let noExtras = [
+        SQLValue.Field("extra_datasets", .int64(0)), SQLValue.Field("extra_columns", .null(.string)),
+        SQLValue.Field("extra_members", .null(.string)),
+    ]
+
     func rows() async throws -> [Row] {
         let (wanted, known) = try expectedTables()
         var groups: [(table: String, shape: String?, members: [String])] = []
@@ -58,7 +64,7 @@ struct SurveyReply {
                 SQLValue.Field("shape_key", group.shape.map { .string("\($0.utf8.count)") } ?? .null(.string)),
                 SQLValue.Field("datasets", .int64(Int64(group.members.count))),
                 SQLValue.Field("members", .string(group.members.sorted().joined(separator: ","))),
-            ])
+            ] + Self.noExtras)
         }
         if let known, let dataset = text("known_dataset").flatMap({ DatasetID($0) }) {
             let isThere = try await definition(dataset, known) != nil
@@ -68,7 +74,7 @@ struct SurveyReply {
                     SQLValue.Field("shape", isThere ? .string("") : .null(.string)),
                     SQLValue.Field("shape_key", .null(.string)), SQLValue.Field("datasets", .int64(1)),
                     SQLValue.Field("members", .string("=\(dataset)")),
-                ]))
+                ] + Self.noExtras))
         }
         return rows
     }

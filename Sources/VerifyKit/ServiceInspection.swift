@@ -75,8 +75,9 @@ enum ServiceInspection {
                 leases, of: "rows_of_leases", subject: "job",
                 cases: [
                     (
-                        "holder IS NULL AND (token IS NOT NULL OR acquired_at IS NOT NULL)",
-                        "'is free, and has a token or a time of acquisition'"
+                        // A release leaves a mark in the place of the token.
+                        "holder IS NULL AND (IFNULL(token, 'released ') NOT LIKE 'released %' OR acquired_at IS NOT NULL)",
+                        "'is free, and has the token of a holder or a time of acquisition'"
                     ),
                     (
                         "holder IS NULL AND expires_at != updated_at",

@@ -19,7 +19,7 @@ import WarehouseKit
         #expect(second.changes == 0)
         #expect(try await stage.state() == state)
         #expect(try await stage.tables(in: "organizations")?.count == 21)
-        #expect(try await stage.tables(in: "scheduler_jobs")?.count == 6)
+        #expect(try await stage.tables(in: "scheduler_jobs")?.count == 7)
     }
 
     @Test func twoAtOnceBothSucceed() async throws {

@@ -20,7 +20,7 @@ import WarehouseKit
         #expect(reader.problems.isEmpty)
         #expect(settings.warehouse.environment == nil)
         #expect(settings.catalog.tables(.organizations).count == 21)
-        #expect(settings.catalog.tables(.operations).count == 6)
+        #expect(settings.catalog.tables(.operations).count == 7)
     }
 
     @Test func needsAnEnvironmentForTheOrganizations() {
