@@ -102,6 +102,17 @@ let package = Package(
         .executableTarget(
             name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
             path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
+        .plugin(name: "JobSources", capability: .buildTool()),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "HTTPTransport", "JobRuntime", "Warehouse", "WarehouseKit", "EmbeddedWarehouse", "SchemaKit", "QuotaKit",
+                "BillingKit", argumentParser,
+            ],
+            swiftSettings: settings, plugins: ["JobSources"]),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation", "JobRuntime", argumentParser], path: "Sources/Tools/Simulate",
+            swiftSettings: settings),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -111,6 +122,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport", exclude: ["README.md"], swiftSettings: settings),
         tests("HTTPTransportTests", "HTTPTransport"),
+        tests("SimulationTests", "Simulation", "simulate"),
         tests("JobRuntimeTests", "JobRuntime", "HTTPTransport", argumentParser, logging),
         tests("GoogleCredentialsTests", "GoogleCredentials", "JobRuntime", "HTTPTransport", "COpenSSL"),
         tests("WarehouseTests", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "JobRuntime"),

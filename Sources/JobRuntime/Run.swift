@@ -46,12 +46,12 @@ package struct Run: Sendable {
     }
 
     /// Creates a transport with the run's settings, and with a thread and connections of its own. The summary counts its requests.
-    package func transport() -> CurlTransport {
+    package func transport() -> any HTTPTransport {
         var configuration = CurlTransport.Configuration()
         configuration.userAgent = "scheduler-jobs/\(serviceVersion) (gzip)"
         configuration.certificateAuthorityFile = certificateAuthorityFile
         configuration.onRequest = { [report] in report.record.withLock { $0.requests += 1 } }
-        return CurlTransport(configuration)
+        return Machine.current.transport(configuration)
     }
 
     /// Registers a closing, which runs after the work, whatever the outcome.

@@ -75,6 +75,11 @@ extension ScheduledJob {
         let surroundings = ProcessSurroundings.current
         surroundings.exit(await JobProcess<Self>(surroundings).run())
     }
+
+    /// Runs the job as ``main()`` does, in surroundings that the caller provides.
+    package static func run(in surroundings: ProcessSurroundings) async -> JobExitCode {
+        await JobProcess<Self>(surroundings).run()
+    }
 }
 
 /// The options of a job without options of its own.

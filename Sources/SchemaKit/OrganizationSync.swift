@@ -53,7 +53,7 @@ package struct OrganizationSync: Sendable {
     /// Changes organizations in waves. It needs the history.
     package var waves: WavePlan?
     package var now: @Sendable () -> Timestamp = Timestamp.wallClock
-    package var sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+    package var sleep: @Sendable (Duration) async throws -> Void = TimeSource.system.sleep
     /// If it is set, the run explains the differences. It must be a dry run.
     package var explanationDay: CivilDate?
 

@@ -79,7 +79,7 @@ package struct JobLease: Sendable {
     package init(
         warehouse: any SQLWarehouse, job: String, excluding others: [String] = [], holder: String, validity: Duration,
         report: RunReport, now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
-        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+        sleep: @escaping @Sendable (Duration) async throws -> Void = TimeSource.system.sleep
     ) {
         self.warehouse = MeteredWarehouse(warehouse, report)
         watched = WatchedWarehouse(warehouse)

@@ -47,7 +47,7 @@ package func withTimeout<Value: Sendable>(
     try await withThrowingTaskGroup(of: Value?.self) { group in
         group.addTask { try await work() }
         group.addTask {
-            try await Task.sleep(for: limit)
+            try await TimeSource.system.sleep(limit)
             return nil
         }
         defer { group.cancelAll() }

@@ -3,24 +3,46 @@ import FoundationEssentials
 import Glibc
 import Synchronization
 
-/// The inputs and outputs of a job's process. Tests replace them.
-struct ProcessSurroundings: Sendable {
+/// The inputs and outputs of a job's process. Tests and the simulation replace them.
+package struct ProcessSurroundings: Sendable {
     /// The arguments after the program's name.
-    var arguments: [String]
-    var environment: [String: String]
+    package var arguments: [String]
+    package var environment: [String: String]
     /// Returns whether standard output accepted all of the text.
-    var writeOutput: @Sendable (String) -> Bool
-    var writeError: @Sendable (String) -> Void
-    var isErrorTerminal: Bool
-    var terminalWidth: @Sendable () -> Int
-    var wallClock: @Sendable () -> Timestamp
-    var elapsed: @Sendable () -> Duration
+    package var writeOutput: @Sendable (String) -> Bool
+    package var writeError: @Sendable (String) -> Void
+    package var isErrorTerminal: Bool
+    package var terminalWidth: @Sendable () -> Int
+    package var wallClock: @Sendable () -> Timestamp
+    package var elapsed: @Sendable () -> Duration
     /// Calls the closure after that time, from a thread that neither the job nor another such closure can block.
-    var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
+    package var after: @Sendable (Duration, @escaping @Sendable () -> Void) -> Void
     /// Ends the process at once, from any thread. Only the replacement in a test returns.
-    var exit: @Sendable (JobExitCode) -> Void
+    package var exit: @Sendable (JobExitCode) -> Void
     /// Calls the closure for every signal, from a thread that the job cannot block.
-    var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
+    package var onStopSignal: @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
+
+    package init(
+        arguments: [String], environment: [String: String], writeOutput: @escaping @Sendable (String) -> Bool,
+        writeError: @escaping @Sendable (String) -> Void, isErrorTerminal: Bool,
+        terminalWidth: @escaping @Sendable () -> Int, wallClock: @escaping @Sendable () -> Timestamp,
+        elapsed: @escaping @Sendable () -> Duration,
+        after: @escaping @Sendable (Duration, @escaping @Sendable () -> Void) -> Void,
+        exit: @escaping @Sendable (JobExitCode) -> Void,
+        onStopSignal: @escaping @Sendable (@escaping @Sendable (StopSignal) -> Void) -> Void
+    ) {
+        self.arguments = arguments
+        self.environment = environment
+        self.writeOutput = writeOutput
+        self.writeError = writeError
+        self.isErrorTerminal = isErrorTerminal
+        self.terminalWidth = terminalWidth
+        self.wallClock = wallClock
+        self.elapsed = elapsed
+        self.after = after
+        self.exit = exit
+        self.onStopSignal = onStopSignal
+    }
 }
 
 extension ProcessSurroundings {
@@ -90,7 +112,7 @@ extension ProcessSurroundings {
 }
 
 /// The signals that ask a job to stop.
-enum StopSignal: String, Sendable {
+package enum StopSignal: String, Sendable {
     /// From Cloud Run, on cancellation, timeout and shutdown.
     case terminate = "SIGTERM"
     /// Ctrl-C.

@@ -1,0 +1,378 @@
+import Foundation
+import JobRuntime
+import Warehouse
+
+/// The invariants after a night, in SQL and code of the simulation's own. What they compare with is what the world itself remembers:
+/// the runs of its customers, its Stripe, its releases.
+extension World {
+    private struct Finding {
+        var name: String
+        var holds: Bool
+        var text: String
+    }
+
+    /// A night may excuse a job that reported its failure. After so many nights in a row nothing is excused.
+    private static let mostExcusedNights = 2
+
+    func closeNight(_ day: Int, _ date: CivilDate) async throws {
+        let findings = [
+            try await finding("counters", { try await wrongCounters(date) }),
+            try await finding("billing", { try await wrongSubscriptions() }),
+            try await finding("queue", { try await wrongItems() }),
+            try await finding("audit", { try await wrongAudits() }),
+            try await finding("schemas", { try await wrongSchemas() }),
+            try await finding("leases", { try await wrongLeases() }),
+            try await finding("run log", { try await wrongRuns() }),
+        ]
+        story.add(
+            "night", at: machine.now,
+            [
+                (
+                    "invariants",
+                    .array(
+                        findings.map {
+                            .object(["name": .string($0.name), "holds": .bool($0.holds), "text": .string($0.text)])
+                        })
+                )
+            ],
+            text: "night: " + findings.map { $0.holds ? "\($0.name) ok" : "\($0.name) BROKEN: \($0.text)" }.joined(separator: ", "))
+        if let broken = findings.first(where: { !$0.holds }), violation == nil { violate(broken.name, broken.text, day) }
+    }
+
+    func violate(_ invariant: String, _ text: String, _ day: Int? = nil) {
+        guard violation == nil else { return }
+        violation = Violation(invariant: invariant, text: text, day: day ?? counts.days, at: Story.stamp(machine.now))
+    }
+
+    private func finding(_ name: String, _ problems: () async throws -> (broken: [String], seen: String)) async throws -> Finding {
+        let (broken, seen) = try await problems()
+        return Finding(name: name, holds: broken.isEmpty, text: broken.isEmpty ? seen : broken.prefix(3).joined(separator: "; "))
+    }
+
+    /// Whether a job did its work since a time. If not, its nights without success are counted, and only the first few are excused.
+    private func hasSucceeded(_ job: String, since: Timestamp) -> Bool {
+        let isDone = lastSuccess[job].map { $0 >= since } ?? false
+        failedNights[job] = isDone ? 0 : failedNights[job, default: 0] + 1
+        return isDone
+    }
+
+    // MARK: Counters
+
+    /// Decision: a row's counters follow from the run log, in the sense of the service that enforces them.
+    private func wrongCounters(_ date: CivilDate) async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        let isReset = hasSucceeded("quota-reset-daily", since: Timestamp(startOf: date))
+        guard isReset else {
+            let nights = failedNights["quota-reset-daily"] ?? 0
+            if nights > Self.mostExcusedNights { broken.append("quota-reset-daily did not succeed for \(nights) nights") }
+            return (broken, "excused: quota-reset-daily did not succeed, night \(nights)")
+        }
+        let reset = lastSuccess["quota-reset-daily"]!
+        let served = try await read(
+            """
+            SELECT s.org_slug AS slug, MAX(s.created_at) AS since FROM `organizations.org_subscriptions` AS s
+            JOIN `organizations.org_profiles` AS p ON p.org_slug = s.org_slug
+            WHERE s.status IN ('ACTIVE', 'TRIAL') AND p.status = 'ACTIVE' AND s.created_at < @reset
+            GROUP BY s.org_slug ORDER BY s.org_slug
+            """, ["reset": .timestamp(reset)])
+        let rows = try await read(
+            """
+            SELECT org_slug, usage_date, current_daily_pipelines AS daily, current_monthly_pipelines AS monthly,
+              pipelines_succeeded_today AS succeeded, concurrent_pipelines_running AS concurrent
+            FROM `organizations.org_usage_quotas` WHERE usage_date >= @first ORDER BY org_slug, usage_date
+            """, ["first": .date(date.adding(days: -1))])
+        let cameBack = stripe.subscriptions.filter { $0.created >= reset.adding(.seconds(-7200)).microseconds / 1_000_000 }
+            .map(\.organization)
+        for row in served {
+            let slug = try row.string("slug")
+            let own = try rows.filter { try $0.string("org_slug") == slug && $0.dateText("usage_date") == date.description }
+            // Its subscription may have become live after the reset.
+            if own.isEmpty, cameBack.contains(slug) { continue }
+            if own.count != 1 { broken.append("\(slug) has \(own.count) rows of \(date)") }
+        }
+        for row in rows {
+            let slug = try row.string("org_slug")
+            let day = CivilDate(row.dateText("usage_date"))!
+            for problem in try counterProblems(row, slug, day, isToday: day == date, reset) { broken.append(problem) }
+        }
+        return (broken, "\(rows.count) rows equal the run log")
+    }
+
+    private func counterProblems(
+        _ row: Row, _ slug: String, _ day: CivilDate, isToday: Bool, _ reset: Timestamp
+    ) throws -> [String] {
+        var problems: [String] = []
+        func check(_ name: String, _ range: ClosedRange<Int>) throws {
+            let value = Int(try row.int64(name))
+            if !range.contains(value) {
+                let text = range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+                problems.append("\(slug) \(day): \(name) is \(value), and the run log gives \(text)")
+            }
+        }
+        let own = runs.filter { $0.organization == slug }
+        let ofDay = own.filter { $0.day == day }
+        let successes = ofDay.filter(\.hasSucceeded)
+        // A pipeline that died before it was counted is missing until the row is recounted.
+        let lost = successes.filter { !$0.isCounted }.count
+        try check("daily", (successes.count - lost)...successes.count)
+        try check("succeeded", (successes.count - lost)...successes.count)
+        if isToday {
+            let month = own.filter { $0.hasSucceeded && $0.day <= day && $0.day.firstOfMonth == day.firstOfMonth }
+            // What ended after the reset and began on an earlier day is in the rows of those days only.
+            let sure = month.filter { $0.day == day ? $0.isCounted : $0.endedAt! < reset }
+            try check("monthly", sure.count...max(month.count, sure.count))
+        }
+        let cleaned = lastSuccess["stale-cleanup"] ?? Timestamp(microseconds: 0)
+        let fresh = machine.now.adding(.seconds(-3600))
+        let least = ofDay.filter { $0.isOpen && $0.startedAt >= fresh }.count
+        let most = ofDay.filter { run in
+            if run.isOpen { return run.startedAt >= cleaned.adding(.seconds(-3600)) }
+            return !run.isCounted && run.endedAt! >= cleaned
+        }.count
+        if cleaned < machine.now.adding(.seconds(-6 * 3600)) {
+            problems.append("stale-cleanup did not succeed since \(Story.stamp(cleaned))")
+        } else {
+            try check("concurrent", least...max(least, most))
+        }
+        return problems
+    }
+
+    /// A run that crashed is FAILED at the latest when stale-cleanup has succeeded after its hour.
+    private func wrongRuns() async throws -> (broken: [String], seen: String) {
+        let cleaned = lastSuccess["stale-cleanup"] ?? Timestamp(microseconds: 0)
+        let rows = try await read(
+            """
+            SELECT pipeline_logging_id AS id FROM `organizations.org_meta_pipeline_runs`
+            WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING') AND start_time < @limit
+            """, ["limit": .timestamp(cleaned.adding(.seconds(-3605)))])
+        let left = try rows.map { "\(try $0.string("id")) is open although stale-cleanup succeeded after its hour" }
+        var broken = left
+        let wrong = try await read(
+            """
+            SELECT pipeline_logging_id AS id, status FROM `organizations.org_meta_pipeline_runs`
+            WHERE status = 'FAILED' AND error_message LIKE '%marked as failed by stale-cleanup'
+              AND UNIX_MICROS(end_time) - UNIX_MICROS(start_time) < 3600000000
+            """)
+        for row in wrong { broken.append("\(try row.string("id")) was marked as failed within its hour") }
+        return (broken, "\(runs.count { $0.end == .crashed }) crashed runs are ended or younger than an hour")
+    }
+
+    // MARK: Billing
+
+    private func wrongSubscriptions() async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        let isDone = hasSucceeded("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600)))
+        let nights = failedNights["billing-sync-reconcile"] ?? 0
+        if !isDone, nights > Self.mostExcusedNights { broken.append("billing-sync-reconcile did not succeed for \(nights) nights") }
+        let reconciled = lastSuccess["billing-sync-reconcile"] ?? Timestamp(microseconds: 0)
+        let rows = try await read(
+            """
+            SELECT org_slug, plan_name, status, daily_limit, concurrent_limit, stripe_subscription_id
+            FROM `organizations.org_subscriptions` ORDER BY org_slug, created_at
+            """)
+        var compared = 0
+        for organization in organizations where organization.isWritten {
+            guard let best = stripe.best(of: organization.slug), let plan = stripe.plans[best.product] else { continue }
+            let own = stripe.subscriptions.filter { $0.organization == organization.slug }
+            let changed = max(own.map(\.changedAt).max()!, stripe.plansChangedAt, organization.signedUpAt)
+            guard changed < reconciled.adding(.seconds(-1)) else { continue }
+            compared += 1
+            let wanted = ["active": "ACTIVE", "canceled": "CANCELLED"][best.status] ?? "?"
+            let stored = try rows.filter { try $0.string("org_slug") == organization.slug }
+            guard let row = try stored.first(where: { try $0.optionalString("stripe_subscription_id") == best.id }) else {
+                broken.append("\(organization.slug) does not have \(best.id), the subscription that counts")
+                continue
+            }
+            let found = "\(try row.string("plan_name")) \(try row.string("status")) \(try row.int64("daily_limit")) "
+                + "\(try row.int64("concurrent_limit"))"
+            let expected = "\(plan.name) \(wanted) \(plan.daily) \(plan.concurrent)"
+            if found != expected {
+                broken.append("\(organization.slug) is \(found), and Stripe has \(expected) since \(Story.stamp(changed))")
+            }
+        }
+        return (broken, "\(compared) organizations equal Stripe")
+    }
+
+    /// Every item that was ever queued is there, and a completed one was followed by a reading of Stripe that is newer than it.
+    private func wrongItems() async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        let rows = try await read(
+            """
+            SELECT q.sync_id AS id, q.org_slug AS slug, q.status AS status, q.created_at AS created_at,
+              q.lease_expires_at AS lease_expires_at, q.next_retry_at AS next_retry_at,
+              (SELECT MAX(s.stripe_read_at) FROM `organizations.org_subscriptions` AS s WHERE s.org_slug = q.org_slug) AS read_at
+            FROM `scheduler_jobs.billing_sync_queue` AS q
+            """)
+        let known = Set(try rows.map { try $0.string("id") })
+        for item in queued where !known.contains(item.id) { broken.append("\(item.id) of \(item.organization) is gone") }
+        let retried = lastSuccess["billing-sync-retry"] ?? Timestamp(microseconds: 0)
+        for row in rows {
+            let (id, slug, status) = (try row.string("id"), try row.string("slug"), try row.string("status"))
+            let created = try row.timestamp("created_at")
+            switch status {
+            case "completed":
+                guard organizations.contains(where: { $0.slug == slug }) else { continue }
+                if try row.optionalTimestamp("read_at") ?? .init(microseconds: 0) < created {
+                    broken.append("\(id) of \(slug) is completed, and Stripe was not read since it was queued")
+                }
+            case "processing":
+                if let expiry = try row.optionalTimestamp("lease_expires_at"), expiry < retried.adding(.seconds(-3600)) {
+                    broken.append("\(id) of \(slug) waits for an execution that is long dead")
+                }
+            case "pending":
+                let due = try row.optionalTimestamp("next_retry_at") ?? created
+                if due < machine.now.adding(.seconds(-6 * 3600)) { broken.append("\(id) of \(slug) is due since \(Story.stamp(due))") }
+            default: break
+            }
+        }
+        return (broken, "\(rows.count) items are there")
+    }
+
+    // MARK: Audit
+
+    func rememberAudits() async throws { _ = try await wrongAudits() }
+
+    /// The audits of an organization form a chain: each begins with what the one before ended with, and the last one ends with
+    /// what is stored.
+    private func wrongAudits() async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        let fields = ["plan_name", "status", "daily_limit", "monthly_limit", "concurrent_limit"]
+        let audits = try await read(
+            """
+            SELECT audit_id, org_slug, details FROM `organizations.org_audit_logs` WHERE action = 'SYNC_SUBSCRIPTION'
+            """)
+        var chains: [String: [(version: Int, id: String, details: String)]] = [:]
+        var ids: Set<String> = []
+        for row in audits {
+            let id = try row.string("audit_id")
+            if !ids.insert(id).inserted { broken.append("\(id) is there twice") }
+            guard case .json(let details)? = row["details"], let version = id.split(separator: "-").last.flatMap({ Int($0) }) else {
+                broken.append("\(id) cannot be read")
+                continue
+            }
+            chains[try row.string("org_slug"), default: []].append((version, id, details))
+        }
+        let rows = try await read(
+            "SELECT org_slug, plan_name, status, daily_limit, monthly_limit, concurrent_limit FROM `organizations.org_subscriptions`")
+        for row in rows {
+            let slug = try row.string("org_slug")
+            guard var known = auditState[slug] else { continue }
+            for audit in (chains[slug] ?? []).sorted(by: { $0.version < $1.version }) {
+                let changes = JSONValue.members(of: Data(audit.details.utf8))?["changes"]?.array ?? []
+                for change in changes {
+                    guard let members = change.object, let field = members["field"]?.string, fields.contains(field) else { continue }
+                    if known[field] != members["from"]?.string {
+                        broken.append("\(audit.id): \(field) was \(known[field] ?? ""), and the audit says \(members["from"]?.string ?? "")")
+                    }
+                    known[field] = members["to"]?.string ?? ""
+                }
+            }
+            let stored = [
+                "plan_name": try row.string("plan_name"), "status": try row.string("status"),
+                "daily_limit": "\(try row.int64("daily_limit"))", "monthly_limit": "\(try row.int64("monthly_limit"))",
+                "concurrent_limit": "\(try row.int64("concurrent_limit"))",
+            ]
+            for field in fields where known[field] != stored[field] {
+                broken.append("\(slug) \(field) is \(stored[field] ?? ""), and the last audit ended with \(known[field] ?? "")")
+            }
+        }
+        return (broken, "\(audits.count) audits form unbroken chains")
+    }
+
+    // MARK: Schemas and leases
+
+    private func wrongSchemas() async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        var compared = 0
+        func compare(_ dataset: DatasetID, _ tables: [NamedTable]) async throws {
+            for table in tables {
+                compared += 1
+                guard let reference = TableReference(dataset, table.name),
+                    let actual = try await machine.outside({ try await bigQuery.warehouse.table(reference) })
+                else {
+                    broken.append("\(dataset).\(table.name) is missing")
+                    continue
+                }
+                let names = Set(actual.schema.fields.map { $0.name.lowercased() })
+                for field in table.table.schema.fields where !names.contains(field.name.lowercased()) {
+                    broken.append("\(dataset).\(table.name) has no column \(field.name)")
+                }
+            }
+        }
+        if let synced = lastSuccess["org-sync-all"], synced > releasedAt {
+            for organization in organizations where organization.isWritten && organization.signedUpAt < synced.adding(.seconds(-1)) {
+                try await compare(DatasetID("\(organization.slug)_test")!, bigQuery.catalog.tables(.organization))
+            }
+        } else if machine.now > releasedAt.adding(.seconds(3 * 86_400)) {
+            broken.append("org-sync-all did not succeed in three days after a release")
+        }
+        if let synced = lastSuccess["bootstrap-sync"], synced > releasedAt, release > 0 {
+            try await compare(.organizations, bigQuery.catalog.tables(.organizations))
+            try await compare(.schedulerJobs, bigQuery.catalog.tables(.operations))
+        }
+        return (broken, "\(compared) tables have the columns of catalog \(release)")
+    }
+
+    /// Nobody holds a lease for longer than it lasts, and a holder that is dead keeps others out no longer than that.
+    private func wrongLeases() async throws -> (broken: [String], seen: String) {
+        var broken: [String] = []
+        let rows = try await read("SELECT job, holder, expires_at FROM `scheduler_jobs.job_leases` ORDER BY job")
+        for row in rows {
+            let job = try row.string("job")
+            guard let holder = try row.optionalString("holder"), try row.timestamp("expires_at") > machine.now else { continue }
+            let name = String(holder.split(separator: " ").last ?? "")
+            let isAlive = executions.values.contains { "\($0.name)/0/\($0.key.attempt)" == name }
+            let limit = Duration.seconds(Schedule.named(job).timeout + 60)
+            if !isAlive, let died = ended[name]?.endedAt, died.adding(limit) < machine.now {
+                broken.append("\(job) is held by \(holder), which ended at \(Story.stamp(died))")
+            }
+        }
+        for schedule in Schedule.all where schedule.isExclusive && schedule.minutes.count > 20 {
+            let last = lastSuccess[schedule.job] ?? .init(microseconds: 0)
+            if last < machine.now.adding(.seconds(-3 * 3600)) { broken.append("\(schedule.job) worked last at \(Story.stamp(last))") }
+        }
+        return (broken, "\(rows.count) leases are free or held by the living")
+    }
+
+    /// An execution that was skipped for a lease names the holder, which must live, or be dead for no longer than its lease lasts.
+    func checkSkip(_ execution: Execution) {
+        guard execution.outcome == "skipped", let range = execution.headline.range(of: " is held by "),
+            let holder = execution.headline[range.upperBound...].split(separator: ",").first?.split(separator: " ").last
+        else { return }
+        let other = ended[String(holder)]
+        let limit = Duration.seconds(execution.schedule.timeout + 60)
+        if let ended = other?.endedAt, ended.adding(limit) < machine.now {
+            violate("leases", "\(execution.name) \(execution.key.job) was skipped for \(holder), which ended at \(Story.stamp(ended))")
+        }
+    }
+
+    /// Two executions of an exclusive job never work at the same time.
+    func noteStatement(_ sql: String, _ process: SimulatedMachine.ProcessID) {
+        guard let execution = executions[process], execution.schedule.isExclusive,
+            !execution.arguments.contains("--dry-run"), !execution.hasWorked
+        else { return }
+        // A statement on the leases or the history is none of the work. Those of the work name the leases in their fence at most.
+        let first = sql.split(separator: "`", maxSplits: 2).dropFirst().first ?? ""
+        guard !first.hasSuffix("job_leases"), !first.hasSuffix("job_runs") else { return }
+        execution.hasWorked = true
+        let others = executions.values.filter { $0 !== execution && $0.key.job == execution.key.job && $0.hasWorked }
+        if let other = others.first {
+            violate("leases", "\(execution.name) and \(other.name) of \(execution.key.job) work at the same time")
+        }
+    }
+}
+
+extension CivilDate {
+    fileprivate var firstOfMonth: CivilDate { adding(days: 1 - day) }
+}
+
+extension Row {
+    /// A DATE comes as such from a column, and as text from an expression.
+    fileprivate func dateText(_ column: String) -> String {
+        switch self[column] {
+        case .date(let date): date.description
+        case .string(let text): text
+        default: ""
+        }
+    }
+}
