@@ -20,7 +20,7 @@ KINDS = {"fault": ("warn", "fault"), "kill": ("bad", "killed"), "repair": ("good
          "operator": ("busy", "operator")}
 INTRODUCTION = """<p>A company keeps the costs of its customers' clouds in a warehouse: one dataset for each customer, and counters that say how many
 pipelines a customer may still run today. {jobs} small jobs keep all of this in order. They create the tables, open each day's counters, repair
-what crashed pipelines leave behind, delete old rows, and copy the subscriptions from Stripe.</p>
+what crashed pipelines leave behind, delete old rows, copy the subscriptions from Stripe, and check it all at night.</p>
 <p>The simulation runs the jobs as they ship, with a clock of its own, and breaks on purpose what they depend on: services answer with errors or
 not at all, containers are killed between two requests, triggers fire twice or never. A job must put right on its next run what went wrong.</p>"""
 
