@@ -106,12 +106,14 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "HTTPTransport", "JobRuntime", "Warehouse", "WarehouseKit", "EmbeddedWarehouse", "SchemaKit", "QuotaKit",
+                "HTTPTransport", "JobRuntime", "Warehouse", "WarehouseKit", "EmbeddedWarehouse", "SchemaKit",
+                "QuotaKit",
                 "BillingKit", argumentParser,
             ],
             swiftSettings: settings, plugins: ["JobSources"]),
         .executableTarget(
-            name: "simulate", dependencies: ["Simulation", "JobRuntime", argumentParser], path: "Sources/Tools/Simulate",
+            name: "simulate", dependencies: ["Simulation", "JobRuntime", argumentParser],
+            path: "Sources/Tools/Simulate",
             swiftSettings: settings),
         .target(
             name: "TestSupport",

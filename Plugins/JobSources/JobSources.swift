@@ -7,7 +7,8 @@ import PackagePlugin
 struct JobSources: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
         let jobs = context.package.directoryURL.appending(path: "Sources/Jobs")
-        let names = try FileManager.default.contentsOfDirectory(atPath: jobs.path).filter { $0.hasSuffix("Job") }.sorted()
+        let names = try FileManager.default.contentsOfDirectory(atPath: jobs.path).filter { $0.hasSuffix("Job") }
+            .sorted()
         return names.map { name in
             let source = jobs.appending(path: "\(name)/\(name).swift")
             let copy = context.pluginWorkDirectoryURL.appending(path: "\(name).swift")

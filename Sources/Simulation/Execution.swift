@@ -23,7 +23,8 @@ final class Execution: @unchecked Sendable {
     var summary: [String: JSONValue] = [:]
     var onEnd: (() -> Void)?
 
-    init(_ key: ExecutionKey, name: String, trigger: String, _ schedule: Schedule, _ arguments: [String], at: Timestamp) {
+    init(_ key: ExecutionKey, name: String, trigger: String, _ schedule: Schedule, _ arguments: [String], at: Timestamp)
+    {
         self.key = key
         self.name = name
         self.trigger = trigger
@@ -37,7 +38,10 @@ final class Execution: @unchecked Sendable {
 
     /// The rows and tables that the run created or changed, by its own counts.
     var changed: Int {
-        let words = ["created", "changed", "marked", "corrected", "deleted", "updated", "written", "synced", "queued", "repaired"]
+        let words = [
+            "created", "changed", "marked", "corrected", "deleted", "updated", "written", "synced", "queued",
+            "repaired",
+        ]
         return (summary["counts"]?.object ?? [:]).reduce(0) { sum, count in
             words.contains { count.key.contains($0) } ? sum + (count.value.wholeNumber ?? 0) : sum
         }
@@ -47,7 +51,8 @@ final class Execution: @unchecked Sendable {
 extension World {
     @discardableResult
     func launch(
-        _ schedule: Schedule, _ tick: Timestamp, trigger: String, delivery: Int = 0, attempt: Int = 0, name: String? = nil,
+        _ schedule: Schedule, _ tick: Timestamp, trigger: String, delivery: Int = 0, attempt: Int = 0,
+        name: String? = nil,
         arguments: [String] = [], onEnd: (() -> Void)? = nil
     ) -> Execution {
         let key = ExecutionKey(job: schedule.job, tick: tick, delivery: delivery, attempt: attempt)
@@ -65,7 +70,9 @@ extension World {
             executions[execution.process] = execution
             machine.after(.seconds(schedule.timeout)) { [unowned self] in
                 guard execution.endedAt == nil else { return }
-                tell("kill", execution: execution.name, "\(schedule.job) was stopped after its timeout of \(schedule.timeout) s")
+                tell(
+                    "kill", execution: execution.name,
+                    "\(schedule.job) was stopped after its timeout of \(schedule.timeout) s")
                 stop(execution)
             }
         }
@@ -75,7 +82,8 @@ extension World {
     private func surroundings(of execution: Execution) -> ProcessSurroundings {
         let schedule = execution.schedule
         var environment = [
-            "GCP_PROJECT_ID": SimulatedBigQuery.project, "ENVIRONMENT": "test", "BIGQUERY_LOCATION": "US", "LOG_LEVEL": "error",
+            "GCP_PROJECT_ID": SimulatedBigQuery.project, "ENVIRONMENT": "test", "BIGQUERY_LOCATION": "US",
+            "LOG_LEVEL": "error",
             "DEADLINE_SECONDS": "\(schedule.timeout - 60)", "CLOUD_RUN_JOB": "cloudact-\(schedule.job)",
             "CLOUD_RUN_EXECUTION": execution.name, "CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "1",
             "CLOUD_RUN_TASK_ATTEMPT": "\(execution.key.attempt)", "STRIPE_SECRET_KEY": "rk_test_simulation0001",
@@ -87,7 +95,9 @@ extension World {
         if execution.trigger == "manual" { environment["GOOGLE_APPLICATION_CREDENTIALS"] = catalogs.credentials }
         return ProcessSurroundings(
             arguments: execution.arguments, environment: environment,
-            writeOutput: { execution.output.append($0); return true }, writeError: { execution.output.append($0) },
+            writeOutput: {
+                execution.output.append($0); return true
+            }, writeError: { execution.output.append($0) },
             isErrorTerminal: false, terminalWidth: { 100 }, wallClock: { SimulatedMachine.shared.now },
             elapsed: TimeSource.system.elapsed, after: { SimulatedMachine.shared.after($0, $1) }, exit: { _ in },
             onStopSignal: { handler in execution.onStop = handler })
@@ -132,7 +142,8 @@ extension World {
         counts.exits[code, default: 0] += 1
         ended["\(execution.name)/0/\(execution.key.attempt)"] = execution
         if code == 0, execution.outcome == "succeeded", !execution.arguments.contains("--dry-run") {
-            lastSuccess[execution.key.job] = max(execution.startedAt, lastSuccess[execution.key.job] ?? execution.startedAt)
+            lastSuccess[execution.key.job] = max(
+                execution.startedAt, lastSuccess[execution.key.job] ?? execution.startedAt)
         }
         checkSkip(execution)
         record(execution, code)
@@ -161,12 +172,18 @@ extension World {
                 ("outcome", .string(execution.outcome)), ("headline", .string(headline)),
                 ("trigger", .string(execution.trigger)), ("changed", .integer(execution.changed)),
             ],
-            text: "run \(execution.name)/\(execution.key.attempt) \(execution.key.job) (\(execution.trigger)) until \(stamp.suffix(9)), "
+            text:
+                "run \(execution.name)/\(execution.key.attempt) \(execution.key.job) (\(execution.trigger)) until \(stamp.suffix(9)), "
                 + "exit \(code): \(headline)" + failures(of: execution))
-        let repairing = ["stale-cleanup", "quota-reset-daily", "quota-reset-monthly", "billing-sync-reconcile", "billing-sync-retry"]
-        if code == 0, execution.changed > 0, repairing.contains(execution.key.job), !execution.arguments.contains("--dry-run") {
+        let repairing = [
+            "stale-cleanup", "quota-reset-daily", "quota-reset-monthly", "billing-sync-reconcile", "billing-sync-retry",
+        ]
+        if code == 0, execution.changed > 0, repairing.contains(execution.key.job),
+            !execution.arguments.contains("--dry-run")
+        {
             story.add(
-                "repair", at: machine.now, [("execution", .string(execution.name)), ("text", .string(headline))], text: "")
+                "repair", at: machine.now, [("execution", .string(execution.name)), ("text", .string(headline))],
+                text: "")
         }
     }
 
@@ -190,7 +207,9 @@ extension World {
             let begun = machine.now
             launch(Schedule.named(job), begun, trigger: "manual") { [unowned self] in
                 // The operator sees the exit code and tries again later.
-                if lastSuccess[job] ?? .init(microseconds: 0) < begun, tries > 1 { manualLater(job, after: 1800, tries: tries - 1) }
+                if lastSuccess[job] ?? .init(microseconds: 0) < begun, tries > 1 {
+                    manualLater(job, after: 1800, tries: tries - 1)
+                }
             }
         }
     }
@@ -219,10 +238,14 @@ extension World {
         execution.requests += 1
         let number = execution.requests
         let service = service(of: request)
-        var dice = Dice(seed: plan.seed, "\(execution.key.job) \(execution.key.tick.microseconds) \(execution.key.attempt) \(number)")
+        var dice = Dice(
+            seed: plan.seed,
+            "\(execution.key.job) \(execution.key.tick.microseconds) \(execution.key.attempt) \(number)")
         let latency = Duration.milliseconds(20 + dice.below(300))
         try await machine.sleep(latency / 2)
-        if kills[execution.key]?[number] == false { try await die(execution, "before request \(number) reached \(service.rawValue)") }
+        if kills[execution.key]?[number] == false {
+            try await die(execution, "before request \(number) reached \(service.rawValue)")
+        }
         if terminations[execution.key] == number {
             tell("kill", execution: execution.name, "\(execution.key.job) got SIGTERM")
             stop(execution)
@@ -252,7 +275,8 @@ extension World {
     private func response(to request: HTTPRequest, _ service: Service, _ fault: Fault?) async throws -> HTTPResponse {
         switch fault {
         case .unavailable: return refusal(503, service, "backendError", "The service is currently unavailable.")
-        case .rateLimited: return refusal(service == .bigQuery ? 403 : 429, service, "rateLimitExceeded", "Exceeded rate limits")
+        case .rateLimited:
+            return refusal(service == .bigQuery ? 403 : 429, service, "rateLimitExceeded", "Exceeded rate limits")
         case .tokenRefused: return refusal(401, service, "authError", "Invalid Credentials")
         case .resetBeforeWork:
             if plan.bug == .unknownIsSuccess, request.method == .post, request.url.hasSuffix("/queries") {
@@ -264,7 +288,8 @@ extension World {
             }
             throw failure(.connectionLost, service, "Connection reset by peer", .unknown)
         case .slowJob: bigQuery.delay = .seconds(45 + Int(machine.now.microseconds / 1_000_000 % 300))
-        case .failedJob: bigQuery.failure = ("backendError", "Error encountered during execution. Retrying may solve the problem.")
+        case .failedJob:
+            bigQuery.failure = ("backendError", "Error encountered during execution. Retrying may solve the problem.")
         default: break
         }
         switch service {
@@ -285,7 +310,8 @@ extension World {
         case .resetAfterWork: throw failure(.connectionLost, service, "Connection reset by peer", .unknown)
         case .halfBody: throw failure(.truncatedBody, service, "end of response with bytes missing", .unknown)
         case .corruptBody:
-            return HTTPResponse(status: 200, headers: response.headers, body: response.body.prefix(response.body.count / 2))
+            return HTTPResponse(
+                status: 200, headers: response.headers, body: response.body.prefix(response.body.count / 2))
         case .silence:
             try await machine.sleep(request.timeout ?? .seconds(60))
             throw failure(.timedOut, service, "Operation timed out", .unknown)
@@ -296,13 +322,20 @@ extension World {
     private func refusal(_ status: Int, _ service: Service, _ reason: String, _ message: String) -> HTTPResponse {
         switch service {
         case .bigQuery:
-            return SimulatedBigQuery.response(.init(status: status, reason: reason, members: ["message": .string(message)]))
-        case .stripe: return stripe.error(status, status == 429 ? "invalid_request_error" : "api_error", status == 429 ? "rate_limit" : nil, message)
-        case .token, .metadata: return HTTPResponse(status: status, headers: ["Metadata-Flavor": "Google"], body: Data(message.utf8))
+            return SimulatedBigQuery.response(
+                .init(status: status, reason: reason, members: ["message": .string(message)]))
+        case .stripe:
+            return stripe.error(
+                status, status == 429 ? "invalid_request_error" : "api_error", status == 429 ? "rate_limit" : nil,
+                message)
+        case .token, .metadata:
+            return HTTPResponse(status: status, headers: ["Metadata-Flavor": "Google"], body: Data(message.utf8))
         }
     }
 
-    private func failure(_ code: HTTPTransportError.Code, _ service: Service, _ message: String, _ certainty: Certainty) -> any Error {
+    private func failure(_ code: HTTPTransportError.Code, _ service: Service, _ message: String, _ certainty: Certainty)
+        -> any Error
+    {
         HTTPTransportError(code, operation: service.rawValue, message: message, certainty: certainty)
     }
 }

@@ -8,7 +8,8 @@ enum Service: String, CaseIterable, Sendable {
 
 /// What may become of one exchange with a service.
 enum Fault: String, CaseIterable, Sendable {
-    case unavailable, internalErrorAfterWork, rateLimited, resetBeforeWork, resetAfterWork, halfBody, corruptBody, silence,
+    case unavailable, internalErrorAfterWork, rateLimited, resetBeforeWork, resetAfterWork, halfBody, corruptBody,
+        silence,
         slowJob, failedJob, tokenRefused
 
     static func all(of service: Service) -> [Fault] {
@@ -149,7 +150,9 @@ extension Fate {
             for _ in 0..<dice.below(6) {
                 // One in six runs over midnight.
                 let start = dice.isOne(in: 6) ? 84_600 + dice.below(1700) : 600 + dice.below(80_000)
-                let end: Pipeline.End = [.completed, .completed, .completed, .failed, .crashed, .completed, .uncounted, .failed][
+                let end: Pipeline.End = [
+                    .completed, .completed, .completed, .failed, .crashed, .completed, .uncounted, .failed,
+                ][
                     dice.below(8)]
                 let minutes = dice.isOne(in: 12) ? 70 + dice.below(60) : 1 + dice.below(50)
                 add(start, .pipeline(Pipeline(organization: organization, minutes: minutes, end: end)))
@@ -157,9 +160,13 @@ extension Fate {
         }
         let products = ["prod_starter", "prod_professional", "prod_scale"]
         if dice.isOne(in: 3) {
-            add(dice.below(86_000), .planChange(organization: dice.below(mostOrganizations), product: dice.pick(products)))
+            add(
+                dice.below(86_000),
+                .planChange(organization: dice.below(mostOrganizations), product: dice.pick(products)))
         }
-        if dice.isOne(in: 40) { add(dice.below(86_000), .productChange(product: dice.pick(products), daily: 5 + dice.below(40))) }
+        if dice.isOne(in: 40) {
+            add(dice.below(86_000), .productChange(product: dice.pick(products), daily: 5 + dice.below(40)))
+        }
         if dice.isOne(in: 12) {
             add(
                 dice.below(86_000),
@@ -172,7 +179,8 @@ extension Fate {
         if dice.isOne(in: 30) { add(30_000 + dice.below(20_000), .release) }
         if dice.isOne(in: 4) {
             let choices: [(String, [String])] = [
-                ("quota-reset-daily", []), ("stale-cleanup", []), ("billing-sync-reconcile", []), ("billing-sync-retry", []),
+                ("quota-reset-daily", []), ("stale-cleanup", []), ("billing-sync-reconcile", []),
+                ("billing-sync-retry", []),
                 ("quota-cleanup", []), ("quota-reset-monthly", ["--force"]), ("org-sync-all", ["--dry-run"]),
             ]
             let (job, arguments) = dice.pick(choices)

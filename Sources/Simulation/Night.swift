@@ -1,6 +1,7 @@
 import Foundation
 import JobRuntime
 import Warehouse
+import WarehouseKit
 
 /// The invariants after a night, in SQL and code of the simulation's own. What they compare with is what the world itself remembers:
 /// the runs of its customers, its Stripe, its releases.
@@ -12,7 +13,7 @@ extension World {
     }
 
     /// A night may excuse a job that reported its failure. After so many nights in a row nothing is excused.
-    private static let mostExcusedNights = 2
+    static let mostExcusedNights = 2
 
     func closeNight(_ day: Int, _ date: CivilDate) async throws {
         let findings = [
@@ -35,8 +36,11 @@ extension World {
                         })
                 )
             ],
-            text: "night: " + findings.map { $0.holds ? "\($0.name) ok" : "\($0.name) BROKEN: \($0.text)" }.joined(separator: ", "))
-        if let broken = findings.first(where: { !$0.holds }), violation == nil { violate(broken.name, broken.text, day) }
+            text: "night: "
+                + findings.map { $0.holds ? "\($0.name) ok" : "\($0.name) BROKEN: \($0.text)" }.joined(separator: ", "))
+        if let broken = findings.first(where: { !$0.holds }), violation == nil {
+            violate(broken.name, broken.text, day)
+        }
     }
 
     func violate(_ invariant: String, _ text: String, _ day: Int? = nil) {
@@ -44,13 +48,16 @@ extension World {
         violation = Violation(invariant: invariant, text: text, day: day ?? counts.days, at: Story.stamp(machine.now))
     }
 
-    private func finding(_ name: String, _ problems: () async throws -> (broken: [String], seen: String)) async throws -> Finding {
+    private func finding(_ name: String, _ problems: () async throws -> (broken: [String], seen: String)) async throws
+        -> Finding
+    {
         let (broken, seen) = try await problems()
-        return Finding(name: name, holds: broken.isEmpty, text: broken.isEmpty ? seen : broken.prefix(3).joined(separator: "; "))
+        return Finding(
+            name: name, holds: broken.isEmpty, text: broken.isEmpty ? seen : broken.prefix(3).joined(separator: "; "))
     }
 
     /// Whether a job did its work since a time. If not, its nights without success are counted, and only the first few are excused.
-    private func hasSucceeded(_ job: String, since: Timestamp) -> Bool {
+    func hasSucceeded(_ job: String, since: Timestamp) -> Bool {
         let isDone = lastSuccess[job].map { $0 >= since } ?? false
         failedNights[job] = isDone ? 0 : failedNights[job, default: 0] + 1
         return isDone
@@ -64,48 +71,57 @@ extension World {
         let isReset = hasSucceeded("quota-reset-daily", since: Timestamp(startOf: date))
         guard isReset else {
             let nights = failedNights["quota-reset-daily"] ?? 0
-            if nights > Self.mostExcusedNights { broken.append("quota-reset-daily did not succeed for \(nights) nights") }
+            if nights > Self.mostExcusedNights {
+                broken.append("quota-reset-daily did not succeed for \(nights) nights")
+            }
             return (broken, "excused: quota-reset-daily did not succeed, night \(nights)")
         }
         let reset = lastSuccess["quota-reset-daily"]!
+        // A subscription that became live after the reset has a row when its customer reserves the first run.
         let served = try await read(
             """
-            SELECT s.org_slug AS slug, MAX(s.created_at) AS since FROM `organizations.org_subscriptions` AS s
+            SELECT s.org_slug AS slug, MAX(s.daily_limit) AS daily_limit FROM `organizations.org_subscriptions` AS s
             JOIN `organizations.org_profiles` AS p ON p.org_slug = s.org_slug
             WHERE s.status IN ('ACTIVE', 'TRIAL') AND p.status = 'ACTIVE' AND s.created_at < @reset
+              AND IFNULL(s.updated_at, s.created_at) < @reset
             GROUP BY s.org_slug ORDER BY s.org_slug
             """, ["reset": .timestamp(reset)])
         let rows = try await read(
             """
             SELECT org_slug, usage_date, current_daily_pipelines AS daily, current_monthly_pipelines AS monthly,
-              pipelines_succeeded_today AS succeeded, concurrent_pipelines_running AS concurrent
+              pipelines_succeeded_today AS succeeded, concurrent_pipelines_running AS concurrent, daily_limit
             FROM `organizations.org_usage_quotas` WHERE usage_date >= @first ORDER BY org_slug, usage_date
             """, ["first": .date(date.adding(days: -1))])
-        let cameBack = stripe.subscriptions.filter { $0.created >= reset.adding(.seconds(-7200)).microseconds / 1_000_000 }
-            .map(\.organization)
         for row in served {
             let slug = try row.string("slug")
-            let own = try rows.filter { try $0.string("org_slug") == slug && $0.dateText("usage_date") == date.description }
-            // Its subscription may have become live after the reset.
-            if own.isEmpty, cameBack.contains(slug) { continue }
+            let own = try rows.filter {
+                try $0.string("org_slug") == slug && $0.dateText("usage_date") == date.description
+            }
             if own.count != 1 { broken.append("\(slug) has \(own.count) rows of \(date)") }
+            let (limit, wanted) = (try own.first?.int64("daily_limit"), try row.int64("daily_limit"))
+            if let limit, limit != wanted {
+                broken.append("\(slug) may run \(limit) a day, and its subscription says \(wanted)")
+            }
         }
+        let slugs = Set(try served.map { try $0.string("slug") })
         for row in rows {
             let slug = try row.string("org_slug")
             let day = CivilDate(row.dateText("usage_date"))!
-            for problem in try counterProblems(row, slug, day, isToday: day == date, reset) { broken.append(problem) }
+            broken += try counterProblems(row, slug, day, isServed: day == date && slugs.contains(slug), reset)
         }
         return (broken, "\(rows.count) rows equal the run log")
     }
 
     private func counterProblems(
-        _ row: Row, _ slug: String, _ day: CivilDate, isToday: Bool, _ reset: Timestamp
+        _ row: Row, _ slug: String, _ day: CivilDate, isServed: Bool, _ reset: Timestamp
     ) throws -> [String] {
         var problems: [String] = []
         func check(_ name: String, _ range: ClosedRange<Int>) throws {
             let value = Int(try row.int64(name))
             if !range.contains(value) {
-                let text = range.lowerBound == range.upperBound ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+                let text =
+                    range.lowerBound == range.upperBound
+                    ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
                 problems.append("\(slug) \(day): \(name) is \(value), and the run log gives \(text)")
             }
         }
@@ -116,7 +132,7 @@ extension World {
         let lost = successes.filter { !$0.isCounted }.count
         try check("daily", (successes.count - lost)...successes.count)
         try check("succeeded", (successes.count - lost)...successes.count)
-        if isToday {
+        if isServed {
             let month = own.filter { $0.hasSucceeded && $0.day <= day && $0.day.firstOfMonth == day.firstOfMonth }
             // What ended after the reset and began on an earlier day is in the rows of those days only.
             let sure = month.filter { $0.day == day ? $0.isCounted : $0.endedAt! < reset }
@@ -157,128 +173,6 @@ extension World {
         return (broken, "\(runs.count { $0.end == .crashed }) crashed runs are ended or younger than an hour")
     }
 
-    // MARK: Billing
-
-    private func wrongSubscriptions() async throws -> (broken: [String], seen: String) {
-        var broken: [String] = []
-        let isDone = hasSucceeded("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600)))
-        let nights = failedNights["billing-sync-reconcile"] ?? 0
-        if !isDone, nights > Self.mostExcusedNights { broken.append("billing-sync-reconcile did not succeed for \(nights) nights") }
-        let reconciled = lastSuccess["billing-sync-reconcile"] ?? Timestamp(microseconds: 0)
-        let rows = try await read(
-            """
-            SELECT org_slug, plan_name, status, daily_limit, concurrent_limit, stripe_subscription_id
-            FROM `organizations.org_subscriptions` ORDER BY org_slug, created_at
-            """)
-        var compared = 0
-        for organization in organizations where organization.isWritten {
-            guard let best = stripe.best(of: organization.slug), let plan = stripe.plans[best.product] else { continue }
-            let own = stripe.subscriptions.filter { $0.organization == organization.slug }
-            let changed = max(own.map(\.changedAt).max()!, stripe.plansChangedAt, organization.signedUpAt)
-            guard changed < reconciled.adding(.seconds(-1)) else { continue }
-            compared += 1
-            let wanted = ["active": "ACTIVE", "canceled": "CANCELLED"][best.status] ?? "?"
-            let stored = try rows.filter { try $0.string("org_slug") == organization.slug }
-            guard let row = try stored.first(where: { try $0.optionalString("stripe_subscription_id") == best.id }) else {
-                broken.append("\(organization.slug) does not have \(best.id), the subscription that counts")
-                continue
-            }
-            let found = "\(try row.string("plan_name")) \(try row.string("status")) \(try row.int64("daily_limit")) "
-                + "\(try row.int64("concurrent_limit"))"
-            let expected = "\(plan.name) \(wanted) \(plan.daily) \(plan.concurrent)"
-            if found != expected {
-                broken.append("\(organization.slug) is \(found), and Stripe has \(expected) since \(Story.stamp(changed))")
-            }
-        }
-        return (broken, "\(compared) organizations equal Stripe")
-    }
-
-    /// Every item that was ever queued is there, and a completed one was followed by a reading of Stripe that is newer than it.
-    private func wrongItems() async throws -> (broken: [String], seen: String) {
-        var broken: [String] = []
-        let rows = try await read(
-            """
-            SELECT q.sync_id AS id, q.org_slug AS slug, q.status AS status, q.created_at AS created_at,
-              q.lease_expires_at AS lease_expires_at, q.next_retry_at AS next_retry_at,
-              (SELECT MAX(s.stripe_read_at) FROM `organizations.org_subscriptions` AS s WHERE s.org_slug = q.org_slug) AS read_at
-            FROM `scheduler_jobs.billing_sync_queue` AS q
-            """)
-        let known = Set(try rows.map { try $0.string("id") })
-        for item in queued where !known.contains(item.id) { broken.append("\(item.id) of \(item.organization) is gone") }
-        let retried = lastSuccess["billing-sync-retry"] ?? Timestamp(microseconds: 0)
-        for row in rows {
-            let (id, slug, status) = (try row.string("id"), try row.string("slug"), try row.string("status"))
-            let created = try row.timestamp("created_at")
-            switch status {
-            case "completed":
-                guard organizations.contains(where: { $0.slug == slug }) else { continue }
-                if try row.optionalTimestamp("read_at") ?? .init(microseconds: 0) < created {
-                    broken.append("\(id) of \(slug) is completed, and Stripe was not read since it was queued")
-                }
-            case "processing":
-                if let expiry = try row.optionalTimestamp("lease_expires_at"), expiry < retried.adding(.seconds(-3600)) {
-                    broken.append("\(id) of \(slug) waits for an execution that is long dead")
-                }
-            case "pending":
-                let due = try row.optionalTimestamp("next_retry_at") ?? created
-                if due < machine.now.adding(.seconds(-6 * 3600)) { broken.append("\(id) of \(slug) is due since \(Story.stamp(due))") }
-            default: break
-            }
-        }
-        return (broken, "\(rows.count) items are there")
-    }
-
-    // MARK: Audit
-
-    func rememberAudits() async throws { _ = try await wrongAudits() }
-
-    /// The audits of an organization form a chain: each begins with what the one before ended with, and the last one ends with
-    /// what is stored.
-    private func wrongAudits() async throws -> (broken: [String], seen: String) {
-        var broken: [String] = []
-        let fields = ["plan_name", "status", "daily_limit", "monthly_limit", "concurrent_limit"]
-        let audits = try await read(
-            """
-            SELECT audit_id, org_slug, details FROM `organizations.org_audit_logs` WHERE action = 'SYNC_SUBSCRIPTION'
-            """)
-        var chains: [String: [(version: Int, id: String, details: String)]] = [:]
-        var ids: Set<String> = []
-        for row in audits {
-            let id = try row.string("audit_id")
-            if !ids.insert(id).inserted { broken.append("\(id) is there twice") }
-            guard case .json(let details)? = row["details"], let version = id.split(separator: "-").last.flatMap({ Int($0) }) else {
-                broken.append("\(id) cannot be read")
-                continue
-            }
-            chains[try row.string("org_slug"), default: []].append((version, id, details))
-        }
-        let rows = try await read(
-            "SELECT org_slug, plan_name, status, daily_limit, monthly_limit, concurrent_limit FROM `organizations.org_subscriptions`")
-        for row in rows {
-            let slug = try row.string("org_slug")
-            guard var known = auditState[slug] else { continue }
-            for audit in (chains[slug] ?? []).sorted(by: { $0.version < $1.version }) {
-                let changes = JSONValue.members(of: Data(audit.details.utf8))?["changes"]?.array ?? []
-                for change in changes {
-                    guard let members = change.object, let field = members["field"]?.string, fields.contains(field) else { continue }
-                    if known[field] != members["from"]?.string {
-                        broken.append("\(audit.id): \(field) was \(known[field] ?? ""), and the audit says \(members["from"]?.string ?? "")")
-                    }
-                    known[field] = members["to"]?.string ?? ""
-                }
-            }
-            let stored = [
-                "plan_name": try row.string("plan_name"), "status": try row.string("status"),
-                "daily_limit": "\(try row.int64("daily_limit"))", "monthly_limit": "\(try row.int64("monthly_limit"))",
-                "concurrent_limit": "\(try row.int64("concurrent_limit"))",
-            ]
-            for field in fields where known[field] != stored[field] {
-                broken.append("\(slug) \(field) is \(stored[field] ?? ""), and the last audit ended with \(known[field] ?? "")")
-            }
-        }
-        return (broken, "\(audits.count) audits form unbroken chains")
-    }
-
     // MARK: Schemas and leases
 
     private func wrongSchemas() async throws -> (broken: [String], seen: String) {
@@ -300,7 +194,8 @@ extension World {
             }
         }
         if let synced = lastSuccess["org-sync-all"], synced > releasedAt {
-            for organization in organizations where organization.isWritten && organization.signedUpAt < synced.adding(.seconds(-1)) {
+            for organization in organizations
+            where organization.isWritten && organization.signedUpAt < synced.adding(.seconds(-1)) {
                 try await compare(DatasetID("\(organization.slug)_test")!, bigQuery.catalog.tables(.organization))
             }
         } else if machine.now > releasedAt.adding(.seconds(3 * 86_400)) {
@@ -319,7 +214,9 @@ extension World {
         let rows = try await read("SELECT job, holder, expires_at FROM `scheduler_jobs.job_leases` ORDER BY job")
         for row in rows {
             let job = try row.string("job")
-            guard let holder = try row.optionalString("holder"), try row.timestamp("expires_at") > machine.now else { continue }
+            guard let holder = try row.optionalString("holder"), try row.timestamp("expires_at") > machine.now else {
+                continue
+            }
             let name = String(holder.split(separator: " ").last ?? "")
             let isAlive = executions.values.contains { "\($0.name)/0/\($0.key.attempt)" == name }
             let limit = Duration.seconds(Schedule.named(job).timeout + 60)
@@ -329,7 +226,9 @@ extension World {
         }
         for schedule in Schedule.all where schedule.isExclusive && schedule.minutes.count > 20 {
             let last = lastSuccess[schedule.job] ?? .init(microseconds: 0)
-            if last < machine.now.adding(.seconds(-3 * 3600)) { broken.append("\(schedule.job) worked last at \(Story.stamp(last))") }
+            if last < machine.now.adding(.seconds(-3 * 3600)) {
+                broken.append("\(schedule.job) worked last at \(Story.stamp(last))")
+            }
         }
         return (broken, "\(rows.count) leases are free or held by the living")
     }
@@ -342,18 +241,22 @@ extension World {
         let other = ended[String(holder)]
         let limit = Duration.seconds(execution.schedule.timeout + 60)
         if let ended = other?.endedAt, ended.adding(limit) < machine.now {
-            violate("leases", "\(execution.name) \(execution.key.job) was skipped for \(holder), which ended at \(Story.stamp(ended))")
+            violate(
+                "leases",
+                "\(execution.name) \(execution.key.job) was skipped for \(holder), which ended at \(Story.stamp(ended))"
+            )
         }
     }
 
     /// Two executions of an exclusive job never work at the same time.
     func noteStatement(_ sql: String, _ process: SimulatedMachine.ProcessID) {
         guard let execution = executions[process], execution.schedule.isExclusive,
-            !execution.arguments.contains("--dry-run"), !execution.hasWorked
+            !execution.arguments.contains("--dry-run")
         else { return }
         // A statement on the leases or the history is none of the work. Those of the work name the leases in their fence at most.
         let first = sql.split(separator: "`", maxSplits: 2).dropFirst().first ?? ""
-        guard !first.hasSuffix("job_leases"), !first.hasSuffix("job_runs") else { return }
+        if first.hasSuffix("job_leases"), sql.contains("acquired_at = NULL") { execution.hasWorked = false }
+        guard !first.hasSuffix("job_leases"), !first.hasSuffix("job_runs"), !execution.hasWorked else { return }
         execution.hasWorked = true
         let others = executions.values.filter { $0 !== execution && $0.key.job == execution.key.job && $0.hasWorked }
         if let other = others.first {

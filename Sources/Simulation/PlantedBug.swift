@@ -90,7 +90,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
                     WHERE usage_date = @usage_date
                     """, "usage_date")
             ]
-        case .doneBeforeWritten where sql.hasPrefix("UPDATE") && sql.contains("billing_sync_queue") && sql.contains("@expires_at"):
+        case .doneBeforeWritten
+        where sql.hasPrefix("UPDATE") && sql.contains("billing_sync_queue") && sql.contains("@expires_at"):
             return [
                 statement(
                     """
@@ -98,7 +99,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
                     WHERE lease_token = @token
                     """, "token", "now")
             ]
-        case .freeAllPlaces where sql.contains("concurrent_pipelines_running") && sql.contains("org_meta_pipeline_runs")
+        case .freeAllPlaces
+        where sql.contains("concurrent_pipelines_running") && sql.contains("org_meta_pipeline_runs")
             && !sql.hasPrefix("MERGE"):
             return [
                 statement("UPDATE `organizations.org_usage_quotas` SET concurrent_pipelines_running = 0 WHERE TRUE")

@@ -22,7 +22,8 @@ enum RESTValue {
         if name == "STRUCT", let fields = object["structTypes"]?.array {
             return .structure(
                 try fields.map { field in
-                    guard let members = field.object, let name = members["name"]?.string, let inner = members["type"] else {
+                    guard let members = field.object, let name = members["name"]?.string, let inner = members["type"]
+                    else {
                         throw Unreadable(parameter: json)
                     }
                     return SQLType.Field(name, try type(inner))
@@ -117,7 +118,8 @@ struct MergeText {
         }
         let name = between("MERGE `", "` AS t")?.split(separator: ".").map(String.init) ?? []
         guard name.count == 2, let dataset = DatasetID(name[0]), let target = TableReference(dataset, name[1]),
-            let source = between("USING (", ") AS s\nON ", last: true), let on = sql.range(of: ") AS s\nON ", options: .backwards)
+            let source = between("USING (", ") AS s\nON ", last: true),
+            let on = sql.range(of: ") AS s\nON ", options: .backwards)
         else { throw Unreadable(sql: sql) }
         let rest = sql[on.upperBound...]
         var scope = String(rest[..<(rest.range(of: "\nWHEN ")?.lowerBound ?? rest.endIndex)])
@@ -145,7 +147,9 @@ struct MergeText {
         }
         var inserted: [String] = []
         if let insert = rest.range(of: "THEN INSERT (") {
-            inserted = rest[insert.upperBound...].prefix { $0 != ")" }.split(separator: "`").map(String.init).filter { $0 != ", " }
+            inserted = rest[insert.upperBound...].prefix { $0 != ")" }.split(separator: "`").map(String.init).filter {
+                $0 != ", "
+            }
         }
         statement = MergeStatement(
             "merge", into: target, from: source, keys: keys, scope: scope, compared: compared, raised: raised,

@@ -32,7 +32,9 @@ struct ReleasedCatalogs {
     /// A release adds a column to a table of each organization and to one of the central tables, and a table to each organization.
     func release(_ number: Int) throws -> Catalog {
         let column = FieldSchema("release_\(number)", "STRING")
-        for (group, name) in [(Catalog.Group.organization, "subscription_plans"), (.organizations, "org_cost_tracking")] {
+        for (group, name) in [
+            (Catalog.Group.organization, "subscription_plans"), (.organizations, "org_cost_tracking"),
+        ] {
             guard var table = base.tables(group).first(where: { $0.name == name }) else { continue }
             for earlier in 1..<number { table.table.schema.fields.append(FieldSchema("release_\(earlier)", "STRING")) }
             table.table.schema.fields.append(column)

@@ -16,7 +16,8 @@ struct Schedule: Sendable {
     var run: @Sendable (ProcessSurroundings) async -> JobExitCode
 
     init<Job: ScheduledJob>(
-        _ type: Job.Type, _ cron: String?, minutes: [Int] = [], isMonthly: Bool = false, timeout: Int = 600, retries: Int = 1,
+        _ type: Job.Type, _ cron: String?, minutes: [Int] = [], isMonthly: Bool = false, timeout: Int = 600,
+        retries: Int = 1,
         weight: Int = 1
     ) {
         job = Job.name

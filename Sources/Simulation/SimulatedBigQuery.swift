@@ -4,6 +4,7 @@ import HTTPTransport
 import JobRuntime
 import SchemaKit
 import Warehouse
+import WarehouseKit
 
 /// BigQuery's REST API v2 as far as the jobs use it, over an SQLite database in memory.
 ///
@@ -58,7 +59,9 @@ final class SimulatedBigQuery: @unchecked Sendable {
         let url = URLComponents(string: request.url)
         let query = Dictionary((url?.queryItems ?? []).map { ($0.name, $0.value ?? "") }, uniquingKeysWith: { $1 })
         var path = (url?.path ?? "").split(separator: "/").map(String.init)
-        guard path.starts(with: ["bigquery", "v2", "projects", Self.project]) else { return Self.response(.notFound("URL")) }
+        guard path.starts(with: ["bigquery", "v2", "projects", Self.project]) else {
+            return Self.response(.notFound("URL"))
+        }
         path.removeFirst(4)
         let body = request.body.flatMap { JSONValue.members(of: $0) } ?? [:]
         do {
@@ -66,7 +69,8 @@ final class SimulatedBigQuery: @unchecked Sendable {
             case (.post, "queries", 1): return Self.response(try await start(body))
             case (.get, "queries", 2): return Self.response(await results(of: path[1], query))
             case (.get, "jobs", 2): return Self.response(resource(of: path[1]))
-            case (.post, "jobs", 3): return Self.response(Reply(members: ["kind": .string("bigquery#jobCancelResponse")]))
+            case (.post, "jobs", 3):
+                return Self.response(Reply(members: ["kind": .string("bigquery#jobCancelResponse")]))
             case (_, "datasets", _):
                 return Self.response(try await metadata(request, Array(path.dropFirst()), body))
             default: return Self.response(.notFound("URL \(request.url)"))
@@ -126,7 +130,9 @@ final class SimulatedBigQuery: @unchecked Sendable {
 
     private func reply(of id: String) -> Reply {
         let reference: [String: JSONValue] = [
-            "jobReference": .object(["projectId": .string(Self.project), "jobId": .string(id), "location": .string("US")])
+            "jobReference": .object([
+                "projectId": .string(Self.project), "jobId": .string(id), "location": .string("US"),
+            ])
         ]
         guard let reply = jobs[id]?.reply else {
             return Reply(members: reference.merging(["jobComplete": .bool(false)]) { $1 })
@@ -240,15 +246,19 @@ final class SimulatedBigQuery: @unchecked Sendable {
         else { return .notFound("Dataset \(Self.project):\(path[0])") }
         switch (request.method, path.count) {
         case (.get, 1):
-            return Reply(members: [
-                "datasetReference": .object(["projectId": .string(Self.project), "datasetId": .string(path[0])]),
-                "location": .string(dataset.location), "labels": .object(JSONObject(dataset.labels.mapValues { .string($0) })),
-            ].merging(dataset.description.map { ["description": .string($0)] } ?? [:]) { $1 })
+            return Reply(
+                members: [
+                    "datasetReference": .object(["projectId": .string(Self.project), "datasetId": .string(path[0])]),
+                    "location": .string(dataset.location),
+                    "labels": .object(JSONObject(dataset.labels.mapValues { .string($0) })),
+                ].merging(dataset.description.map { ["description": .string($0)] } ?? [:]) { $1 })
         case (.get, 2):
             let names = try await machine.outside { try await warehouse.tables(in: id) }
             return Reply(members: [
                 "tables": .array(
-                    names.map { .object(["tableReference": .object(["tableId": .string($0)]), "type": .string("TABLE")]) })
+                    names.map {
+                        .object(["tableReference": .object(["tableId": .string($0)]), "type": .string("TABLE")])
+                    })
             ])
         case (.post, 2):
             let name = body["tableReference"]?.object?["tableId"]?.string ?? ""
@@ -277,7 +287,8 @@ final class SimulatedBigQuery: @unchecked Sendable {
             return Reply(members: members)
         case .patch:
             guard let etag = request.headers["If-Match"], etag == table.etag else {
-                return Reply(status: 412, reason: "conditionNotMet", members: ["message": .string("Precondition check failed.")])
+                return Reply(
+                    status: 412, reason: "conditionNotMet", members: ["message": .string("Precondition check failed.")])
             }
             guard body.keys.allSatisfy({ $0 == "schema" }), let data = request.body else {
                 return Reply(status: 501, reason: "notImplemented")

@@ -13,7 +13,7 @@ import JobRuntime
 final class SimulatedMachine: @unchecked Sendable {
     typealias ProcessID = Int
 
-    nonisolated(unsafe) static let shared = SimulatedMachine()
+    static let shared = SimulatedMachine()
 
     private struct Work {
         var job: UnownedJob
@@ -34,6 +34,7 @@ final class SimulatedMachine: @unchecked Sendable {
     private let thread = pthread_self()
     private let condition = NSCondition()
     private var arrived: [UnownedJob] = []
+    private var isDone = false
 
     private init() {}
 
@@ -61,13 +62,12 @@ final class SimulatedMachine: @unchecked Sendable {
         ready = WorkQueue()
         timers = TimerHeap()
         sleepers = [:]
-        nonisolated(unsafe) var isDone = false
-        let task = Task.detached {
+        isDone = false
+        Task.detached {
             await work()
-            isDone = true
+            self.isDone = true
         }
         while !isDone { step() }
-        _ = task
     }
 
     private func step() {
@@ -230,7 +230,8 @@ private struct TimerHeap {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isBefore(heap[least]) {
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isBefore(heap[least])
+            {
                 least = child
             }
             if least == parent { return first }

@@ -108,7 +108,10 @@ final class SimulatedStripe: @unchecked Sendable {
         case ("prices", nil):
             return page(
                 plans.keys.sorted().map {
-                    ("price_\($0)", .object(["id": .string("price_\($0)"), "object": .string("price"), "product": .string($0)]))
+                    (
+                        "price_\($0)",
+                        .object(["id": .string("price_\($0)"), "object": .string("price"), "product": .string($0)])
+                    )
                 }, query)
         case ("events", nil):
             let since = Int64(query["created[gte]"] ?? "") ?? 0
@@ -135,7 +138,8 @@ final class SimulatedStripe: @unchecked Sendable {
         return .object([
             "id": .string(id), "object": .string("product"), "livemode": .bool(false),
             "metadata": .object([
-                "plan_id": .string(plan.name.lowercased()), "teamMembers": .string("\(plan.seats)"), "providers": .string("3"),
+                "plan_id": .string(plan.name.lowercased()), "teamMembers": .string("\(plan.seats)"),
+                "providers": .string("3"),
                 "pipelinesPerDay": .string("\(plan.daily)"), "concurrentPipelines": .string("\(plan.concurrent)"),
             ]),
         ])
@@ -144,7 +148,8 @@ final class SimulatedStripe: @unchecked Sendable {
     private func json(_ subscription: Subscription) -> JSONValue {
         let item: JSONValue = .object([
             "id": .string("si_\(subscription.id)"), "current_period_end": .integer(Int(subscription.periodEnd)),
-            "price": .object(["id": .string("price_\(subscription.product)"), "product": .string(subscription.product)]),
+            "price": .object(["id": .string("price_\(subscription.product)"), "product": .string(subscription.product)]
+            ),
         ])
         return .object([
             "id": .string(subscription.id), "object": .string("subscription"), "livemode": .bool(false),
@@ -161,7 +166,8 @@ final class SimulatedStripe: @unchecked Sendable {
         var rest = all[...]
         if let cursor = query["starting_after"] {
             guard all.contains(where: { $0.id == cursor }) else {
-                return error(400, "invalid_request_error", "resource_missing", "No such object: '\(cursor)'", "starting_after")
+                return error(
+                    400, "invalid_request_error", "resource_missing", "No such object: '\(cursor)'", "starting_after")
             }
             rest = rest.drop { $0.id != cursor }.dropFirst()
         }

@@ -8,7 +8,8 @@ struct Story {
     var keepsAll = false
 
     mutating func add(_ kind: String, at: Timestamp, _ members: [(key: String, value: JSONValue)], text: String) {
-        let all: [(key: String, value: JSONValue)] = [("at", .string(Self.stamp(at))), ("kind", .string(kind))] + members
+        let all: [(key: String, value: JSONValue)] =
+            [("at", .string(Self.stamp(at))), ("kind", .string(kind))] + members
         entries.append((at, .object(JSONObject(all)), text))
         if !keepsAll, entries.count > 4000 { entries.removeFirst(2000) }
     }

@@ -1,5 +1,6 @@
 import JobRuntime
 import Warehouse
+import WarehouseKit
 
 /// BigQuery's answer to the bulk comparison: what its statement over `INFORMATION_SCHEMA` returns, from the tables' definitions.
 struct SurveyReply {
@@ -64,7 +65,9 @@ struct SurveyReply {
     }
 
     private func text(_ name: String) -> String? {
-        guard case .string(let text)? = parameters.first(where: { $0.name == name })?.value, !text.isEmpty else { return nil }
+        guard case .string(let text)? = parameters.first(where: { $0.name == name })?.value, !text.isEmpty else {
+            return nil
+        }
         return text
     }
 
@@ -87,14 +90,17 @@ struct SurveyReply {
 
     /// The datasets are a parameter, or the rows of a SELECT within the statement.
     private func targets() async throws -> [(subject: String, dataset: String)] {
-        guard let from = sql.range(of: "SELECT subject, dataset FROM ("), let to = sql.range(of: ") AS asked WHERE ABS(") else {
+        guard let from = sql.range(of: "SELECT subject, dataset FROM ("),
+            let to = sql.range(of: ") AS asked WHERE ABS(")
+        else {
             throw Unreadable(reason: "the comparison has no targets")
         }
         var statement = Statement("list the targets", String(sql[from.upperBound..<to.lowerBound]))
         statement.parameters = parameters
         let asked = statement
         return try await SimulatedMachine.shared.outside { try await server.warehouse.query(asked) }.rows
-            .map { (try $0.string("subject"), try $0.string("dataset")) }.sorted { $0.0 < $1.0 }
+            .map { (subject: try $0.string("subject"), dataset: try $0.string("dataset")) }
+            .sorted { $0.subject < $1.subject }
     }
 
     private func exists(_ dataset: DatasetID) async throws -> Bool {
@@ -119,8 +125,11 @@ struct SurveyReply {
             ].joined(separator: unit)
         }
         let paths = fields.map {
-            [$0.name, $0.description ?? "", $0.collation ?? "NULL", $0.roundingMode ?? "", $0.policyTags.joined(separator: ",")]
-                .joined(separator: unit)
+            [
+                $0.name, $0.description ?? "", $0.collation ?? "NULL", $0.roundingMode ?? "",
+                $0.policyTags.joined(separator: ","),
+            ]
+            .joined(separator: unit)
         }
         var options: [String] = []
         if let description = table.description { options.append("description\(unit)\(TableDDL.literal(description))") }
@@ -136,7 +145,8 @@ struct SurveyReply {
         if table.requirePartitionFilter == true { options.append("require_partition_filter\(unit)true") }
         return [
             "BASE TABLE", columns.joined(separator: record), paths.joined(separator: record),
-            options.joined(separator: record), clause(of: table), table.attributes["defaultCollation"]?.string ?? "", "",
+            options.joined(separator: record), clause(of: table), table.attributes["defaultCollation"]?.string ?? "",
+            "",
         ].joined(separator: group)
     }
 

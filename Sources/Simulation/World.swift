@@ -47,6 +47,8 @@ package final class World: @unchecked Sendable {
         package var exits: [Int32: Int] = [:]
         /// The ids of the fates that happened.
         package var fates: [String] = []
+
+        package init() {}
     }
 
     let plan: Plan
@@ -160,7 +162,8 @@ package final class World: @unchecked Sendable {
         if plan.keepsStory {
             for hour in [1, 9, 15, 21] { agenda.append((midnight.adding(.seconds(3600 * hour + 100)), .counters)) }
         }
-        let ordered = agenda.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(\.element)
+        let ordered = agenda.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(
+            \.element)
         for (time, event) in ordered {
             await wait(until: time)
             guard violation == nil else { return }
@@ -256,7 +259,8 @@ package final class World: @unchecked Sendable {
             return !runs.contains { $0.isOpen || $0.endedAt.map { $0 > success } ?? false }
         }
         if stripe.hasEvents(since: success) { return false }
-        let rows = try await read("SELECT COUNT(*) AS n FROM `scheduler_jobs.billing_sync_queue` WHERE status IN ('pending', 'processing')")
+        let rows = try await read(
+            "SELECT COUNT(*) AS n FROM `scheduler_jobs.billing_sync_queue` WHERE status IN ('pending', 'processing')")
         return try rows.first?.int64("n") == 0
     }
 

@@ -60,7 +60,8 @@ import Testing
     @Test func theSchedulesAreThoseOfJobsYAML() throws {
         let file = try String(contentsOfFile: Repository.path("jobs.yaml"), encoding: .utf8)
         for schedule in Schedule.all {
-            let section = try #require(file.components(separatedBy: "  - name: ").first { $0.hasPrefix("\(schedule.job)\n") })
+            let section = try #require(
+                file.components(separatedBy: "  - name: ").first { $0.hasPrefix("\(schedule.job)\n") })
             func value(_ key: String) -> String? {
                 section.split(separator: "\n").first { $0.hasPrefix("    \(key): ") }
                     .map { $0.dropFirst(6 + key.count).trimmingCharacters(in: ["\""]) }

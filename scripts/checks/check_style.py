@@ -10,7 +10,7 @@ from pathlib import Path
 
 MAX_LINES, MAX_JOB_LINES = 400, 80
 WHOLE_FOUNDATION = re.compile(r"^\s*(?:@\w+\s+)*(?:\w+\s+)?import\s+Foundation\s*$")
-FOUNDATION_ALLOWED = {"EmbeddedWarehouse", "Tools", "DeploymentKit"}
+FOUNDATION_ALLOWED = {"EmbeddedWarehouse", "Tools", "DeploymentKit", "Simulation"}
 TYPE_NAME = re.compile(r"\b(?:struct|class|enum|actor|protocol|typealias)\s+(\w*(?:Manager|Helper|Util|Common)s?)\b")
 HIDDEN_CONFIGURATION = re.compile(r"\btry\?.*(?:environment|configuration|\breader\b)", re.IGNORECASE)
 PUBLIC = re.compile(r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:public|open)\b")

@@ -4,7 +4,7 @@ import Simulation
 /// Takes the place of the function of Swift's runtime that all random numbers come from. Outside of a simulated world it does what
 /// that function does.
 @_cdecl("swift_stdlib_random")
-public func deterministicRandom(_ buffer: UnsafeMutableRawPointer, _ count: Int) {
+package func deterministicRandom(_ buffer: UnsafeMutableRawPointer, _ count: Int) {
     let bytes = UnsafeMutableRawBufferPointer(start: buffer, count: count)
     if JobDice.fill(bytes) { return }
     var filled = 0

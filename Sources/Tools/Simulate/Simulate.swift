@@ -5,7 +5,8 @@ import Simulation
 /// Runs simulated years. `scripts/simulate.sh` is its usual way in, and its help describes the options.
 @main
 struct Simulate: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "simulate", abstract: "Runs the nine jobs in a simulated world.")
+    static let configuration = CommandConfiguration(
+        commandName: "simulate", abstract: "Runs the nine jobs in a simulated world.")
 
     @Option(help: "The number of years, one world each.") var years = 1
     @Option(help: "Days of each world instead of a year.") var days = 365
@@ -37,15 +38,17 @@ struct Simulate: ParsableCommand {
             plan.runsEveryTick = everyTick
             plan.only = only.map { Set($0.split(separator: ",").map(String.init)) }
             if let bug {
-                guard let planted = PlantedBug(rawValue: bug) else { throw ValidationError("there is no bug \(bug); try --bug list") }
+                guard let planted = PlantedBug(rawValue: bug) else {
+                    throw ValidationError("there is no bug \(bug); try --bug list")
+                }
                 plan.bug = planted
             }
             if !quiet, isatty(STDERR_FILENO) == 1 {
                 let (all, name) = (days, "\(year + 1) of \(years), seed \(plan.seed)")
-                plan.onNight = { fputs("\ryear \(name): day \($0 + 1) of \(all) ", stderr) }
+                plan.onNight = { note("\ryear \(name): day \($0 + 1) of \(all) ") }
             }
             let result = try World(plan).run()
-            if !quiet, isatty(STDERR_FILENO) == 1 { fputs("\r\u{1B}[K", stderr) }
+            if !quiet, isatty(STDERR_FILENO) == 1 { note("\r\u{1B}[K") }
             if let story { try Data(result.story.utf8).write(to: URL(filePath: story)) }
             if let violation = result.violation {
                 try report(violation, plan, result)
@@ -62,17 +65,20 @@ struct Simulate: ParsableCommand {
         print("seed \(plan.seed), day \(violation.day + 1), \(violation.at): \(violation.invariant): \(violation.text)")
         guard !noShrink else { return print(result.lastNight, terminator: "") }
         var shrinking = Shrinking(plan, violation)
-        if isatty(STDERR_FILENO) == 1 { shrinking.onTrial = { fputs("\rshrinking: trial \($0), \($1) fates left ", stderr) } }
+        if isatty(STDERR_FILENO) == 1 { shrinking.onTrial = { note("\rshrinking: trial \($0), \($1) fates left ") } }
         let (fates, shortest) = try shrinking.shortest(of: result.counts.fates)
-        if isatty(STDERR_FILENO) == 1 { fputs("\r\u{1B}[K", stderr) }
+        if isatty(STDERR_FILENO) == 1 { note("\r\u{1B}[K") }
         print("shortest story, \(fates.count) of \(result.counts.fates.count) fates, its last 36 hours:\n")
         print(shortest.lastNight, terminator: "")
         if let violation = shortest.violation { print("\n\(violation.at): \(violation.invariant): \(violation.text)") }
-        var command = "scripts/simulate.sh --days \(violation.day + 1) --seed \(plan.seed) --only '\(fates.joined(separator: ","))'"
+        var command =
+            "scripts/simulate.sh --days \(violation.day + 1) --seed \(plan.seed) --only '\(fates.joined(separator: ","))'"
         if let bug = plan.bug { command += " --bug \(bug.rawValue)" }
         print("\nreplay: \(command)")
     }
 }
+
+private func note(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
 extension World.Counts {
     mutating func add(_ other: World.Counts) {
@@ -88,7 +94,8 @@ extension World.Counts {
 
     var summary: String {
         let codes = exits.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key)" }.joined(separator: ", ")
-        return "\(days) days, \(runs) runs (exits \(codes)), \(leftOut) ticks without work left out, \(requests) requests, "
+        return
+            "\(days) days, \(runs) runs (exits \(codes)), \(leftOut) ticks without work left out, \(requests) requests, "
             + "\(faults) faults, \(kills) kills, \(pipelines) pipelines"
     }
 }
