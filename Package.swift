@@ -96,6 +96,12 @@ let package = Package(
         library("BillingKit", "WarehouseKit", "Warehouse", "JobRuntime", "HTTPTransport", argumentParser, logging),
         library("VerifyKit", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime", "COpenSSL"),
         library("DeploymentKit", yams),
+        library(
+            "ModelWarehouse", "EmbeddedWarehouse", "BillingKit", "SchemaKit", "WarehouseKit", "Warehouse", "JobRuntime",
+            "HTTPTransport", logging),
+        .executableTarget(
+            name: "explore", dependencies: ["ModelWarehouse", argumentParser], path: "Sources/Tools/Explore",
+            swiftSettings: settings),
         .executableTarget(
             name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
             path: "Sources/Tools/DemoData", swiftSettings: settings),
@@ -131,6 +137,7 @@ let package = Package(
         tests(
             "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
             "HTTPTransport", logging),
+        tests("ModelWarehouseTests", "ModelWarehouse"),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
         tests(
             "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",
@@ -158,7 +165,7 @@ let package = Package(
                 "EmbeddedWarehouse", "JobRuntime", "HTTPTransport", logging,
             ], swiftSettings: settings),
         .testTarget(
-            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "generate-jobs", yams],
+            name: "DeploymentKitTests", dependencies: ["DeploymentKit", "WarehouseKit", "generate-jobs", yams],
             exclude: ["Descriptions", "Golden", "jobs.txt"], swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",

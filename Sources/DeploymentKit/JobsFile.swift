@@ -181,8 +181,17 @@ package struct JobDefinition: Sendable {
     /// The run stops by itself at a safe point before Cloud Run ends it: a tenth of the timeout earlier, at most a minute.
     var deadlineSeconds: Int { timeoutSeconds - min(60, max(6, timeoutSeconds / 10)) }
 
-    /// The lease of an exclusive job outlives every attempt that may hold it.
-    var leaseSeconds: Int { timeoutSeconds + 60 }
+    /// The lease of an exclusive job outlives every attempt that may hold it, and every statement that a killed attempt left behind,
+    /// also by a clock that is ahead.
+    var leaseSeconds: Int { timeoutSeconds + LeaseTimes.grace + LeaseTimes.clockDifference }
+}
+
+/// What the lease of an exclusive job outlasts after the task's timeout, in seconds.
+enum LeaseTimes {
+    /// A statement that a killed task left behind may run for so long: `JobLease.grace`, to which a test compares it.
+    static let grace = 120
+    /// The clocks of two tasks differ by less.
+    static let clockDifference = 60
 }
 
 /// A role of our own, where no predefined one is narrow enough.

@@ -120,15 +120,17 @@ package struct JobLease: Sendable {
     /// Frees the lease, or keeps it for the ``grace`` if a statement may still be running. A lost lease is a failure, and so is
     /// one that the warehouse refuses to free twice. A lease of which nobody knows whether it was freed expires and is a warning.
     ///
+    /// The run succeeds only if a statement that was sent after the work found the token in a row of each job. That may be an
+    /// earlier attempt of the same release, whose reply was lost: it leaves its mark in the rows until the next execution takes
+    /// them.
+    ///
     /// - Parameter limit: The longest time for this; `nil` leaves that to the warehouse's retries.
     package func release(within limit: Duration? = nil) async {
         let statement = watched.mayBeRunning ? keeping(statements.token) : statements.release(at: now())
         let subject = "lease of \(statements.jobs[0])"
         do {
-            guard try await freed(by: statement, within: limit) == 0 else { return }
-            report.fail(
-                subject,
-                "lost before the work was done; part of it may be missing: raise LEASE_SECONDS and run the job again")
+            let rows = try await freed(by: statement, within: limit) ?? 0
+            if rows < statements.jobs.count { await confirmRelease(subject, within: limit) }
         } catch let error as WarehouseError where error.certainty == .notDone && limit == nil {
             report.fail(
                 subject,
@@ -136,6 +138,21 @@ package struct JobLease: Sendable {
                     + "\(validity.components.seconds) s at most: \(error)")
         } catch {
             report.warn(subject, "not released; it expires within \(validity.components.seconds) s: \(error)")
+        }
+    }
+
+    /// Fails unless the rows have the mark of this release, which may have been done before.
+    private func confirmRelease(_ subject: String, within limit: Duration?) async {
+        do {
+            let rows = try await shielded(within: limit) { try await warehouse.query(statements.marked()) }.rows
+            guard Set(try rows.map { try $0.string("job") }).count < statements.jobs.count else { return }
+            report.fail(
+                subject,
+                "lost before the work was done; part of it may be missing: raise LEASE_SECONDS and run the job again")
+        } catch {
+            report.fail(
+                subject, "it may have been lost before the work was done, and nobody knows; run the job again: \(error)"
+            )
         }
     }
 
@@ -193,79 +210,6 @@ package struct JobLease: Sendable {
     }
 }
 
-/// A row of `job_leases` that is held at the moment.
-struct HeldLease: Sendable {
-    let job: String
-    /// `JOB EXECUTION/TASK/ATTEMPT`
-    let holder: String
-    let token: String
-    /// `false` if the holder has ended, and the row is kept only for a statement that may still be running.
-    let isWorking: Bool
-    let expiry: Timestamp
-
-    private let acquired: Timestamp?
-
-    /// `nil` for a row that is free.
-    init?(_ row: Row, at now: Timestamp) throws {
-        guard let holder = try row.optionalString("holder"), try row.timestamp("expires_at") > now else { return nil }
-        self.holder = holder
-        token = try row.optionalString("token") ?? ""
-        job = try row.string("job")
-        acquired = try row.optionalTimestamp("acquired_at")
-        isWorking = acquired != nil
-        expiry = try row.timestamp("expires_at")
-    }
-
-    /// The problem of a row that no acquisition can have left behind, and the command that frees it; `nil` if nothing is.
-    ///
-    /// A lease is never renewed, so no holder has had one of this job for longer than a lease of this job lasts. The times
-    /// allow for clocks that differ by the grace.
-    func fault(at now: Timestamp, for other: String, validity: Duration) -> String? {
-        let ahead = now.adding(JobLease.grace)
-        let fault: String? =
-            if token.isEmpty {
-                "has no token"
-            } else if !hasHolder {
-                "is held by \(quoted(holder)), which is not JOB EXECUTION/TASK/ATTEMPT"
-            } else if let acquired, acquired > ahead {
-                "was acquired at \(acquired), which is to come"
-            } else if expiry > (acquired ?? now).adding(JobLease.longestValidity).adding(JobLease.grace) {
-                "lasts until \(expiry), which is longer than any lease"
-            } else if !isWorking, expiry > ahead.adding(JobLease.grace) {
-                "is kept until \(expiry), although its holder has ended"
-            } else if let acquired, isOfSameJob(as: other), acquired.adding(validity).adding(JobLease.grace) < now {
-                "has been held by \(holder) since \(acquired), which is longer than the \(validity.components.seconds) s of "
-                    + "LEASE_SECONDS"
-            } else {
-                nil
-            }
-        return fault.map {
-            "the lease of \(job) \($0). If no execution of \(job) is running, free it: bq query --use_legacy_sql=false "
-                + "\"UPDATE scheduler_jobs.job_leases SET holder = NULL, token = NULL, acquired_at = NULL, "
-                + "expires_at = CURRENT_TIMESTAMP(), updated_at = CURRENT_TIMESTAMP() WHERE job = '\(job)'\""
-        }
-    }
-
-    private var hasHolder: Bool {
-        let parts = holder.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty }
-    }
-
-    /// Whether an execution of the same job holds the row.
-    func isOfSameJob(as other: String) -> Bool {
-        holder.prefix { $0 != " " } == other.prefix { $0 != " " }
-    }
-
-    /// Whether an attempt of the same task holds the row.
-    func isOfSameTask(as other: String) -> Bool { Self.task(holder) == Self.task(other) }
-
-    private static func task(_ holder: String) -> Substring {
-        holder.lastIndex(of: "/").map { holder[..<$0] } ?? holder[...]
-    }
-
-    var description: String { "\(job) is held by \(holder), at the latest until \(expiry)" }
-}
-
 /// The statements of a lease on some jobs' rows in `scheduler_jobs.job_leases`.
 struct LeaseStatements: Sendable {
     static let table = TableReference(DatasetID.schedulerJobs, "job_leases")!
@@ -305,11 +249,23 @@ struct LeaseStatements: Sendable {
             ])
     }
 
-    /// Frees the rows that were taken with this token.
+    /// Frees the rows that were taken with this token, and marks them.
     func release(at now: Timestamp) -> Statement {
         Statement(
             "release the lease of \(jobs.joined(separator: " and "))", Self.releaseSQL,
-            parameters: ["jobs": .strings(jobs), "token": .string(token), "now": .timestamp(now)])
+            parameters: [
+                "jobs": .strings(jobs), "token": .string(token), "mark": .string(mark), "now": .timestamp(now),
+            ])
+    }
+
+    /// The token of a row that was freed with this token. It is no token, so it opens no fence.
+    private var mark: String { "released \(token)" }
+
+    /// The jobs whose rows still have the token or the mark of its release.
+    func marked() -> Statement {
+        Statement(
+            "confirm the release of the lease of \(jobs.joined(separator: " and "))", Self.markedSQL,
+            parameters: ["jobs": .strings(jobs), "tokens": .strings([token, mark])])
     }
 
     static let takeSQL = """
@@ -337,8 +293,11 @@ struct LeaseStatements: Sendable {
         WHERE job IN UNNEST(@jobs) AND token = @token
         """
     static let releaseSQL = """
-        UPDATE \(table.sql) SET holder = NULL, token = NULL, acquired_at = NULL, expires_at = @now, updated_at = @now
+        UPDATE \(table.sql) SET holder = NULL, token = @mark, acquired_at = NULL, expires_at = @now, updated_at = @now
         WHERE job IN UNNEST(@jobs) AND token = @token
+        """
+    static let markedSQL = """
+        SELECT job FROM \(table.sql) WHERE job IN UNNEST(@jobs) AND token IN UNNEST(@tokens)
         """
 }
 

@@ -106,6 +106,7 @@ import Testing
             ("correct", stale.correctCounters),
             ("take", lease.take(at: now, until: now)), ("read", lease.read()), ("seed", lease.seed(at: now)),
             ("keep", lease.keep("t", at: now, until: now)), ("release", lease.release(at: now)),
+            ("confirm the release", lease.marked()),
         ]
         return all.map { $1.forAnalysis(named: $0) }
     }

@@ -104,7 +104,7 @@ class RunTests(SentRequests, unittest.TestCase):
 
     def until_it_created(self, process, kind):
         """Until the run has created something of each service, or of the kind that is named."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 600
         while not any(kind in name for name in self.leftovers()):
             self.assertIsNone(process.poll())
             self.assertLess(time.monotonic(), end)
@@ -130,7 +130,7 @@ class RunTests(SentRequests, unittest.TestCase):
                 process.send_signal(number)
                 # A second one does not stop the deletions.
                 process.send_signal(number)
-                output, errors = process.communicate(timeout=60)
+                output, errors = process.communicate(timeout=600)
                 self.assertEqual(process.returncode, 75, errors)
                 self.assertIn("the run was stopped before this check", output)
                 self.assertEqual(self.leftovers(), [])
@@ -147,7 +147,7 @@ class RunTests(SentRequests, unittest.TestCase):
         for name, labels in theirs.items():
             self.bigquery("POST", "/datasets", {"datasetReference": {"datasetId": name}, "labels": labels, "location": "US"}).needed("create")
         done = self.start("--only", "BQ-03", "--json")
-        output, errors = done.communicate(timeout=60)
+        output, errors = done.communicate(timeout=600)
         self.assertEqual((done.returncode, [json.loads(line)["verdict"] for line in output.splitlines()]), (0, ["holds"]), errors)
         self.assertIn("deleted what a former run left: dataset assumptions_", errors)
         self.assertEqual(sorted(self.leftovers()), sorted(theirs))
@@ -195,7 +195,7 @@ class RunTests(SentRequests, unittest.TestCase):
 
     def test_the_page_shows_first_what_does_not_hold_and_ends_with_1(self):
         process = self.start("--only", "BQ-08", "--only", "BQ-03")
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=600)
         self.assertEqual((process.returncode, errors), (1, ""))
         self.assertIn("1 fact holds, 1 does not hold, 0 are not checkable here.", output)
         self.assertLess(output.index("DOES NOT HOLD"), output.index("yes BQ-03"))

@@ -69,7 +69,9 @@ class CreateAllJobsTests(unittest.TestCase):
         account = "serviceAccount:ca-test-{}@" + PROJECT + ".iam.gserviceaccount.com"
         roles = {b["role"] for b in project["bindings"] if any(m.startswith("serviceAccount:ca-test-") for m in b["members"])}
         schema = f"projects/{PROJECT}/roles/cloudact_organization_schema"
-        self.assertEqual(roles, {"roles/bigquery.jobUser", schema})
+        reader = f"projects/{PROJECT}/roles/cloudact_schema_reader"
+        self.assertEqual(roles, {"roles/bigquery.jobUser", schema, reader})
+        self.assertEqual(members(project, reader), {account.format("verify")})
         self.assertEqual(members(project, schema), {account.format("org-sync-all")})
         stripe = state["policies"][f"secretmanager:projects/{PROJECT}/secrets/stripe-secret-key-test"]
         self.assertEqual(members(stripe, "roles/secretmanager.secretAccessor"),

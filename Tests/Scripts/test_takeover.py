@@ -173,7 +173,7 @@ class MigrationTests(unittest.TestCase):
                 os.close(theirs)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 shown.append(done.stdout)
-        self.assertEqual(sum("taking over 9 jobs and 6 triggers" in text for text in shown), 1)
+        self.assertEqual(sum(f"taking over {len(JOBS)} jobs and {len(SCHEDULES)} triggers" in text for text in shown), 1)
         self.assertNotIn("Not ours yet", shown[-1])
         for part in LEFT:
             self.assertIn(part, shown[-1])

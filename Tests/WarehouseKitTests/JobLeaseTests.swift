@@ -26,7 +26,7 @@ import Testing
         let row = try #require(try await rows(warehouse).first)
         #expect(try await rows(warehouse).count == 1)
         #expect(try row.optionalString("holder") == nil)
-        #expect(try row.optionalString("token") == nil)
+        #expect(try row.string("token").hasPrefix("released "))
         #expect(try row.timestamp("expires_at") == now)
     }
 

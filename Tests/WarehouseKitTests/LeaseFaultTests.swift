@@ -114,7 +114,85 @@ import Testing
         #expect((try await warehouse.leases().first?.optionalString("holder") == nil) == (failures == 0))
     }
 
+    @Test(arguments: Backend.allCases)
+    func aReleaseThatIsDoneTwiceIsNoFailure(_ backend: Backend) async throws {
+        let warehouse = try await backend.warehouse("lease-twice").bootstrapped()
+        let report = ReportFixture()
+        let repeating = RepeatedRelease(warehouse: warehouse) {}
+        let lease = JobLease(repeating, "daily", "one/0/0", report, clock: LeapingClock(), from: Self.now)
+
+        try await lease.withLease { _ = try await lease.sql.query(Statement("work", "SELECT 1 AS one")) }
+
+        #expect(report.failures.isEmpty && report.warnings.isEmpty)
+        #expect(try await warehouse.leases().first?.optionalString("holder") == nil)
+    }
+
+    /// Nobody can know then whether the first release found the lease.
+    @Test(arguments: Backend.allCases)
+    func aReleaseThatIsDoneTwiceIsAFailureIfAnotherExecutionTookTheLeaseInBetween(_ backend: Backend) async throws {
+        let warehouse = try await backend.warehouse("lease-twice-taken").bootstrapped()
+        let report = ReportFixture()
+        let other = JobLease(warehouse, "daily", "two/0/0", ReportFixture(), clock: LeapingClock(), from: Self.now)
+        let repeating = RepeatedRelease(warehouse: warehouse) { try await other.acquire() }
+        let lease = JobLease(repeating, "daily", "one/0/0", report, clock: LeapingClock(), from: Self.now)
+
+        try await lease.withLease { _ = try await lease.sql.query(Statement("work", "SELECT 1 AS one")) }
+
+        #expect(report.failures.map(\.reason).contains { $0.hasPrefix("lost before the work was done") })
+        #expect(try await warehouse.leases().first?.string("holder") == "daily two/0/0")
+    }
+
+    @Test func aReleaseThatFindsNoRowAndCannotBeConfirmedIsAFailure() async throws {
+        let warehouse = try await Backend.embedded.warehouse("lease-unconfirmed").bootstrapped()
+        let report = ReportFixture()
+        let repeating = RepeatedRelease(warehouse: warehouse) {
+            throw WarehouseError(.transport, operation: "confirm", message: "gone", certainty: .unknown)
+        }
+        let lease = JobLease(repeating, "daily", "one/0/0", report, clock: LeapingClock(), from: Self.now)
+
+        try await lease.withLease { _ = try await lease.sql.query(Statement("work", "SELECT 1 AS one")) }
+
+        #expect(report.failures.map(\.reason).contains { $0.contains("nobody knows") })
+    }
+
+    /// An operator frees one of two leases while the job works: its fence is closed from then on.
+    @Test func oneLostLeaseOfTwoIsAFailure() async throws {
+        let warehouse = try await Backend.embedded.warehouse("lease-half").bootstrapped()
+        let report = ReportFixture()
+        let lease = JobLease(
+            warehouse: warehouse, job: "monthly", excluding: ["daily"], holder: "one/0/0", validity: .seconds(600),
+            report: report.report, now: { Self.now })
+
+        try await lease.withLease {
+            _ = try await warehouse.query(
+                Statement(
+                    "free by hand",
+                    "UPDATE `scheduler_jobs.job_leases` SET holder = NULL, token = NULL WHERE job = 'daily'"))
+        }
+
+        #expect(report.failures.map(\.reason).contains { $0.hasPrefix("lost before the work was done") })
+    }
+
     private func lease(_ warehouse: any Warehouse, _ report: ReportFixture) -> JobLease {
         JobLease(warehouse, "daily", "mine-y8/0/0", report, clock: LeapingClock(), from: Self.now)
     }
+}
+
+/// A warehouse that does each release twice, as after a lost reply, and answers with the second one.
+private struct RepeatedRelease: SQLWarehouse {
+    let warehouse: any Warehouse
+    /// Runs between the two, or before the confirmation.
+    let between: @Sendable () async throws -> Void
+
+    func query(_ statement: Statement) async throws -> QueryResult {
+        if statement.purpose.hasPrefix("release") {
+            _ = try await warehouse.query(statement)
+            do { try await between() } catch is WarehouseError {}
+        } else if statement.purpose.hasPrefix("confirm") {
+            try await between()
+        }
+        return try await warehouse.query(statement)
+    }
+
+    func merge(_ merge: MergeStatement) async throws -> MergeResult { try await warehouse.merge(merge) }
 }
