@@ -78,6 +78,13 @@ class WeekTests(unittest.TestCase):
         self.assertEqual(section.count("<tr title="), wanted)
         self.assertEqual(section.count("succeeded on attempt 1"), len(killed))
 
+    def test_a_long_headline_is_cut_among_the_events_and_whole_in_the_list_of_runs(self):
+        lines = [dict(line, headline="word " * 100 + "end") if line.get("outcome") == "failed" else line for line in self.lines]
+        text = week.html(self.read(lines), JOBS)
+        events = re.search(r'<section class="events">.*?</section>', text, re.S)[0]
+        self.assertRegex(events, r'<span title="(word )+end">(word )+…</span>')
+        self.assertIn(f"<td>{'word ' * 100}end</td>", self.article("billing-sync-retry", text))
+
     def test_the_customer_with_the_most_events_is_followed_through_all_days(self):
         section = re.search(r'<section class="customer">.*?</section>', self.text, re.S)[0]
         self.assertIn("One customer: acme_inc", section)
@@ -101,7 +108,7 @@ class WeekTests(unittest.TestCase):
 
     def test_a_broken_invariant_is_in_the_first_sentence(self):
         text = week.html(self.read(week_example.lines(broken_night=2)), JOBS)
-        self.assertIn("some ended with a broken invariant: queue after Wednesday.", text)
+        self.assertIn("some ended with a broken invariant: queue on Thursday.", text)
         self.assertEqual(text.count("✗"), 1)
         self.assertIn('<td class="bad" title="item 17 is in neither the queue nor the audit">', text)
 
@@ -114,6 +121,14 @@ class WeekTests(unittest.TestCase):
         self.assertEqual((page.errors, page.open), ([], []))
         self.assertFalse(page.all("script") + page.all("img"))
         self.assertIn("&lt;script&gt;", text)
+
+    def test_the_eve_of_the_first_day_stands_before_it(self):
+        eve = {**self.lines[0], "kind": "run", "at": "2026-03-01T22:00:00Z", "ended": "2026-03-01T22:00:05Z", "job": "bootstrap", "execution": "e",
+               "attempt": 0, "outcome": "succeeded", "headline": "the world is set up", "trigger": "manual"}
+        text = week.html(story := self.read([eve] + self.lines), JOBS)
+        self.assertEqual(story.days, 7)
+        self.assertIn("2 March to 8 March 2026", text)
+        self.assertRegex(self.article("bootstrap", text), r'(?s)left:0.000%" title="Sun 1 Mar, 22:00:00.*<h4>Sunday, 1 March</h4>')
 
     def test_an_outcome_that_the_page_does_not_know_counts_as_failed(self):
         self.assertEqual(timeline.look({"outcome": "exploded"}), "failed")
