@@ -6,10 +6,8 @@ import Warehouse
 extension World {
     func wrongSubscriptions() async throws -> (broken: [String], seen: String) {
         var broken: [String] = []
-        let isDone = hasSucceeded("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600)))
-        let nights = failedNights["billing-sync-reconcile"] ?? 0
-        if !isDone, nights > Self.mostExcusedNights {
-            broken.append("billing-sync-reconcile did not succeed for \(nights) nights")
+        if let (isExcuse, text) = excuse("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600))), !isExcuse {
+            broken.append(text)
         }
         let reconciled = lastSuccess["billing-sync-reconcile"] ?? Timestamp(microseconds: 0)
         let rows = try await read(

@@ -145,6 +145,7 @@ extension World {
             lastSuccess[execution.key.job] = max(
                 execution.startedAt, lastSuccess[execution.key.job] ?? execution.startedAt)
         }
+        if code != 0 { lastFailure[execution.key.job] = execution.startedAt }
         checkSkip(execution)
         record(execution, code)
         machine.act(as: 0) {

@@ -130,8 +130,9 @@ extension Fate {
             let seconds = dice.isOne(in: 2) ? dice.below(9000) : dice.below(86_400)
             add(seconds, .outage(dice.pick(Service.allCases), seconds: 30 + dice.below(1500)))
         }
-        if dice.isOne(in: 2) {
-            let key = execution()
+        if dice.isOne(in: 8) {
+            var key = execution()
+            key.attempt = 0
             fates.append((key.tick, .missed(key)))
         }
         for _ in 0..<dice.below(4) {

@@ -1,5 +1,7 @@
+import EmbeddedWarehouse
 import Foundation
 import JobRuntime
+import SchemaKit
 import Warehouse
 import WarehouseKit
 
@@ -56,26 +58,32 @@ extension World {
             name: name, holds: broken.isEmpty, text: broken.isEmpty ? seen : broken.prefix(3).joined(separator: "; "))
     }
 
-    /// Whether a job did its work since a time. If not, its nights without success are counted, and only the first few are excused.
-    func hasSucceeded(_ job: String, since: Timestamp) -> Bool {
-        let isDone = lastSuccess[job].map { $0 >= since } ?? false
-        failedNights[job] = isDone ? 0 : failedNights[job, default: 0] + 1
-        return isDone
+    /// Whether a job did its work since a time, or may be excused.
+    ///
+    /// - Returns: `nil` if it did its work. Otherwise the reason, and whether it is an excuse: the scheduler did not start the job, or
+    ///   a run reported its failure, for the first few nights in a row.
+    func excuse(_ job: String, since: Timestamp) -> (isExcuse: Bool, text: String)? {
+        if let success = lastSuccess[job], success >= since {
+            failedNights[job] = 0
+            return nil
+        }
+        if let missed = lastMissed[job], missed >= since { return (true, "the scheduler did not start \(job)") }
+        let nights = failedNights[job, default: 0] + 1
+        failedNights[job] = nights
+        guard let failure = lastFailure[job], failure >= since else {
+            return (false, "\(job) did not do its work, and no run reported that")
+        }
+        return (nights <= Self.mostExcusedNights, "\(job) reported its failure in \(nights) nights in a row")
     }
 
     // MARK: Counters
 
     /// Decision: a row's counters follow from the run log, in the sense of the service that enforces them.
     private func wrongCounters(_ date: CivilDate) async throws -> (broken: [String], seen: String) {
-        var broken: [String] = []
-        let isReset = hasSucceeded("quota-reset-daily", since: Timestamp(startOf: date))
-        guard isReset else {
-            let nights = failedNights["quota-reset-daily"] ?? 0
-            if nights > Self.mostExcusedNights {
-                broken.append("quota-reset-daily did not succeed for \(nights) nights")
-            }
-            return (broken, "excused: quota-reset-daily did not succeed, night \(nights)")
+        if let (isExcuse, text) = excuse("quota-reset-daily", since: Timestamp(startOf: date)) {
+            return (isExcuse ? [] : [text], "excused: \(text)")
         }
+        var broken: [String] = []
         let reset = lastSuccess["quota-reset-daily"]!
         // A subscription that became live after the reset has a row when its customer reserves the first run.
         let served = try await read(

@@ -161,7 +161,7 @@ final class SimulatedMachine: @unchecked Sendable {
         nextSleeper += 1
         let id = nextSleeper
         try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
+            try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Void, any Error>) in
                 if Task.isCancelled { return continuation.resume(throwing: CancellationError()) }
                 sleepers[id] = (process, continuation)
                 after(duration) { self.wake(id) { $0.resume() } }

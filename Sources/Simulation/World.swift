@@ -1,4 +1,6 @@
+import EmbeddedWarehouse
 import Foundation
+import HTTPTransport
 import JobRuntime
 import SchemaKit
 import Warehouse
@@ -72,6 +74,9 @@ package final class World: @unchecked Sendable {
     var executionCount = 0
     /// When the last run of a job began that ended with exit code 0 and did its work.
     var lastSuccess: [String: Timestamp] = [:]
+    /// When the last run of a job began that failed or was killed, and the last tick that was not delivered.
+    var lastFailure: [String: Timestamp] = [:]
+    var lastMissed: [String: Timestamp] = [:]
     var failedNights: [String: Int] = [:]
     var violation: Violation?
 
@@ -235,6 +240,7 @@ package final class World: @unchecked Sendable {
     private func deliver(_ schedule: Schedule, _ tick: Timestamp) async throws {
         let key = ExecutionKey(job: schedule.job, tick: tick)
         if missed.remove(key) != nil {
+            lastMissed[schedule.job] = tick
             tell("fault", service: "scheduler", "did not start \(schedule.job)")
             return
         }

@@ -7,9 +7,8 @@ import Simulation
 package func deterministicRandom(_ buffer: UnsafeMutableRawPointer, _ count: Int) {
     let bytes = UnsafeMutableRawBufferPointer(start: buffer, count: count)
     if JobDice.fill(bytes) { return }
-    var filled = 0
-    while filled < count {
-        let result = getrandom(buffer + filled, count - filled, 0)
-        if result > 0 { filled += result }
+    // It gives 256 bytes at a time at most: https://man7.org/linux/man-pages/man3/getentropy.3.html
+    for start in stride(from: 0, to: count, by: 256) {
+        guard getentropy(buffer + start, min(256, count - start)) == 0 else { abort() }
     }
 }
