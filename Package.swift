@@ -176,3 +176,17 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+/// The fuzz targets: a program with libFuzzer for `scripts/fuzz.sh`, which sets FUZZ, and a test over the committed inputs otherwise.
+/// Only that script's build has the coverage that libFuzzer needs.
+let readers: [Target.Dependency] = [
+    "JobRuntime", "HTTPTransport", "GoogleCredentials", "Warehouse", "BigQueryWarehouse", "WarehouseKit", "SchemaKit",
+    "BillingKit", "DeploymentKit",
+]
+package.targets.append(
+    Context.environment["FUZZ"] == nil
+        ? .testTarget(
+            name: "FuzzTests", dependencies: readers, exclude: ["Program", "Corpus"], swiftSettings: settings)
+        : .executableTarget(
+            name: "fuzz", dependencies: readers, path: "Tests/FuzzTests", exclude: ["Corpus", "CorpusTests.swift"],
+            sources: ["Targets", "Program"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))

@@ -73,8 +73,12 @@ struct BigQueryAPI: Sendable {
     }
 
     func decode<Value: Decodable>(_ type: Value.Type, from data: Data, of call: Call) throws -> Value {
+        try read(data, of: call) { try JSONReader.decode(type, from: $0) }
+    }
+
+    func read<Value>(_ data: Data, of call: Call, _ read: (Data) throws -> Value) throws -> Value {
         do {
-            return try JSONDecoder().decode(type, from: data)
+            return try read(data)
         } catch {
             throw WarehouseError(
                 .unexpectedResult, operation: call.operation, message: "the reply is not what it should be",

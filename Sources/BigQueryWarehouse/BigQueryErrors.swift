@@ -18,7 +18,7 @@ enum BigQueryErrors {
     static func error(
         in response: HTTPResponse, to call: BigQueryAPI.Call, before: Certainty, now: Date = Date()
     ) -> WarehouseError {
-        let body = try? JSONDecoder().decode(Envelope.self, from: response.body).error
+        let body = try? JSONReader.decode(Envelope.self, from: response.body).error
         let first = body?.errors?.first
         let message = first?.message ?? body?.message ?? "HTTP status \(response.status)"
         let reading =

@@ -3,11 +3,15 @@ import Warehouse
 
 /// Reads column definitions as BigQuery's DDL shows them: `id STRING NOT NULL OPTIONS(description="an id"), s STRUCT<a INT64>` (fact BQ-63).
 struct ColumnDefinitions {
-    private let characters: [Character]
+    /// Scalars, because a quote and a combining mark behind it are one `Character`, which is no quote.
+    private let characters: [Unicode.Scalar]
     private var position = 0
+    private var depth = 0
+    /// BigQuery has at most 15 levels. A text with more must not fill the stack.
+    private static let mostLevels = 100
 
     private init(_ text: String) {
-        characters = Array(text)
+        characters = Array(text.unicodeScalars)
     }
 
     /// The columns by name in lower case; `nil` if the text is in another form. Of a column, the name, the type and the mode are
@@ -31,7 +35,7 @@ struct ColumnDefinitions {
         var reader = ColumnDefinitions(text)
         var words: [String] = []
         while let next = reader.peek() {
-            if next == "`" || next.isLetter || next.isNumber || next == "_" || next == "-" {
+            if next == "`" || next.isWordPart || next == "-" {
                 let isNegative = next == "-"
                 if isNegative { reader.position += 1 }
                 guard let word = reader.name() else { return [text] }
@@ -43,7 +47,7 @@ struct ColumnDefinitions {
         return words
     }
 
-    private mutating func fields(until end: Character?) -> [FieldSchema]? {
+    private mutating func fields(until end: Unicode.Scalar?) -> [FieldSchema]? {
         var fields: [FieldSchema] = []
         while true {
             guard let name = name(), var field = type(named: name) else { return nil }
@@ -61,6 +65,9 @@ struct ColumnDefinitions {
         let word = word().uppercased()
         guard !word.isEmpty else { return nil }
         if peek() == "<" {
+            guard depth < Self.mostLevels else { return nil }
+            depth += 1
+            defer { depth -= 1 }
             position += 1
             switch word {
             case "ARRAY":
@@ -96,7 +103,7 @@ struct ColumnDefinitions {
 
     /// Skips what follows a type: `COLLATE`, `DEFAULT`, `NOT NULL`, `OPTIONS(...)`.
     /// - Returns: Whether it says NOT NULL; `nil` if a quote or a parenthesis does not end.
-    private mutating func skipOptions(until end: Character?) -> Bool? {
+    private mutating func skipOptions(until end: Unicode.Scalar?) -> Bool? {
         var depth = 0
         var words: [String] = []
         while let next = peek() {
@@ -107,7 +114,7 @@ struct ColumnDefinitions {
             case "\"", "'", "`":
                 guard let length = SQLLiteral.length(of: characters[position...]) else { return nil }
                 position += length - 1
-            case _ where next.isLetter && depth == 0:
+            case _ where next.properties.isAlphabetic && depth == 0:
                 words.append(word().uppercased())
                 continue
             default: break
@@ -132,11 +139,11 @@ struct ColumnDefinitions {
 
     private mutating func word() -> String {
         let start = position
-        while let next = peek(), next.isLetter || next.isNumber || next == "_" { position += 1 }
+        while let next = peek(), next.isWordPart { position += 1 }
         return String(characters[start..<position])
     }
 
-    private mutating func skip(to end: Character) -> Bool {
+    private mutating func skip(to end: Unicode.Scalar) -> Bool {
         skipSpace()
         guard peek() == end else { return false }
         position += 1
@@ -144,16 +151,16 @@ struct ColumnDefinitions {
     }
 
     private mutating func skipSpace() {
-        while let next = peek(), next.isWhitespace { position += 1 }
+        while let next = peek(), next.properties.isWhitespace { position += 1 }
     }
 
-    private func peek() -> Character? { position < characters.count ? characters[position] : nil }
+    private func peek() -> Unicode.Scalar? { position < characters.count ? characters[position] : nil }
 }
 
 /// Reads GoogleSQL's string literals: https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#literals
 enum SQLLiteral {
     /// The number of characters of the literal or quoted name at the start of the text; `nil` if it does not end.
-    static func length(of text: ArraySlice<Character>) -> Int? {
+    static func length(of text: ArraySlice<Unicode.Scalar>) -> Int? {
         guard let quote = text.first else { return nil }
         let isTriple = quote != "`" && text.prefix(3).count == 3 && text.prefix(3).allSatisfy { $0 == quote }
         let size = isTriple ? 3 : 1
@@ -173,7 +180,7 @@ enum SQLLiteral {
 
     /// The text of a literal; `nil` if it is not exactly one.
     static func string(_ literal: String) -> String? {
-        let characters = Array(literal)
+        let characters = Array(literal.unicodeScalars)
         guard let first = characters.first, first == "\"" || first == "'",
             length(of: characters[...]) == characters.count
         else { return nil }
@@ -184,7 +191,7 @@ enum SQLLiteral {
 
     /// The texts of all literals in an expression such as `[STRUCT("a", "b")]`.
     static func strings(in expression: String) -> [String]? {
-        let characters = Array(expression)
+        let characters = Array(expression.unicodeScalars)
         var strings: [String] = []
         var index = 0
         while index < characters.count {
@@ -201,13 +208,13 @@ enum SQLLiteral {
         return strings
     }
 
-    private static let escapes: [Character: Character] = [
+    private static let escapes: [Unicode.Scalar: Unicode.Scalar] = [
         "a": "\u{07}", "b": "\u{08}", "f": "\u{0C}", "n": "\n", "r": "\r", "t": "\t", "v": "\u{0B}", "\\": "\\",
         "?": "?", "\"": "\"", "'": "'", "`": "`",
     ]
 
-    private static func unescaped(_ characters: ArraySlice<Character>) -> String? {
-        var result = ""
+    private static func unescaped(_ characters: ArraySlice<Unicode.Scalar>) -> String? {
+        var result = String.UnicodeScalarView()
         var index = characters.startIndex
         while index < characters.endIndex {
             guard characters[index] == "\\" else {
@@ -224,11 +231,25 @@ enum SQLLiteral {
             }
             let digits = ["x": 2, "X": 2, "u": 4, "U": 8][letter]
             guard let digits, index + digits <= characters.endIndex,
+                // `UInt32` reads a sign, too.
+                characters[index..<index + digits].allSatisfy(\.properties.isASCIIHexDigit),
                 let scalar = UInt32(String(characters[index..<index + digits]), radix: 16).flatMap(Unicode.Scalar.init)
             else { return nil }
-            result.unicodeScalars.append(scalar)
+            result.append(scalar)
             index += digits
         }
-        return result
+        return String(result)
+    }
+}
+
+extension Unicode.Scalar {
+    fileprivate var isWordPart: Bool { properties.isAlphabetic || properties.numericType != nil || self == "_" }
+}
+
+extension String {
+    fileprivate init(_ scalars: ArraySlice<Unicode.Scalar>) {
+        var view = String.UnicodeScalarView()
+        view.append(contentsOf: scalars)
+        self.init(view)
     }
 }

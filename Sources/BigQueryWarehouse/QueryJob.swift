@@ -29,9 +29,9 @@ extension BigQueryWarehouse {
             warehouse: self, statement: statement, location: location ?? self.location, scope: scope,
             countsRows: countingRows)
         return try await whileNotVisible(nil, confirms: scope == .project && statement.confirmsMissingDataset) {
-            var rows: [Row] = []
-            var result = try await job.run { rows += $0 }
-            result.rows = rows
+            var collected = CollectedRows(operation: statement.purpose)
+            var result = try await job.run { try collected.append($0) }
+            result.rows = collected.rows
             return result
         }
     }
@@ -65,7 +65,7 @@ struct QueryJob {
 
     private var api: BigQueryAPI { warehouse.api }
 
-    /// - Parameter handle: Gets each page of rows once, as no new job follows a job that is done.
+    /// - Parameter handle: Gets each part of each page once, as no new job follows a job that is done.
     /// - Returns: The result without its rows.
     func run(eachPage handle: (_ rows: [Row]) throws -> Void) async throws -> QueryResult {
         api.logger.debug("statement: \(statement.purpose)")
@@ -128,7 +128,7 @@ struct QueryJob {
     ) async throws -> State {
         let page: QueryResponse
         do {
-            page = try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
+            page = try api.read(await api.attempt(call, known: known), of: call, QueryResponse.init(reply:))
         } catch let error as WarehouseError where error.retry == .newJob {
             return .failed(error)
         } catch let error as WarehouseError where error.detail == .existingJob && requests.failed >= 2 {
@@ -252,10 +252,9 @@ struct QueryJob {
         }
         let reader = ResultReader(operation: statement.purpose, schema: page.schema?.fields ?? [])
         while true {
-            // The page is gone before the next one is decoded.
-            let rows = page.rows ?? []
+            try reader.read(page.rows, eachPart: handle)
+            // The page is gone before the next one arrives.
             page.rows = nil
-            try handle(try rows.map { try reader.row($0) })
             guard let token = page.pageToken, !token.isEmpty else { return result }
             guard let job else { throw unexpected("the reply names no job to read the next page of", .done) }
             page = try await results(of: job, token: token, known: .done)
@@ -283,7 +282,7 @@ struct QueryJob {
         var requests = Attempts(api.retry, on: api.time)
         while true {
             do {
-                return try api.decode(QueryResponse.self, from: await api.attempt(call, known: known), of: call)
+                return try api.read(await api.attempt(call, known: known), of: call, QueryResponse.init(reply:))
             } catch let error as WarehouseError where error.retry == .same {
                 if requests.failed % 3 == 2, error.detail != .missingJob,
                     let reply = try? await api.attempt(question, known: known),
@@ -321,32 +320,6 @@ struct QueryJob {
     }
 }
 
-/// The reply of `jobs.query` and of `jobs.getQueryResults`; rows, schema and counts are absent until the job is complete.
-struct QueryResponse: Decodable, Sendable {
-    struct JobReference: Decodable, Sendable {
-        var jobId: String
-        var location: String?
-    }
-
-    var jobComplete: Bool?
-    var jobReference: JobReference?
-    var schema: Table.Schema?
-    var rows: [ResultRow]?
-    var pageToken: String?
-    var numDmlAffectedRows: String?
-    /// Only `jobs.query` and `jobs.get` have it (fact BQ-18).
-    var dmlStats: RowCounts?
-    var totalBytesBilled: String?
-    /// Warnings too: only `jobs.get` tells whether the job failed.
-    var errors: [BigQueryErrors.ErrorProto]?
-    /// An error that came with status 200.
-    var error: BigQueryErrors.Body?
-    var status: JobStatus?
-
-    /// The statement has ended and nothing says how. The reply of a DML statement has an empty schema, or counts rows (fact BQ-19).
-    var saysNothing: Bool { schema == nil && numDmlAffectedRows == nil }
-}
-
 extension Statement {
     enum Outcome {
         case rows, count, nothing
@@ -360,26 +333,4 @@ extension Statement {
         if begins("SELECT", "WITH", "(") { return .rows }
         return begins("INSERT", "UPDATE", "DELETE", "MERGE") ? .count : .nothing
     }
-}
-
-/// `Job.status`: the job failed if it has an `errorResult`.
-struct JobStatus: Decodable, Sendable {
-    /// `PENDING`, `RUNNING` or `DONE`.
-    var state: String?
-    var errorResult: BigQueryErrors.ErrorProto?
-}
-
-struct JobResource: Decodable, Sendable {
-    struct Statistics: Decodable, Sendable {
-        struct Query: Decodable, Sendable {
-            var dmlStats: RowCounts?
-            var numDmlAffectedRows: String?
-            var totalBytesBilled: String?
-        }
-
-        var query: Query?
-    }
-
-    var status: JobStatus?
-    var statistics: Statistics?
 }

@@ -163,8 +163,11 @@ struct SurveyedTable {
             case "expiration_timestamp": table.attributes["expirationTime"] = .string(text)
             case "require_partition_filter": table.requirePartitionFilter = text == "true"
             case "partition_expiration_days":
-                guard let days = Double(text) else { return false }
-                table.timePartitioning?.expirationMs = String(Int64((days * 86_400_000).rounded()))
+                // A number of days beyond what fits into milliseconds is in no form that BigQuery has.
+                guard let days = Double(text), let milliseconds = Int64(exactly: (days * 86_400_000).rounded()) else {
+                    return false
+                }
+                table.timePartitioning?.expirationMs = String(milliseconds)
             default: continue
             }
         }

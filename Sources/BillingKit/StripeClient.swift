@@ -273,7 +273,7 @@ package struct StripeClient: Sendable {
         let requestID = response.requestID
         let decoder = JSONDecoder()
         decoder.userInfo[StripeIgnore.userInfoKey] = ignore
-        guard let value = try? decoder.decode(type, from: response.body) else {
+        guard let value = try? JSONReader.decode(type, from: response.body, with: decoder) else {
             // Something in between may have cut the reply off; the next one may be whole.
             var failure = unexpected("the reply is not what it should be", operation, requestID)
             failure.isRetryable = true

@@ -89,7 +89,7 @@ extension StripeError {
 
     /// The error of a response that is not 2xx (facts ST-15 and ST-16): https://docs.stripe.com/api/errors. The body may be anything, or nothing.
     init(_ response: HTTPResponse, operation: String, resource: StripeResource, key: Secret, now: Date) {
-        let body = (try? JSONDecoder().decode(Envelope.self, from: response.body))?.error
+        let body = (try? JSONReader.decode(Envelope.self, from: response.body))?.error
         let message = body?.message.map { Self.withoutKeys($0, key) } ?? "HTTP status \(response.status)"
         let refusal = StripeRefusal(status: response.status, code: body?.code, message: message)
         let advice = refusal.map { " - \($0.advice(resource))" } ?? ""

@@ -38,10 +38,16 @@ package indirect enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue {
-    /// The members of a document that is one JSON object; `nil` for any other document.
-    package static func members(of document: Data) -> [String: JSONValue]? {
-        (try? JSONDecoder().decode(JSONValue.self, from: document))?.object
+    /// A document in UTF-8, or in UTF-16 with a byte order mark, as PowerShell writes files; `nil` if it is not JSON.
+    package init?(document: Data) {
+        let isUTF16 = document.starts(with: [0xFE, 0xFF]) || document.starts(with: [0xFF, 0xFE])
+        let bytes = isUTF16 ? String(data: document, encoding: .utf16).map { Data($0.utf8) } : document
+        guard let bytes, let value = try? JSONReader.read(bytes, { try $0.value() }) else { return nil }
+        self = value
     }
+
+    /// The members of a document that is one JSON object; `nil` for any other document.
+    package static func members(of document: Data) -> [String: JSONValue]? { JSONValue(document: document)?.object }
 
     /// The text of a JSON string, and of nothing else.
     package var text: String? {
@@ -96,7 +102,15 @@ package struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral, E
 }
 
 extension JSONValue: Codable {
+    /// A part of a document of which a decoder reads the rest; ``init(document:)`` reads whole documents.
+    ///
+    /// Each kind of value that is tried takes Foundation's decoder a time that grows with the square of the depth, so a value that
+    /// is deeper than any of BigQuery's is refused.
     package init(from decoder: any Decoder) throws {
+        guard decoder.codingPath.count <= 64 else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: [], debugDescription: "the value has more than 64 levels"))
+        }
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null

@@ -97,7 +97,7 @@ package struct Exploration {
 
     private mutating func count() {
         findings.states = visited.count
-        findings.evaluations = engine.evaluations
+        findings.evaluations = engine.rows.evaluations
         findings.replays = engine.programs.replays
         findings.lastRows = engine.lastRows
     }

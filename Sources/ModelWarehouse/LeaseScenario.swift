@@ -27,6 +27,7 @@ package struct LeaseScenario: ModelScenario {
         self.isEmpty = isEmpty
     }
 
+    private static let letters = ["A", "B", "C", "D", "E"]
     private static let jobs = ["quota-reset-daily", "stale-cleanup"]
     private static let work = TableReference(DatasetID.schedulerJobs, "work")!
 
@@ -43,7 +44,7 @@ package struct LeaseScenario: ModelScenario {
     }
 
     package func program(_ execution: Int, attempt: Int) -> ModelProgram {
-        let letter = ["A", "B", "C", "D"][execution]
+        let letter = Self.letters[execution]
         let name = attempt == 0 ? letter : "\(letter)\(attempt + 1)"
         let isOther = hasTwoJobs && execution % 2 == 1
         let job = Self.jobs[isOther ? 1 : 0]
@@ -120,6 +121,9 @@ package struct LeaseScenario: ModelScenario {
         case firstWrite = 0, secondWrite = 10, release = 20
         /// Another execution took the lease after a release.
         case takenAfterRelease = 30
+        /// Another execution wrote after a write.
+        case overtaken = 40
+        case somebodyWorked = 90
 
         func by(_ writer: Int) -> Int { rawValue + writer }
     }
@@ -129,11 +133,13 @@ package struct LeaseScenario: ModelScenario {
     package func committed(
         _ commit: ModelCommit, _ contents: inout ModelContents, _ notes: inout [Int]
     ) -> String? {
+        defer { notes.sort() }
         let writer = commit.execution * 2 + commit.attempt
         if commit.purpose.hasPrefix("write") {
             contents.tables[1] = [:]
             return violation(ofWriteBy: writer, commit, &notes)
         }
+        leaveOutTimes(&contents)
         guard case .timestamp(let now)? = commit.parameter("now"), case .string(let own)? = commit.parameter("token")
         else { return nil }
         // Only a reply that is lost makes a release come twice.
@@ -154,12 +160,45 @@ package struct LeaseScenario: ModelScenario {
         return nil
     }
 
+    /// Nobody reads the time of a change, nor the expiry of a free row.
+    private func leaveOutTimes(_ contents: inout ModelContents) {
+        for (number, row) in contents.tables[0] {
+            contents.tables[0][number]![5] = .timestamp(ModelEngine.beginning)
+            if row[1] == .null(.string) { contents.tables[0][number]![4] = .timestamp(ModelEngine.beginning) }
+        }
+    }
+
+    /// The mark of a release is for its own execution, as are most notes.
+    package func forget(_ execution: Int, attempt: Int, _ contents: inout ModelContents, _ notes: inout [Int]) {
+        let writer = execution * 2 + attempt
+        notes.removeAll { $0 < Note.somebodyWorked.rawValue && $0 % 10 == writer }
+        let name = "\(attempt == 0 ? Self.letters[execution] : Self.letters[execution] + "2")-"
+        for (number, row) in contents.tables[0] {
+            guard case .string(let token) = row[2], token.hasPrefix("released \(name)") else { continue }
+            contents.tables[0][number]![2] = .null(.string)
+        }
+    }
+
+    package func token(of request: ModelRequest) -> (name: String, isTaken: Bool)? {
+        guard case .statement(let purpose, _, let parameters) = request,
+            let field = parameters.first(where: { $0.name == "token" || $0.name == "lease_token" }),
+            case .string(let token) = field.value
+        else { return nil }
+        return (token, purpose.hasPrefix("take"))
+    }
+
+    package func has(_ token: String, _ contents: ModelContents) -> Bool {
+        Self.leases(in: contents).contains { $0.token == token }
+    }
+
     private func violation(ofWriteBy writer: Int, _ commit: ModelCommit, _ notes: inout [Int]) -> String? {
-        let writers = notes.filter { $0 < 20 }.map { $0 % 10 }
-        let note = (commit.purpose.contains("first") ? Note.firstWrite : .secondWrite).by(writer)
-        if !notes.contains(note) { notes.append(note) }
-        if writers.contains(writer), writers.last != writer {
+        if notes.contains(Note.overtaken.by(writer)) {
             return "\(commit.name) wrote after another execution had written"
+        }
+        let others = Set(notes.filter { $0 < 20 && $0 % 10 != writer }.map { Note.overtaken.by($0 % 10) })
+        let note = (commit.purpose.contains("first") ? Note.firstWrite : .secondWrite).by(writer)
+        for note in others.union([note, Note.somebodyWorked.rawValue]).sorted() where !notes.contains(note) {
+            notes.append(note)
         }
         guard case .array(_, let names)? = commit.parameter("lease_jobs"),
             case .string(let own)? = commit.parameter("lease_token")

@@ -12,26 +12,6 @@ import Warehouse
 final class ModelEngine {
     typealias Successor = (step: ModelStep, state: ModelState, violation: String?)
 
-    private struct Pair: Hashable {
-        var first: Int32
-        var second: Int32
-    }
-
-    private struct Commit: Hashable {
-        var effect: Int32
-        var request: Int32
-        var contents: Int32
-        var notes: Int32
-        var execution: Int32
-        var isFresh: Bool
-    }
-
-    private struct Committed {
-        var contents: Int32
-        var notes: Int32
-        var violation: String?
-    }
-
     private struct End: Hashable {
         var contents: Int32
         var notes: Int32
@@ -41,18 +21,11 @@ final class ModelEngine {
 
     private let scenario: any ModelScenario
     private let bounds: ModelBounds
-    private let statements: ModelStatements
     let programs: ModelPrograms
-    private var contents = Interned<ModelContents>()
-    private var notes = Interned<[Int]>()
-    private(set) var effects = Interned<ModelEffect>()
-    private var effectOf: [Pair: Int32] = [:]
-    private var conflictOf: [Pair: Bool] = [:]
-    private var committed: [Commit: Committed] = [:]
+    let rows: ModelRows
     private var ends: [End: String?] = [:]
-    var evaluations: Int { effectOf.count }
     /// The rows at the ends that were reached.
-    var lastRows: Set<ModelContents> { Set(ends.keys.map { contents[$0.contents] }) }
+    var lastRows: Set<ModelContents> { Set(ends.keys.map { rows.contents[$0.contents] }) }
 
     static let beginning = Timestamp("2026-01-31T00:05:00Z")!
 
@@ -60,32 +33,18 @@ final class ModelEngine {
         self.scenario = scenario
         bounds = scenario.bounds
         programs = ModelPrograms(scenario, mutant)
-        statements = try await ModelStatements(try scenario.tables)
+        rows = try await ModelRows(scenario, programs)
     }
 
     func start() -> ModelState {
-        var rows = statements.empty
-        scenario.fill(&rows, at: Self.beginning)
+        let (contents, notes) = rows.start(at: Self.beginning)
         return ModelState(
-            contents: contents.number(of: rows), notes: notes.number(of: []), time: Self.beginning,
+            contents: contents, notes: notes, time: Self.beginning,
             executions: Array(repeating: ModelState.Execution(), count: bounds.executions))
     }
 
     private func clock(_ execution: Int, _ time: Timestamp) -> Timestamp {
         time.adding(execution < bounds.executions ? bounds.clock(of: execution) : .zero)
-    }
-
-    private func effect(_ request: Int32, on rows: Int32) async throws -> Int32 {
-        let pair = Pair(first: request, second: rows)
-        if let known = effectOf[pair] { return known }
-        guard case .statement(let purpose, let sql, let parameters) = programs.requests[request] else {
-            preconditionFailure("a pause has no effect")
-        }
-        var statement = Statement(purpose, sql)
-        statement.parameters = parameters
-        let found = effects.number(of: try await statements.effect(of: statement, on: contents[rows]))
-        effectOf[pair] = found
-        return found
     }
 
     /// The execution gets a reply and goes on to its next request or its end.
@@ -98,6 +57,7 @@ final class ModelEngine {
     }
 
     private func proceed(_ index: Int, with history: Int32, in state: inout ModelState) async -> String? {
+        let wasRepeated = state.executions[index].isRepeated
         state.executions[index].history = history
         state.executions[index].older = []
         state.executions[index].isRepeated = false
@@ -111,9 +71,36 @@ final class ModelEngine {
         case .ended(let outcome):
             let attempt = state.executions[index].attempt
             state.executions[index] = ModelState.Execution(phase: .over, attempt: attempt)
+            // Between a statement and its repetition others may have seen what would be forgotten.
+            defer { if !wasRepeated { forget(index, attempt, in: &state) } }
             return scenario.ended(
-                outcome, of: index, attempt: attempt, faults: state.faults, contents[state.contents],
-                notes[state.notes])
+                outcome, of: index, attempt: attempt, faults: state.faults, rows.contents[state.contents],
+                rows.notes[state.notes])
+        }
+    }
+
+    private func forget(_ index: Int, _ attempt: Int, in state: inout ModelState) {
+        guard !state.orphans.contains(where: { $0.execution == index && $0.attempt == attempt }) else { return }
+        let done = rows.forget(index, attempt, state.contents, state.notes)
+        (state.contents, state.notes) = (done.contents, done.notes)
+    }
+
+    /// Drops statements without a client that can never change anything: their token is in no row, and nobody will write it.
+    private func dropDead(in state: inout ModelState) async {
+        guard !state.orphans.isEmpty else { return }
+        var taken: Set<String> = []
+        for request in state.orphans.map(\.request) {
+            if let token = rows.token(of: request), token.isTaken { taken.insert(token.name) }
+        }
+        for execution in state.executions where execution.phase == .running {
+            guard case .request(let request) = await programs.next(execution.history) else { continue }
+            if let token = rows.token(of: request), token.isTaken { taken.insert(token.name) }
+        }
+        state.orphans.removeAll { orphan in
+            guard orphan.older.isEmpty, let token = rows.token(of: orphan.request), !token.isTaken,
+                !taken.contains(token.name)
+            else { return false }
+            return !rows.has(orphan.request, token.name, state.contents)
         }
     }
 
@@ -130,7 +117,7 @@ final class ModelEngine {
         }
         for (index, orphan) in state.orphans.enumerated() {
             for (effect, isFresh) in try await choices(orphan.request, orphan.older, state)
-            where effects[effect].writes {
+            where rows.effects[effect].writes {
                 var next = state
                 next.isFresh = false
                 next.orphans.remove(at: index)
@@ -142,6 +129,7 @@ final class ModelEngine {
             }
         }
         addTime(in: state, &found)
+        for index in found.indices { await dropDead(in: &found[index].state) }
         return found
     }
 
@@ -198,7 +186,7 @@ final class ModelEngine {
             if state.lostReplies < bounds.lostReplies, mayFail, !execution.isRepeated {
                 var lost = done
                 lost.lostReplies += 1
-                if effects[effect].writes {
+                if rows.effects[effect].writes {
                     var again = lost
                     again.executions[index].older = []
                     again.executions[index].isRepeated = true
@@ -207,7 +195,7 @@ final class ModelEngine {
                 let violation = await reply(.unknown, to: index, in: &lost)
                 found.append((.losesReply(index, request: request, effect: effect), lost, broken ?? violation))
             }
-            let value = effects[effect]
+            let value = rows.effects[effect]
             let violation = await reply(
                 .result(rows: value.rows, affectedRows: value.affectedRows), to: index, in: &done)
             found.append(
@@ -229,7 +217,7 @@ final class ModelEngine {
     private func choices(
         _ request: Int32, _ older: [Int32], _ state: ModelState
     ) async throws -> [(effect: Int32, isFresh: Bool)] {
-        let fresh = try await effect(request, on: state.contents)
+        let fresh = try await rows.effect(request, on: state.contents)
         return [(fresh, true)] + older.filter { $0 != fresh }.map { ($0, false) }
     }
 
@@ -237,10 +225,10 @@ final class ModelEngine {
         _ effect: Int32, of request: Int32, by index: Int, _ attempt: Int, _ isFresh: Bool, isOrphan: Bool,
         in state: inout ModelState
     ) async throws -> String? {
-        guard effects[effect].writes else { return nil }
+        guard rows.effects[effect].writes else { return nil }
         let old = state.contents
-        let done = committed(
-            Commit(
+        let done = rows.committed(
+            ModelRows.Commit(
                 effect: effect, request: request, contents: old, notes: state.notes,
                 execution: Int32(index * 2 + attempt), isFresh: isFresh))
         (state.contents, state.notes) = (done.contents, done.notes)
@@ -260,41 +248,14 @@ final class ModelEngine {
         return done.violation
     }
 
-    private func committed(_ commit: Commit) -> Committed {
-        if let known = committed[commit] { return known }
-        guard case .statement(let purpose, _, let parameters) = programs.requests[commit.request] else {
-            preconditionFailure("a pause commits nothing")
-        }
-        let before = contents[commit.contents]
-        var after = effects[commit.effect].committed(to: before)
-        var list = notes[commit.notes]
-        let (execution, attempt) = (Int(commit.execution) / 2, Int(commit.execution) % 2)
-        let violation = scenario.committed(
-            ModelCommit(
-                execution: execution, attempt: attempt, name: programs.names[execution][attempt], purpose: purpose,
-                before: before, parameters: parameters, isFresh: commit.isFresh), &after, &list)
-        let done = Committed(
-            contents: contents.number(of: after), notes: notes.number(of: list), violation: violation)
-        committed[commit] = done
-        return done
-    }
-
     private func remembered(
-        _ request: Int32, _ older: [Int32], _ rows: Int32, _ after: Int32
+        _ request: Int32, _ older: [Int32], _ before: Int32, _ after: Int32
     ) async throws -> [Int32] {
         var all = older
-        let last = try await effect(request, on: rows)
+        let last = try await rows.effect(request, on: before)
         if !all.contains(last) { all.append(last) }
         let isReading = programs.isReading(request)
-        return all.filter { isReading || !conflicts($0, with: after) }.sorted()
-    }
-
-    private func conflicts(_ effect: Int32, with rows: Int32) -> Bool {
-        let pair = Pair(first: effect, second: rows)
-        if let known = conflictOf[pair] { return known }
-        let found = effects[effect].conflicts(with: contents[rows])
-        conflictOf[pair] = found
-        return found
+        return all.filter { isReading || !rows.conflicts($0, with: after) }.sorted()
     }
 
     /// Time goes on to the next instant at which something changes. It does not go past the end of a task.
@@ -304,7 +265,7 @@ final class ModelEngine {
         let ends = running.map { $0.started.adding(bounds.taskTimeout) }
         guard !ends.contains(where: { $0 <= state.time }) else { return }
         // An execution that still has to start starts at an instant at which the rows change by themselves.
-        let changes = scenario.instants(in: contents[state.contents]).flatMap { instant in
+        let changes = scenario.instants(in: rows.contents[state.contents]).flatMap { instant in
             (0..<bounds.executions).map { instant.adding(.zero - bounds.clock(of: $0)) }
         }
         let wakes = running.compactMap(\.wakes)
@@ -339,9 +300,9 @@ final class ModelEngine {
         let end = End(
             contents: state.contents, notes: state.notes, time: state.time, isFaulty: state.faults > 0)
         if let known = ends[end] { return known }
-        let rows = contents[state.contents]
+        let contents = rows.contents[state.contents]
         let probe = bounds.executions
-        var time = (scenario.instants(in: rows) + [state.time]).max()!.adding(.seconds(300))
+        var time = (scenario.instants(in: contents) + [state.time]).max()!.adding(.seconds(300))
         var history = programs.begin(probe, attempt: 0, at: time)
         var (later, outcome) = (state.contents, "never ended")
         for _ in 0..<200 {
@@ -353,8 +314,8 @@ final class ModelEngine {
             if case .sleep(let duration) = programs.requests[request] {
                 time = time.adding(duration)
             } else {
-                let effect = try await effect(request, on: later)
-                if effects[effect].writes {
+                let effect = try await rows.effect(request, on: later)
+                if rows.effects[effect].writes {
                     // The rules of a commit are for the executions before the end.
                     later =
                         committed(
@@ -363,7 +324,7 @@ final class ModelEngine {
                                 execution: Int32(probe * 2), isFresh: true)
                         ).contents
                 }
-                let value = effects[effect]
+                let value = rows.effects[effect]
                 content = .result(rows: value.rows, affectedRows: value.affectedRows)
                 // A reading counts as newer only if it began after the one before had ended.
                 time = time.adding(.seconds(1))
@@ -371,7 +332,8 @@ final class ModelEngine {
             history = await programs.history(history, after: content, at: time)
         }
         let found = scenario.settled(
-            rows, notes[state.notes], at: state.time, faults: state.faults, probe: outcome, contents[later])
+            contents, rows.notes[state.notes], at: state.time, faults: state.faults, probe: outcome,
+            rows.contents[later])
         ends[end] = .some(found)
         return found
     }

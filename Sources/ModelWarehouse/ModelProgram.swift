@@ -66,7 +66,7 @@ enum ModelProgress: Sendable {
     case ended(String)
 }
 
-enum ModelRequest: Hashable, Sendable {
+package enum ModelRequest: Hashable, Sendable {
     case statement(purpose: String, sql: String, parameters: [SQLValue.Field])
     case sleep(Duration)
 

@@ -29,7 +29,7 @@ extension ModelEngine {
     }
 
     private func did(_ effect: Int32) -> String {
-        let value = effects[effect]
+        let value = rows.effects[effect]
         let changed = value.affectedRows ?? (value.writes ? Int64(value.changedRows) : nil)
         return changed.map { "changes \($0) rows" } ?? "finds \(value.rows.count) rows"
     }

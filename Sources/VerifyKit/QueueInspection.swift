@@ -83,6 +83,10 @@ enum QueueInspection {
                 "'is of type ' || sync_type || ' and of organization ' || org_slug"
             ),
             (
+                "status = 'processing' AND next_retry_at > updated_at",
+                "'was claimed before ' || CAST(next_retry_at AS STRING)"
+            ),
+            (
                 "status = 'processing' AND (lease_token IS NULL OR lease_expires_at IS NULL)",
                 "'is claimed without a token or an expiry'"
             ),

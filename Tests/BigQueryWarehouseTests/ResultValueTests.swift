@@ -1,10 +1,12 @@
-import BigQueryWarehouse
 import Foundation
 import GoogleCredentials
+import HTTPTransport
 import JobRuntime
 import TestSupport
 import Testing
 import Warehouse
+
+@testable import BigQueryWarehouse
 
 @Suite struct ResultValueTests {
     private func value(_ field: String, _ value: String) async throws -> SQLValue? {
@@ -108,6 +110,10 @@ import Warehouse
         #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{"v": [{"v": "a"}]}]}]}"#,
         #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{"v": {"f": []}}]}]}"#,
         #"{"jobComplete": true, \#(rowOfText), "rows": [{"g": []}]}"#,
+        #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{}]}]}"#,
+        #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{"v": "a"}]} {"f": [{"v": "b"}]}]}"#,
+        #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{"v": "\ud800"}]}]}"#,
+        #"{"jobComplete": true, \#(rowOfText), "rows": [{"f": [{"v": "a"}]}], "rows": [{"f": [{"v": "b"}]}]}"#,
         #"{"jobComplete": true, "rows": [{"f": [{"v": "a"}]}]}"#,
         #"{"jobComplete": true, "schema": {"fields": [{"name": "v", "type": "RECORD", "fields": [{"name": "w", "type": "DATE"}]}]}, "rows": [{"f": [{"v": "a"}]}]}"#,
         #"{"jobComplete": true, "schema": {"fields": [{"name": "v", "type": "STRING", "mode": "REPEATED"}]}, "rows": [{"f": [{"v": "a"}]}]}"#,
@@ -135,5 +141,49 @@ import Warehouse
         #expect(error?.code == .unexpectedResult)
         #expect(error?.description.contains("column v") == true)
         if !text.isEmpty { #expect(error?.description.contains(text) == false) }
+    }
+
+    // MARK: Many rows
+
+    private static func page(_ numbers: Range<Int>) -> ScriptedReply {
+        let rows = numbers.map { #"{"f": [{"v": "\#($0)"}]}"# }.joined(separator: ",")
+        // The schema comes last, and a text has what ends a list elsewhere.
+        return .json(
+            #"{"jobComplete": true, "kind": "]}\"rows\": [", "rows": [\#(rows)], "#
+                + #""schema": {"fields": [{"name": "v", "type": "INTEGER"}]}}"#)
+    }
+
+    @Test(arguments: [0, 1, 999, 1000, 1001, 2500])
+    func areHandedOverInPartsOfAThousand(_ count: Int) async throws {
+        let fixture = try BigQueryFixture([Self.page(0..<count)])
+        var parts: [[Row]] = []
+
+        _ = try await fixture.warehouse.query(Statement("read it", "SELECT 1"), eachPage: { parts.append($0) })
+
+        #expect(try parts.joined().map { try $0.int64("v") } == (0..<count).map(Int64.init))
+        #expect(parts.count == max(1, (count + 999) / 1000) && parts.allSatisfy { $0.count <= 1000 })
+    }
+
+    @Test func areKeptUpTo128MB() throws {
+        let text = String(repeating: "x", count: 1 << 20)
+        let row = Row([SQLValue.Field("v", .string(text))])
+        var collected = CollectedRows(operation: "list everything")
+
+        try collected.append(Array(repeating: row, count: 127))
+        let error = #expect(throws: WarehouseError.self) { try collected.append([row]) }
+
+        #expect(collected.rows.count == 127)
+        #expect(error?.code == .resourcesExceeded && error?.certainty == .done)
+        #expect(error?.description.contains("128 MB") == true)
+    }
+
+    /// A row of one short value takes 88 bytes, whatever its text.
+    @Test func aMillionTinyRowsAreKept() throws {
+        let row = Row([SQLValue.Field("v", .bool(true))])
+        var collected = CollectedRows(operation: "list everything")
+
+        try collected.append(Array(repeating: row, count: 1_500_000))
+
+        #expect(throws: WarehouseError.self) { try collected.append(Array(repeating: row, count: 100_000)) }
     }
 }

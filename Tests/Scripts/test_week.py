@@ -139,6 +139,15 @@ class WeekTests(unittest.TestCase):
         self.assertIn(f"{week.spoken(len(JOBS) + 1)} small jobs", text := week.html(self.read(lines), JOBS))
         self.assertIn("1 run<", self.article("later", text))
 
+    def test_the_story_of_a_real_simulation_becomes_a_page_with_every_run(self):
+        story = stories.read(ROOT / "Tests/Scripts/data/week.jsonl")
+        page = Page(text := week.html(story, JOBS))
+        self.assertEqual((page.errors, page.open, story.days), ([], [], 7))
+        lists = re.findall(r"<details>.*?</details>", text.split('class="timeline"')[1].split('class="world"')[0], re.S)
+        self.assertEqual(sum(part.count("<time ") for part in lists), len(story.runs))
+        self.assertEqual(text.count("<td "), sum(len(night["invariants"]) for night in story.of("night")))
+        self.assertEqual({r["outcome"] for r in story.runs} - {"succeeded", "failed", *timeline.OUTCOMES}, set(), "an outcome without a look of its own")
+
     def test_each_broken_line_is_one_error_that_names_the_line(self):
         run = next(line for line in self.lines if line["kind"] == "run")
         night = next(line for line in self.lines if line["kind"] == "night")

@@ -1,3 +1,4 @@
+import Foundation
 import JobRuntime
 import TestSupport
 import Testing

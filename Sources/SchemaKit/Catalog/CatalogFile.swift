@@ -27,7 +27,7 @@ package struct CatalogFile: Sendable {
         if isBuiltIn, let table = try? JSONDecoder().decode(Table.self, from: contents) {
             return NamedTable(name, table)
         }
-        guard let file = try? JSONDecoder().decode(JSONValue.self, from: contents) else {
+        guard let file = JSONValue(document: contents) else {
             throw CatalogError(problems: ["\(path): not valid JSON"])
         }
         var reader = MemberReader()
