@@ -93,6 +93,7 @@ if ((jobs == 1)); then
     exec "$simulate" --years "$years" --seed "$seed" "${rest[@]}"
 fi
 running=()
+# shellcheck disable=SC2329  # The trap calls it.
 stop() { ((${#running[@]} == 0)) || kill "${running[@]}" 2>/dev/null || true; }
 trap stop INT TERM
 first="$seed"
