@@ -58,7 +58,7 @@ say "a second run: nothing is left to do"
 show OrgSyncAllJob
 
 say "a simulated week of all jobs, with faults"
-"$bin/simulate" --days 7 --every-tick --no-shrink --story .demo/week.jsonl
+"$bin/simulate" --days 7 --seed 2 --every-tick --no-shrink --story .demo/week.jsonl
 PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 -m simulation.week .demo/week.jsonl .demo/week.html
 
 cat <<'NEXT'
