@@ -108,13 +108,12 @@ let package = Package(
         .executableTarget(
             name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
             path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
-        .plugin(name: "JobSources", capability: .buildTool()),
+        .plugin(name: "JobSources", capability: .buildTool(), path: "Sources/Tools/JobSources"),
         .target(
             name: "Simulation",
             dependencies: [
                 "HTTPTransport", "JobRuntime", "Warehouse", "WarehouseKit", "EmbeddedWarehouse", "SchemaKit",
-                "QuotaKit",
-                "BillingKit", argumentParser,
+                "QuotaKit", "BillingKit", "VerifyKit", argumentParser,
             ],
             swiftSettings: settings, plugins: ["JobSources"]),
         .executableTarget(

@@ -318,8 +318,8 @@ final class ModelEngine {
                 if rows.effects[effect].writes {
                     // The rules of a commit are for the executions before the end.
                     later =
-                        committed(
-                            Commit(
+                        rows.committed(
+                            ModelRows.Commit(
                                 effect: effect, request: request, contents: later, notes: state.notes,
                                 execution: Int32(probe * 2), isFresh: true)
                         ).contents

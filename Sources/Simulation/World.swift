@@ -91,7 +91,7 @@ package final class World: @unchecked Sendable {
 
     // The catalog in force.
     var release = 0
-    var releasedAt = Timestamp(startOf: Fate.firstDay)
+    var releasedAt = Timestamp(startOf: Fate.firstDay.adding(days: -1))
     let catalogs: ReleasedCatalogs
 
     package init(_ plan: Plan) throws {

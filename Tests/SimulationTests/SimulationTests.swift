@@ -45,16 +45,21 @@ import Testing
     /// Where each bug is found: the seed, and the day.
     static let finds: [PlantedBug: (seed: Int, day: Int)] = [:]
 
-    @Test func aStoryShrinksToTheEventsThatMatter() async throws {
-        let outcome = try await simulate.run(["--days", "10", "--seed", "1", "--quiet", "--bug", "reset-to-zero"])
+    @Test func onlyTheElementsThatMatterAreLeft() {
+        let all = (0..<100).map(String.init)
+        var trials = 0
 
-        let command = try #require(outcome.output.split(separator: "\n").last { $0.hasPrefix("replay: ") })
-        let words = command.split(separator: " ").dropFirst(2).map { $0.trimmingCharacters(in: ["'"]) }
-        let only = try #require(words.firstIndex(of: "--only").map { words[$0 + 1] })
-        #expect(only.split(separator: ",").count <= 3, "\(command)")
-        let again = try await simulate.run(words + ["--quiet", "--no-shrink"])
-        #expect(again.exitCode == 1)
-        #expect(again.output.contains("counters"))
+        let left = Shrinking.fewest(of: all) { part in
+            trials += 1
+            return part.contains("7") && part.contains("42") && part.contains("99")
+        }
+
+        #expect(left == ["7", "42", "99"])
+        #expect(trials < 100)
+    }
+
+    @Test func nothingIsLeftWhereNothingMatters() {
+        #expect(Shrinking.fewest(of: ["1", "2"]) { _ in true } == [])
     }
 
     @Test func theSchedulesAreThoseOfJobsYAML() throws {
