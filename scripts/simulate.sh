@@ -8,6 +8,7 @@ source scripts/lib/setup.sh
 usage() {
     cat <<'HELP'
 usage: scripts/simulate.sh [--years N | --days N] [--seed S] [--jobs N] [--story FILE] [--every-tick]
+       scripts/simulate.sh --html FILE [--days N] [--seed S] [--bug NAME]
        scripts/simulate.sh --bug NAME [--days N] [--seed S]
        scripts/simulate.sh --days N --seed S --only IDS [--bug NAME]
 
@@ -22,6 +23,8 @@ same invariant breaks, prints them, and prints the command that replays them.
   --seed S       the seed of the first world (default: 1); the same seed gives the same story, byte for byte
   --jobs N       so many processes at once (default: 1)
   --story FILE   write the story of the last world as JSON lines
+  --html FILE    write the story as a page for the browser, and as JSON lines beside it, with every tick; 7 days unless --days says
+                 otherwise, 31 at most
   --every-tick   run every tick of stale-cleanup and billing-sync-retry. Without it a tick at which the job would only read is left
                  out, except one in each hour; the last line says how many were left out.
   --bug NAME     plant a bug, which a night must find; "--bug list" shows them
@@ -32,7 +35,7 @@ docs/reliability.md, "Simulated years", describes the world and the invariants.
 
 Examples:
   scripts/simulate.sh --years 10 --jobs 2
-  scripts/simulate.sh --days 7 --story week.jsonl
+  scripts/simulate.sh --days 7 --html week.html
   scripts/simulate.sh --bug reset-to-zero --days 60
 
 Exit codes: 0 every invariant held, 1 one did not, or the build failed, 64 wrong usage.
@@ -40,11 +43,11 @@ HELP
 }
 
 answer_help "$@"
-years=1 seed=1 jobs=1
+years=1 seed=1 jobs=1 days="" story="" html=""
 rest=()
 while (($#)); do
     case "$1" in
-        --years | --seed | --jobs | --days | --story | --bug | --only) (($# > 1)) || bad_usage "$1 needs a value" ;;
+        --years | --seed | --jobs | --days | --story | --html | --bug | --only) (($# > 1)) || bad_usage "$1 needs a value" ;;
         --every-tick | --no-shrink) ;;
         *) bad_usage "unknown argument $1" ;;
     esac
@@ -55,21 +58,42 @@ while (($#)); do
         --years) years="$2"; shift ;;
         --seed) seed="$2"; shift ;;
         --jobs) jobs="$2"; shift ;;
+        --days) days="$2"; shift ;;
+        --story) story="$2"; shift ;;
+        --html) html="$2"; shift ;;
         --every-tick | --no-shrink) rest+=("$1") ;;
         *) rest+=("$1" "$2"); shift ;;
     esac
     shift
 done
 ((jobs <= years)) || jobs="$years"
+if [[ -n "$html" ]]; then
+    ((years == 1)) || bad_usage "--html shows one world; leave --years out"
+    days="${days:-7}"
+    ((days <= 31)) || bad_usage "--html shows 31 days at most"
+    command -v python3 >/dev/null || fail "python3 is not installed"
+    story="${story:-${html%.html}.jsonl}"
+    rest+=(--every-tick)
+fi
+[[ -z "$days" ]] || rest+=(--days "$days")
+[[ -z "$story" ]] || rest+=(--story "$story")
 
 need_swift
 say "building"
 swift build -c release --product simulate >&2
 simulate="$(swift build -c release --show-bin-path)/simulate"
+if [[ -n "$html" ]]; then
+    status=0
+    "$simulate" --seed "$seed" "${rest[@]}" || status=$?
+    PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1 python3 -m simulation.week "$story" "$html" || fail "the story in $story has no page"
+    say "the page: $html"
+    exit "$status"
+fi
 if ((jobs == 1)); then
     exec "$simulate" --years "$years" --seed "$seed" "${rest[@]}"
 fi
 running=()
+# shellcheck disable=SC2329  # The trap calls it.
 stop() { ((${#running[@]} == 0)) || kill "${running[@]}" 2>/dev/null || true; }
 trap stop INT TERM
 first="$seed"

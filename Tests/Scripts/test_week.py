@@ -78,6 +78,13 @@ class WeekTests(unittest.TestCase):
         self.assertEqual(section.count("<tr title="), wanted)
         self.assertEqual(section.count("succeeded on attempt 1"), len(killed))
 
+    def test_a_long_headline_is_cut_among_the_events_and_whole_in_the_list_of_runs(self):
+        lines = [dict(line, headline="word " * 100 + "end") if line.get("outcome") == "failed" else line for line in self.lines]
+        text = week.html(self.read(lines), JOBS)
+        events = re.search(r'<section class="events">.*?</section>', text, re.S)[0]
+        self.assertRegex(events, r'<span title="(word )+end">(word )+…</span>')
+        self.assertIn(f"<td>{'word ' * 100}end</td>", self.article("billing-sync-retry", text))
+
     def test_the_customer_with_the_most_events_is_followed_through_all_days(self):
         section = re.search(r'<section class="customer">.*?</section>', self.text, re.S)[0]
         self.assertIn("One customer: acme_inc", section)
@@ -101,7 +108,7 @@ class WeekTests(unittest.TestCase):
 
     def test_a_broken_invariant_is_in_the_first_sentence(self):
         text = week.html(self.read(week_example.lines(broken_night=2)), JOBS)
-        self.assertIn("some ended with a broken invariant: queue after Wednesday.", text)
+        self.assertIn("some ended with a broken invariant: queue on Thursday.", text)
         self.assertEqual(text.count("✗"), 1)
         self.assertIn('<td class="bad" title="item 17 is in neither the queue nor the audit">', text)
 
@@ -115,14 +122,31 @@ class WeekTests(unittest.TestCase):
         self.assertFalse(page.all("script") + page.all("img"))
         self.assertIn("&lt;script&gt;", text)
 
+    def test_the_eve_of_the_first_day_stands_before_it(self):
+        eve = {**self.lines[0], "kind": "run", "at": "2026-03-01T22:00:00Z", "ended": "2026-03-01T22:00:05Z", "job": "bootstrap", "execution": "e",
+               "attempt": 0, "outcome": "succeeded", "headline": "the world is set up", "trigger": "manual"}
+        text = week.html(story := self.read([eve] + self.lines), JOBS)
+        self.assertEqual(story.days, 7)
+        self.assertIn("2 March to 8 March 2026", text)
+        self.assertRegex(self.article("bootstrap", text), r'(?s)left:0.000%" title="Sun 1 Mar, 22:00:00.*<h4>Sunday, 1 March</h4>')
+
     def test_an_outcome_that_the_page_does_not_know_counts_as_failed(self):
         self.assertEqual(timeline.look({"outcome": "exploded"}), "failed")
 
     def test_a_job_that_jobs_yaml_does_not_have_gets_a_lane(self):
-        lines = self.lines + [{**self.lines[0], "kind": "run", "at": "2026-03-08T23:59:59Z", "ended": "2026-03-08T23:59:59Z", "job": "verify",
+        lines = self.lines + [{**self.lines[0], "kind": "run", "at": "2026-03-08T23:59:59Z", "ended": "2026-03-08T23:59:59Z", "job": "later",
                                "execution": "v", "attempt": 0, "outcome": "succeeded", "headline": "", "trigger": "scheduled"}]
-        self.assertIn("Ten small jobs", text := week.html(self.read(lines), JOBS))
-        self.assertIn("1 run<", self.article("verify", text))
+        self.assertIn(f"{week.spoken(len(JOBS) + 1)} small jobs", text := week.html(self.read(lines), JOBS))
+        self.assertIn("1 run<", self.article("later", text))
+
+    def test_the_story_of_a_real_simulation_becomes_a_page_with_every_run(self):
+        story = stories.read(ROOT / "Tests/Scripts/data/week.jsonl")
+        page = Page(text := week.html(story, JOBS))
+        self.assertEqual((page.errors, page.open, story.days), ([], [], 7))
+        lists = re.findall(r"<details>.*?</details>", text.split('class="timeline"')[1].split('class="world"')[0], re.S)
+        self.assertEqual(sum(part.count("<time ") for part in lists), len(story.runs))
+        self.assertEqual(text.count("<td "), sum(len(night["invariants"]) for night in story.of("night")))
+        self.assertEqual({r["outcome"] for r in story.runs} - {"succeeded", "failed", *timeline.OUTCOMES}, set(), "an outcome without a look of its own")
 
     def test_each_broken_line_is_one_error_that_names_the_line(self):
         run = next(line for line in self.lines if line["kind"] == "run")

@@ -115,6 +115,8 @@ class ArgumentTests(Scripts):
                 ("build-images.sh", ["test", "--push", "--deploy"], "--deploy needs --cloud"),
                 ("rollback.sh", [], "usage: "), ("assumptions.sh", [], "usage: "), ("compare-with-original.sh", [], "usage: "), ("generate-jobs.sh", ["test"], "--check only"),
                 ("check-image.sh", ["--nothing"], "unknown argument --nothing"),
+                ("simulate.sh", ["--html"], "--html needs a value"), ("simulate.sh", ["--html", "a", "--days", "32"], "31 days at most"),
+                ("simulate.sh", ["--html", "a", "--years", "2"], "--html shows one world"),
                 ("create-all-jobs.sh", [], "usage: "), ("list-jobs.sh", [], "usage: "), ("run-job.sh", [], "usage: ")):
             with self.subTest(name=name, arguments=arguments):
                 done = self.run_script(name, *arguments, path=path)

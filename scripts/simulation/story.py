@@ -4,7 +4,7 @@ import json
 
 from deployment.command import UsageError
 
-MOST_DAYS = 31
+MOST_DAYS, EVE = 31, dt.timedelta(hours=4)
 # What each kind of line must have; a line may have more.
 FIELDS = {
     "run": {"job": str, "execution": str, "attempt": int, "outcome": str, "headline": str, "trigger": str},
@@ -25,7 +25,8 @@ class Story:
 
     def __init__(self, lines):
         self.lines = lines
-        self.start = lines[0]["at"].replace(hour=0, minute=0, second=0, microsecond=0)
+        # A world that is set up late in the evening begins at midnight; its eve stands before the first day.
+        self.start = (lines[0]["at"] + EVE).replace(hour=0, minute=0, second=0, microsecond=0)
         # A night that ends the last day may stand at midnight.
         self.days = max(1, -(-(lines[-1]["at"] - self.start) // dt.timedelta(days=1)))
         if self.days > MOST_DAYS:
@@ -49,7 +50,7 @@ class Story:
         return runs[0]["job"] if runs else line.get("job")
 
     def day(self, time):
-        """The number of the day, from 0; midnight at the end of the last day belongs to that day."""
+        """The number of the day, from 0, or -1 for the eve; midnight at the end of the last day belongs to that day."""
         return min(self.days - 1, (time - self.start).days)
 
     def date(self, day):

@@ -67,7 +67,7 @@ def lane(story, job, runs):
     name = job["job"]
     outside = [line for line in story.of("fault", "kill", "repair") if story.job_of(line) == name]
     counts = collections.Counter(look(run) for run in runs)
-    summary = ", ".join(f"{counts[key]} {words}" for key, (words, _) in LOOKS.items() if counts[key]) or "no run in these days"
+    summary = ", ".join(f"{counts[key]} {words}" for key, (words, _) in LOOKS.items() if counts[key]) or "no run in this story"
     dense = len(runs) > SPARSE * story.days
     body = strip(story, runs) if dense else "".join(mark(story, run, look(run), run_title(run)) for run in runs)
     body += "".join(mark(story, line, line["kind"], f"{clock(line['at'])}: {line['text']}") for line in outside)
@@ -96,14 +96,14 @@ def mark(story, line, kind, title):
 
 
 def place(story, time):
-    return min(100, 100 * ((time - story.start) / dt.timedelta(days=story.days)))
+    return max(0, min(100, 100 * ((time - story.start) / dt.timedelta(days=story.days))))
 
 
 def strip(story, runs):
     """One bar an hour. Its parts are the shares of the looks; a rare one still gets a part that can be seen."""
     hours = collections.defaultdict(collections.Counter)
     for run in runs:
-        hours[min(story.days * 24 - 1, (run["at"] - story.start) // HOUR)][look(run)] += 1
+        hours[max(0, min(story.days * 24 - 1, (run["at"] - story.start) // HOUR))][look(run)] += 1
     found = []
     for hour, counts in sorted(hours.items()):
         begin = story.start + hour * HOUR

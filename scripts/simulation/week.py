@@ -15,12 +15,12 @@ from . import story as stories
 from .timeline import LOOKS, clock, count, html as timeline, look, stamp, tag, text
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-USAGE = 64
+MOST = 220
 KINDS = {"fault": ("warn", "fault"), "kill": ("bad", "killed"), "repair": ("good", "repaired"), "release": ("busy", "release"),
          "operator": ("busy", "operator")}
 INTRODUCTION = """<p>A company keeps the costs of its customers' clouds in a warehouse: one dataset for each customer, and counters that say how many
 pipelines a customer may still run today. {jobs} small jobs keep all of this in order. They create the tables, open each day's counters, repair
-what crashed pipelines leave behind, delete old rows, and copy the subscriptions from Stripe.</p>
+what crashed pipelines leave behind, delete old rows, copy the subscriptions from Stripe, and check it all at night.</p>
 <p>The simulation runs the jobs as they ship, with a clock of its own, and breaks on purpose what they depend on: services answer with errors or
 not at all, containers are killed between two requests, triggers fire twice or never. A job must put right on its next run what went wrong.</p>"""
 
@@ -57,16 +57,16 @@ def cards(story):
 
 
 # ---------------------------------------------------------------- the nights
-def night_of(line):
-    """The day after which a check ran: a check in the early morning belongs to the day before."""
-    return line["at"] - dt.timedelta(hours=6)
+def morning(line):
+    """The morning that ends the night of a check, which runs at the end of a day or early on the next."""
+    return line["at"] + dt.timedelta(hours=6)
 
 
 def verdict(story):
     checked = story.of("night")
     if not checked:
         return "The story has no night, so nothing was checked."
-    broken = [f"{i['name']} after {night_of(line):%A}" for line in checked for i in line["invariants"] if not i["holds"]]
+    broken = [f"{i['name']} on {morning(line):%A}" for line in checked for i in line["invariants"] if not i["holds"]]
     if broken:
         return f"Of {count(len(checked), 'night')}, some ended with a broken invariant: {text(', '.join(broken))}."
     names = {i["name"] for line in checked for i in line["invariants"]}
@@ -79,21 +79,21 @@ def nights(story):
         return ""
     names = list(dict.fromkeys(i["name"] for line in checked for i in line["invariants"]))
     found = [{i["name"]: i for i in line["invariants"]} for line in checked]
-    head = "".join(f'<th scope="col">{night_of(line):%a} <b>{night_of(line).day}</b></th>' for line in checked)
+    head = "".join(f'<th scope="col">{morning(line):%a} <b>{morning(line).day}</b></th>' for line in checked)
     rows = "".join(f'<tr><th scope="row">{text(name)}{usual(name, found)}</th>{"".join(cell(night.get(name)) for night in found)}</tr>' for name in names)
-    texts = "".join(f"<h4>After {night_of(line):%A}, {night_of(line).day} {night_of(line):%B}</h4><ul>" + "".join(
+    texts = "".join(f"<h4>Morning of {morning(line):%A}, {morning(line).day} {morning(line):%B}</h4><ul>" + "".join(
         f"<li>{tag('good', 'held') if i['holds'] else tag('bad', 'broken')} <b>{text(i['name'])}</b>: {text(i['text'])}</li>" for i in line["invariants"])
         + "</ul>" for line in checked)
     return f"""<section class="nights"><h2>What held after each night</h2><p>After each night, the simulation checks the whole warehouse against what
-it knows happened. An invariant is a sentence that must be true then, whatever went wrong during the day.</p>
+it knows happened. An invariant is a sentence that must be true then, whatever went wrong during the day. A column is the morning after.</p>
 <div class="wide"><table><thead><tr><th scope="col">Invariant</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>
 <details><summary>What each check found</summary>{texts}</details></section>"""
 
 
 def usual(name, found):
-    """The text under the name of an invariant, if it is the same after each night on which it held."""
-    texts = {night[name]["text"] for night in found if name in night and night[name]["holds"]}
-    return f"<span>{text(texts.pop())}</span>" if len(texts) == 1 else ""
+    """The text under the name of an invariant: that of the last night on which it held."""
+    texts = [night[name]["text"] for night in found if name in night and night[name]["holds"]]
+    return f"<span>{text(texts[-1])}</span>" if texts else ""
 
 
 def cell(invariant):
@@ -157,7 +157,8 @@ def events(story):
             days[story.day(line["at"])].append(line)
     if not days:
         return '<section><h2>What went wrong, and what repaired it</h2><p class="empty">Nothing went wrong in these days.</p></section>'
-    found = "".join(f"<details{' open' * (day == min(days))}><summary>{story.date(day):%A}, {story.date(day).day} {story.date(day):%B}: {summary(lines)}</summary>"
+    longest = max(days, key=lambda day: len(days[day]))
+    found = "".join(f"<details{' open' * (day == longest)}><summary>{story.date(day):%A}, {story.date(day).day} {story.date(day):%B}: {summary(lines)}</summary>"
                     f'<div class="wide"><table><thead><tr><th>Time</th><th>Event</th><th>Job</th><th>What happened</th><th>Outcome of that run</th></tr></thead>'
                     f"<tbody>{''.join(event(story, line) for line in lines)}</tbody></table></div></details>" for day, lines in sorted(days.items()))
     return f'<section class="events"><h2>What went wrong, and what repaired it</h2>{found}</section>'
@@ -177,8 +178,13 @@ def event(story, line):
         kind, words = KINDS[line["kind"]]
         what = (f"{line['service']}: " if line["kind"] == "fault" else "") + line["text"]
     where = f'<a href="#{text(job)}">{text(job)}</a>' if job in {r["job"] for r in story.runs} else text(job)
-    return f"""<tr title="{text(clock(line['at']))}"><td>{stamp(line['at'], '%H:%M:%S')}</td><td>{tag(kind, words)}</td><td>{where}</td><td>{text(what)}</td>
+    return f"""<tr title="{text(clock(line['at']))}"><td>{stamp(line['at'], '%H:%M:%S')}</td><td>{tag(kind, words)}</td><td>{where}</td><td>{short(what)}</td>
 <td>{became(story, line)}</td></tr>"""
+
+
+def short(words):
+    """A long headline is cut; its whole text shows when one points at it, and stands in the list of the job's runs."""
+    return text(words) if len(words) <= MOST else f'<span title="{text(words)}">{text(words[:MOST])}…</span>'
 
 
 def became(story, line):
