@@ -136,7 +136,7 @@ let package = Package(
         tests(
             "BigQueryWarehouseTests", "BigQueryWarehouse", "Warehouse", "GoogleCredentials", "JobRuntime",
             "HTTPTransport", logging),
-        tests("ModelWarehouseTests", "ModelWarehouse"),
+        tests("ModelWarehouseTests", "ModelWarehouse", "Warehouse", "JobRuntime"),
         tests("EmbeddedWarehouseTests", "EmbeddedWarehouse", "Warehouse", "JobRuntime"),
         tests(
             "WarehouseKitTests", "WarehouseKit", "Warehouse", "EmbeddedWarehouse", "JobRuntime", "HTTPTransport",

@@ -19,8 +19,8 @@ import Testing
         let found = exploration.findings
         #expect(found.violation == nil, "\(found.schedule.joined(separator: "\n"))")
         #expect(found.isExhaustive)
-        #expect(found.states > 500)
-        #expect(found.ends > 10)
+        #expect(found.states > 100)
+        #expect(found.ends > 5)
     }
 
     @Test(arguments: try QueueScenario.mutants())
