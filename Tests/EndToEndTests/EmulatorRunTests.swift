@@ -26,14 +26,14 @@ import WarehouseKit
 
         let first = try created.succeeded()
         #expect(first.counts["datasets_created"] == 2)
-        #expect(first.counts["tables_created"] == 27)
+        #expect(first.counts["tables_created"] == 28)
         #expect(creations.peakInFlight > 8)
         let second = try again.succeeded()
-        #expect(second.counts["in_sync"] == 27)
+        #expect(second.counts["in_sync"] == 28)
         #expect(second.changes == 0)
         #expect(requests.total <= 6)
         #expect(try await stage.state() == state)
-        #expect(state.count == 29)
+        #expect(state.count == 30)
     }
 
     @Test func syncAddsColumnsToTheMetaTables() async throws {

@@ -19,7 +19,7 @@ import Testing
         let problems = try await analyzer.problems(in: statements)
 
         #expect(problems.map(\.description) == [])
-        #expect(statements.count == 16)
+        #expect(statements.count == 17)
     }
 
     @Test func googleSQLAnalyzesTheStatementsWithOtherColumns() async throws {
