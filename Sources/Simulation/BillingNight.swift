@@ -6,7 +6,9 @@ import Warehouse
 extension World {
     func wrongSubscriptions() async throws -> (broken: [String], seen: String) {
         var broken: [String] = []
-        if let (isExcuse, text) = excuse("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600))), !isExcuse {
+        if let (isExcuse, text) = excuse("billing-sync-reconcile", since: machine.now.adding(.seconds(-3 * 3600))),
+            !isExcuse
+        {
             broken.append(text)
         }
         let reconciled = lastSuccess["billing-sync-reconcile"] ?? Timestamp(microseconds: 0)

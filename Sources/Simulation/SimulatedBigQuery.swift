@@ -63,7 +63,7 @@ final class SimulatedBigQuery: @unchecked Sendable {
             return Self.response(.notFound("URL"))
         }
         path.removeFirst(4)
-        let body = request.body.flatMap { JSONValue.members(of: $0) } ?? [:]
+        let body = request.body.flatMap { RequestBody.members(of: $0) } ?? [:]
         do {
             switch (request.method, path.first, path.count) {
             case (.post, "queries", 1): return Self.response(try await start(body))
