@@ -7,21 +7,22 @@ package import WarehouseKit
 ///
 /// - Every table of data is read `FOR SYSTEM_TIME AS OF` one instant, the same in all statements. `INFORMATION_SCHEMA` and the
 ///   chain are read as they are now.
-/// - What seems broken is looked at again as of ``secondLook`` earlier. Only what was broken then as well is a finding: what lasts
-///   for less is work in progress, or will be repaired by a job whose turn comes.
+/// - What seems broken is looked at again as of ``earlierLooks`` before. Only what was broken each time is a finding: anything else
+///   is work in progress, or will be repaired by a job whose turn comes.
 /// - Whether an invariant could be read and whether it holds are different answers. A statement that fails keeps no other
 ///   invariant from its turn.
 /// - The number of statements does not depend on the number of organizations.
 ///
-/// The embedded warehouse has no past. There, both looks see the present, and work in progress may be a finding.
+/// The embedded warehouse has no past. There, all looks see the present, and work in progress may be a finding.
 ///
 /// ```swift
 /// let attestation = Attestation(warehouse: warehouse, expectations: settings.expectations, of: run)
 /// try await attestation.perform(at: instant)
 /// ```
 package struct Attestation: Sendable {
-    /// Longer than the period of stale-cleanup, which repairs the counters, with time for its run.
-    package static let secondLook = Duration.seconds(1200)
+    /// The first is longer ago than the period of stale-cleanup, which repairs the counters. At one of them a counter is right, unless
+    /// something new was half done each time.
+    package static let earlierLooks = [Duration.seconds(1200), .seconds(800), .seconds(400)]
     /// BigQuery refuses a time to come, and its clock may be behind this machine's.
     package static let margin = Duration.seconds(10)
 
@@ -127,19 +128,23 @@ package struct Attestation: Sendable {
         _ first: Sight, by inspection: Inspection, at instant: Timestamp
     ) async throws -> Sight {
         if let confirm = inspection.confirm { return try await confirm(first) }
-        let second = try await inspection.look(instant.adding(.zero - Self.secondLook), first.findings.map(\.key))
-        report.add(Int(second.bytesBilled), to: "bytes_billed")
-        let lasting = Set(second.findings.map(\.key))
         var sight = first
-        sight.findings = []
-        sight.counts = [:]
-        for finding in first.findings where lasting.contains(finding.key) { sight.add(finding) }
-        // The findings beyond those that the second look was asked about count if any of these last.
-        for (name, count) in first.counts where count > InspectionStatement.mostFindings && sight.counts[name] != nil {
-            sight.counts[name, default: 0] += count - InspectionStatement.mostFindings
-        }
-        for invariant in inspection.invariants where second.rowsRead[invariant.name] == nil {
-            sight.rowsRead[invariant.name] = nil
+        for offset in Self.earlierLooks where !sight.findings.isEmpty {
+            let earlier = try await inspection.look(instant.adding(.zero - offset), sight.findings.map(\.key))
+            report.add(Int(earlier.bytesBilled), to: "bytes_billed")
+            let lasting = Set(earlier.findings.map(\.key))
+            let before = sight
+            sight.findings = []
+            sight.counts = [:]
+            for finding in before.findings where lasting.contains(finding.key) { sight.add(finding) }
+            // The findings beyond those that the look was asked about count if any of these last.
+            for (name, count) in before.counts
+            where count > InspectionStatement.mostFindings && sight.counts[name] != nil {
+                sight.counts[name, default: 0] += count - InspectionStatement.mostFindings
+            }
+            for invariant in inspection.invariants where earlier.rowsRead[invariant.name] == nil {
+                sight.rowsRead[invariant.name] = nil
+            }
         }
         return sight
     }

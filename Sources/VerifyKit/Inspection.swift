@@ -17,7 +17,7 @@ struct Invariant: Hashable, Sendable {
 /// A place where an invariant is broken.
 struct Finding: Hashable, Sendable {
     let invariant: String
-    /// The row and the column, such as `acme 2026-12-01 daily`. It is the same in both looks.
+    /// The row and the column, such as `acme 2026-12-01 daily`. It is the same in every look.
     let subject: String
     let detail: String
 
@@ -25,7 +25,7 @@ struct Finding: Hashable, Sendable {
         (self.invariant, self.subject, self.detail) = (invariant, subject, detail)
     }
 
-    /// How the second look asks for it.
+    /// How a later look asks for it.
     var key: String { "\(invariant) \(subject)" }
     var description: String { "\(subject): \(detail)" }
 }
@@ -53,7 +53,7 @@ struct Inspection: Sendable {
     /// Looks at the warehouse as it was at an instant.
     /// - Parameter asked: The keys of the findings in question; `nil` for all.
     let look: @Sendable (_ instant: Timestamp, _ asked: [String]?) async throws -> Sight
-    /// Looks again at findings, and keeps those that are still there. By default the second look is at an earlier instant.
+    /// Looks again at findings, and keeps those that are still there. By default at earlier instants.
     var confirm: (@Sendable (_ sight: Sight) async throws -> Sight)?
 }
 
@@ -65,7 +65,7 @@ struct Inspection: Sendable {
 struct InspectionStatement: Sendable {
     /// Behind the name of every table of data. The embedded warehouse has no past and leaves it out.
     static let asOf = "FOR SYSTEM_TIME AS OF @instant"
-    /// The most findings of an invariant that a look names, and about which the second look asks.
+    /// The most findings of an invariant that a look names, and about which a later look asks.
     static let mostFindings = 1000
 
     let purpose: String

@@ -12,12 +12,12 @@ import WarehouseKit
 /// | monthly | successful runs that started in the month up to the end of the day |
 /// | failed | at least the failed runs that started on the day; runs that the API service refused reach no log |
 /// | concurrent | open runs that started on the day and are not stale |
-/// | highest | at least the concurrent ones |
+/// | highest | at least the runs that are open for so long that a pass of stale-cleanup has seen them |
 /// | limits, today | those of the newest live subscription |
 ///
 /// ## What may differ, although all jobs do their work
 ///
-/// - What differs for less than ``Attestation/secondLook``: the second look at an earlier instant does not find it.
+/// - What was right at one of ``Attestation/earlierLooks``.
 /// - A run that started before midnight and ended after the day's row was opened: the API service counts it in the row of its
 ///   own day, and nobody counts it in the monthly counter of the next day. The counter may lack it.
 /// - A run that ended within two minutes of the moment when a job wrote the row: the job has counted it, and the API service
@@ -78,6 +78,7 @@ struct QuotaInspection: Sendable {
             SQLValue.Field("today_start", .timestamp(Timestamp(startOf: today))),
             SQLValue.Field("log_start", .timestamp(Timestamp(startOf: days[2].firstOfMonth))),
             SQLValue.Field("log_end", .timestamp(Timestamp(startOf: today.adding(days: 1)))),
+            SQLValue.Field("seen_before", .timestamp(instant.adding(.zero - Attestation.earlierLooks[0]))),
             SQLValue.Field("stale_before", .timestamp(instant.adding(.zero - staleAfter))),
             SQLValue.Field("overdue_before", .timestamp(instant.adding(.zero - staleAfter - Self.repairTime))),
         ]
@@ -147,6 +148,7 @@ struct QuotaInspection: Sendable {
                 \(count("\(counted) AND r.start_time IS NOT NULL")) AS monthly,
                 \(count("\(counted) AND (\(ofDay) OR \(InspectionSQL.isLater("q.created_at", than: "r.ended_at", by: Self.overlapSeconds)))")) AS monthly_least,
                 \(count("\(ofDay) AND r.\(Self.open) AND r.start_time >= @stale_before")) AS running,
+                \(count("\(ofDay) AND r.\(Self.open) AND r.start_time >= @stale_before AND r.start_time < @seen_before")) AS seen,
                 \(count("\(ofDay) AND \(near)")) AS near
               FROM (SELECT DISTINCT org_slug, usage_date, created_at, written_at FROM quotas) AS q
               JOIN days AS d ON d.day = q.usage_date
@@ -157,7 +159,7 @@ struct QuotaInspection: Sendable {
               SELECT
                 q.org_slug || ' ' || CAST(q.usage_date AS STRING) AS subject, q.daily, q.succeeded, q.failed, q.monthly,
                 q.running, q.highest, e.daily AS log_daily, e.succeeded AS log_succeeded, e.failed AS log_failed,
-                e.monthly AS log_monthly, e.monthly_least, e.running AS log_running, e.near
+                e.monthly AS log_monthly, e.monthly_least, e.running AS log_running, e.seen AS log_seen, e.near
               FROM quotas AS q
               JOIN expected AS e
               ON e.org_slug = q.org_slug AND e.usage_date = q.usage_date AND e.created_at = q.created_at
@@ -224,8 +226,9 @@ struct QuotaInspection: Sendable {
             """
             SELECT
               '\(Self.concurrent.name)', subject || ' highest',
-              'is ' || \(InspectionSQL.text("highest")) || ', and running is ' || CAST(running AS STRING), 1
-            FROM compared WHERE IFNULL(highest, 0) < running OR highest < 0
+              'is ' || \(InspectionSQL.text("highest")) || ', and the runs open for twenty minutes are '
+                || CAST(log_seen AS STRING), 1
+            FROM compared WHERE IFNULL(highest, 0) < log_seen OR highest < 0
             """,
         ]
     }

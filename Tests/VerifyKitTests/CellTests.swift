@@ -202,7 +202,7 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                     breaks: BillingInspection.subscriptions),
                 Cell(table, "stripe_read_at", Cell.later(days: -1), breaks: mirror),
                 Cell(table, "stripe_read_at", Cell.set(.null(.timestamp)), breaks: mirror),
-                Cell(table, "stripe_read_at", Cell.later(days: 1), breaks: BillingInspection.rows),
+                Cell(table, "stripe_read_at", Cell.later(days: 10), breaks: BillingInspection.rows),
                 Cell(table, "current_period_end", Cell.later(seconds: 1), breaks: mirror),
                 Cell(table, "cancel_at_period_end", Cell.set(false), breaks: mirror),
             ]

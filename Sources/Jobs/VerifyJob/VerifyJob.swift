@@ -12,7 +12,7 @@ struct VerifyJob: ScheduledJob {
     static let discussion = """
         The job reads the warehouse as it was at one instant and checks the invariants: quotas against the run log, tables \
         against the catalog, subscriptions against their audit, the queue, leases, run history and rollouts. What seems \
-        broken is looked at again as of twenty minutes earlier. Only what was broken then as well fails the run.
+        broken is looked at again as of twenty, thirteen and seven minutes earlier. Only what was broken each time fails the run.
 
         The exit code is 0 only if every invariant was read and holds. Each run appends one row to \
         scheduler_jobs.verifications, with the digest of the row before. The job changes nothing else.

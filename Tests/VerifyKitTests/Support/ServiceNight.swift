@@ -278,18 +278,21 @@ extension ServiceNight {
     }
 }
 
-/// A night with its past: statements about an earlier instant are answered by an earlier state.
-struct RememberingWarehouse: SQLWarehouse {
-    let present: any Warehouse
-    let past: any Warehouse
-    let instant: Timestamp
+/// A night with its past: the same night, as far as an earlier instant, answers statements about that instant. It does not go back. So
+/// the looks of the first inspection, that of the quotas, see exactly the instants that they ask for, and those of the others see
+/// the latest one of them.
+struct RememberingWarehouse: SQLWarehouse, @unchecked Sendable {
+    let present: ServiceNight
+    let past: ServiceNight
 
     func query(_ statement: Statement) async throws -> QueryResult {
         for parameter in statement.parameters where parameter.name == "instant" {
-            if case .timestamp(let asked) = parameter.value, asked < instant { return try await past.query(statement) }
+            guard case .timestamp(let asked) = parameter.value, asked < present.now else { continue }
+            if past !== present, past.now < asked { try await past.advance(to: asked) }
+            return try await past.warehouse.query(statement)
         }
-        return try await present.query(statement)
+        return try await present.warehouse.query(statement)
     }
 
-    func merge(_ merge: MergeStatement) async throws -> MergeResult { try await present.merge(merge) }
+    func merge(_ merge: MergeStatement) async throws -> MergeResult { try await present.warehouse.merge(merge) }
 }
