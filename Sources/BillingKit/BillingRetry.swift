@@ -46,7 +46,7 @@ package struct BillingRetry: Sendable {
         stripe: StripeClient, warehouse: any SQLWarehouse, today: CivilDate, report: RunReport,
         reconciliation: BillingReconciliation, lease: JobLease, isDryRun: Bool = false,
         now: @escaping @Sendable () -> Timestamp = Timestamp.wallClock,
-        jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+        jitter: @escaping @Sendable () -> Double = { Machine.current.jitter() }
     ) {
         self.stripe = stripe
         self.warehouse = MeteredWarehouse(warehouse, report)

@@ -30,7 +30,7 @@ struct TokenExchange: Sendable {
         _ request: HTTPRequest, secrets: [Secret], operation: String, attempts: Int = 3
     ) async throws -> HTTPResponse {
         try await RetryPolicy(attempts: attempts, budget: .seconds(600)).run(
-            on: time, jitter: { .random(in: 0.9...1.1) },
+            on: time, jitter: { 0.9 + 0.2 * Machine.current.jitter() },
             decide: { ($0 as? CredentialsError)?.isRetryable == true ? .retry() : .stop },
             operation: { _ in try await sendOnce(request, secrets: secrets, operation: operation) })
     }

@@ -32,6 +32,9 @@ struct Dice: RandomNumberGenerator {
 package enum JobDice {
     nonisolated(unsafe) private static var dice: Dice?
 
+    /// A number from 0 to 1, of which a debug build's own way would not ask ``fill(_:)``.
+    static func fraction() -> Double { Double((dice?.next() ?? 0) >> 11) / 9_007_199_254_740_992 }
+
     static func start(seed: UInt64) { dice = Dice(seed: seed, "jobs") }
 
     /// - Returns: `false` if no world has begun.

@@ -45,7 +45,7 @@ final class SimulatedMachine: @unchecked Sendable {
             time: TimeSource(
                 elapsed: { .microseconds(SimulatedMachine.shared.now.microseconds) },
                 sleep: { try await SimulatedMachine.shared.sleep($0) }),
-            transport: transport)
+            jitter: { JobDice.fraction() }, transport: transport)
         typealias Original = @convention(thin) (UnownedJob) -> Void
         typealias Hook = @convention(thin) (UnownedJob, Original) -> Void
         guard let symbol = dlsym(dlopen(nil, RTLD_NOW), "swift_task_enqueueGlobal_hook") else {

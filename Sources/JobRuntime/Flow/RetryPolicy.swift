@@ -41,7 +41,7 @@ package struct RetryPolicy: Sendable {
     ///   - operation: Receives the number of the attempt, starting from 1.
     package func run<Value>(
         isolation: isolated (any Actor)? = #isolation, on time: TimeSource = .system,
-        jitter: @Sendable @escaping () -> Double = { .random(in: 0...1) }, decide: (any Error) -> RetryDecision,
+        jitter: @Sendable @escaping () -> Double = { Machine.current.jitter() }, decide: (any Error) -> RetryDecision,
         noting: (_ error: any Error, _ attempt: Int, _ delay: Duration) -> Void = { _, _, _ in },
         operation: (_ attempt: Int) async throws -> Value
     ) async throws -> Value {
@@ -74,7 +74,7 @@ package struct Attempts: Sendable {
     package private(set) var failed = 0
 
     package init(
-        _ policy: RetryPolicy, on time: TimeSource, jitter: @Sendable @escaping () -> Double = { .random(in: 0...1) }
+        _ policy: RetryPolicy, on time: TimeSource, jitter: @Sendable @escaping () -> Double = { Machine.current.jitter() }
     ) {
         self.policy = policy
         self.time = time

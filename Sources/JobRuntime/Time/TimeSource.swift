@@ -18,19 +18,22 @@ package struct TimeSource: Sendable {
     package static var system: TimeSource { Machine.current.time }
 }
 
-/// The clocks and the network of the machine that the jobs of this process run on. A program that simulates a machine replaces
+/// The clocks, the jitter and the network of the machine that the jobs of this process run on. A program that simulates a machine replaces
 /// it before its first run; the jobs never do.
 package struct Machine: Sendable {
     package var wallClock: @Sendable () -> Timestamp
     package var time: TimeSource
+    /// A random number from 0 to 1.
+    package var jitter: @Sendable () -> Double
     package var transport: @Sendable (CurlTransport.Configuration) -> any HTTPTransport
 
     package init(
-        wallClock: @escaping @Sendable () -> Timestamp, time: TimeSource,
+        wallClock: @escaping @Sendable () -> Timestamp, time: TimeSource, jitter: @escaping @Sendable () -> Double,
         transport: @escaping @Sendable (CurlTransport.Configuration) -> any HTTPTransport
     ) {
         self.wallClock = wallClock
         self.time = time
+        self.jitter = jitter
         self.transport = transport
     }
 
@@ -46,6 +49,7 @@ package struct Machine: Sendable {
                 return .seconds(now.seconds) + .nanoseconds(now.nanoseconds)
             },
             sleep: { try await Task.sleep(for: $0) }),
+        jitter: { .random(in: 0...1) },
         transport: { CurlTransport($0) })
 }
 
