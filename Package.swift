@@ -55,7 +55,6 @@ let jobs = [
     job("QuotaCleanupJob", "QuotaKit"),
     job("BillingSyncRetryJob", "BillingKit"),
     job("BillingSyncReconcileJob", "BillingKit"),
-    job("VerifyJob", "VerifyKit"),
 ]
 
 /// The dependencies of a program that starts the built jobs.
@@ -74,6 +73,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: jobs + [
+        job("VerifyJob", "VerifyKit"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -106,7 +106,7 @@ let package = Package(
             name: "demo-data", dependencies: ["JobRuntime", "Warehouse", "WarehouseKit", "SchemaKit", argumentParser],
             path: "Sources/Tools/DemoData", swiftSettings: settings),
         .executableTarget(
-            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs,
+            name: "generate-jobs", dependencies: ["DeploymentKit", argumentParser] + builtJobs + ["VerifyJob"],
             path: "Sources/Tools/GenerateJobs", swiftSettings: settings),
         .plugin(name: "JobSources", capability: .buildTool(), path: "Sources/Tools/JobSources"),
         .target(
@@ -169,7 +169,7 @@ let package = Package(
             dependencies: [
                 "TestSupport", "JobRuntime", "Warehouse", "BigQueryWarehouse", "EmbeddedWarehouse", "WarehouseKit",
                 "SchemaKit", "QuotaKit", "HTTPTransport", logging, grdb, "demo-data",
-            ] + builtJobs,
+            ] + builtJobs + ["VerifyJob"],
             swiftSettings: settings),
     ]
 )

@@ -89,7 +89,7 @@ import WarehouseKit
         #expect(report.warnings.map(\.subject) == ["scheduler_jobs.job_leases"])
         #expect(report.warnings.first?.reason == "lacks \(missing.name): run bootstrap-sync to add them")
         #expect(report["columns_added"] == 0)
-        #expect(report["tables_created"] == 26)
+        #expect(report["tables_created"] == 27)
     }
 
     @Test func addsMissingColumns() async throws {
@@ -121,7 +121,7 @@ import WarehouseKit
             report.failures.map(\.subject).sorted() == [
                 "organizations", "scheduler_jobs.billing_event_cursor", "scheduler_jobs.billing_sync_queue",
                 "scheduler_jobs.job_runs",
-                "scheduler_jobs.rollouts", "scheduler_jobs.schema_changes",
+                "scheduler_jobs.rollouts", "scheduler_jobs.schema_changes", "scheduler_jobs.verifications",
             ])
         #expect(report.failures.allSatisfy { $0.reason.hasSuffix("run bootstrap first") })
         #expect(report["columns_added"] == 1)
@@ -139,7 +139,7 @@ import WarehouseKit
         try await create.create()
         try await add.addColumns()
 
-        #expect(createReport.output.contains("    + 5 tables (billing_event_cursor, billing_sync_queue ...)\n"))
+        #expect(createReport.output.contains("    + 6 tables (billing_event_cursor, billing_sync_queue ...)\n"))
         #expect(addReport.output.contains("    + job_leases: \(missing.name) TIMESTAMP\n"))
         #expect(!(createReport.output + addReport.output).contains("added"))
     }

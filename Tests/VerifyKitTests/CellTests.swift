@@ -95,9 +95,6 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
                 Cell(table, "concurrent_pipelines_running", Cell.add(1), breaks: QuotaInspection.concurrent),
                 Cell(table, "concurrent_pipelines_running", Cell.add(-1), breaks: QuotaInspection.concurrent),
                 Cell(table, "max_concurrent_reached", Cell.set(-1), breaks: QuotaInspection.concurrent),
-                Cell(
-                    table, "max_concurrent_reached", Cell.add(-1), where: "concurrent_pipelines_running > 0",
-                    breaks: QuotaInspection.concurrent),
             ]
                 + counters.flatMap {
                     [
@@ -373,6 +370,7 @@ private struct CellTable: Sendable, CustomTestStringConvertible {
             ],
             leftOut: [
                 "catalog": "the name of the rollout", "execution": "Cloud Run's name of the run",
+                "failures": "counts for --max-failures",
             ])
     }()
 
