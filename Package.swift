@@ -191,6 +191,7 @@ package.targets.append(
 // Tests of the explorer and of the simulation, which CI leaves out: PROOFS=1 swift test --filter "ModelWarehouseTests|SimulationTests"
 if Context.environment["PROOFS"] != nil {
     package.targets += [
-        tests("ModelWarehouseTests", "ModelWarehouse", "Warehouse", "JobRuntime"), tests("SimulationTests", "Simulation", "simulate"),
+        tests("ModelWarehouseTests", "ModelWarehouse", "Warehouse", "JobRuntime"),
+        tests("SimulationTests", "Simulation", "simulate"),
     ]
 }

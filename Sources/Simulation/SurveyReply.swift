@@ -58,23 +58,25 @@ struct SurveyReply {
             }
         }
         var rows = groups.map { group in
-            Row([
-                SQLValue.Field("table_name", .string(group.table)),
-                SQLValue.Field("shape", group.shape.map { .string($0) } ?? .null(.string)),
-                SQLValue.Field("shape_key", group.shape.map { .string("\($0.utf8.count)") } ?? .null(.string)),
-                SQLValue.Field("datasets", .int64(Int64(group.members.count))),
-                SQLValue.Field("members", .string(group.members.sorted().joined(separator: ","))),
-            ] + Self.noExtras)
+            Row(
+                [
+                    SQLValue.Field("table_name", .string(group.table)),
+                    SQLValue.Field("shape", group.shape.map { .string($0) } ?? .null(.string)),
+                    SQLValue.Field("shape_key", group.shape.map { .string("\($0.utf8.count)") } ?? .null(.string)),
+                    SQLValue.Field("datasets", .int64(Int64(group.members.count))),
+                    SQLValue.Field("members", .string(group.members.sorted().joined(separator: ","))),
+                ] + Self.noExtras)
         }
         if let known, let dataset = text("known_dataset").flatMap({ DatasetID($0) }) {
             let isThere = try await definition(dataset, known) != nil
             rows.append(
-                Row([
-                    SQLValue.Field("table_name", .string(known)),
-                    SQLValue.Field("shape", isThere ? .string("") : .null(.string)),
-                    SQLValue.Field("shape_key", .null(.string)), SQLValue.Field("datasets", .int64(1)),
-                    SQLValue.Field("members", .string("=\(dataset)")),
-                ] + Self.noExtras))
+                Row(
+                    [
+                        SQLValue.Field("table_name", .string(known)),
+                        SQLValue.Field("shape", isThere ? .string("") : .null(.string)),
+                        SQLValue.Field("shape_key", .null(.string)), SQLValue.Field("datasets", .int64(1)),
+                        SQLValue.Field("members", .string("=\(dataset)")),
+                    ] + Self.noExtras))
         }
         return rows
     }

@@ -39,7 +39,8 @@ import Testing
     /// Statements after a fault, beside another execution, or before bootstrap has created the events' cursor. The other
     /// statements of the same type use the same tables.
     private static let unsent = [
-        #"confirm the release of the lease of \(jobs.joined(separator: "#, "count the due syncs", "find who added the columns",
+        #"confirm the release of the lease of \(jobs.joined(separator: "#, "count the due syncs",
+        "find who added the columns",
         #"keep the lease of \(jobs.joined(separator: "#,
         "list the datasets of the active organizations",
         #"queue \(slugs.count) organizations that lost their subscription"#, "release the claimed syncs",

@@ -74,7 +74,8 @@ package struct Attempts: Sendable {
     package private(set) var failed = 0
 
     package init(
-        _ policy: RetryPolicy, on time: TimeSource, jitter: @Sendable @escaping () -> Double = { Machine.current.jitter() }
+        _ policy: RetryPolicy, on time: TimeSource,
+        jitter: @Sendable @escaping () -> Double = { Machine.current.jitter() }
     ) {
         self.policy = policy
         self.time = time
