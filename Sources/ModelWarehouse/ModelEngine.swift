@@ -317,11 +317,12 @@ final class ModelEngine {
                 let effect = try await rows.effect(request, on: later)
                 if rows.effects[effect].writes {
                     // The rules of a commit are for the executions before the end.
-                    later = rows.committed(
-                        ModelRows.Commit(
-                            effect: effect, request: request, contents: later, notes: state.notes,
-                            execution: Int32(probe * 2), isFresh: true)
-                    ).contents
+                    later =
+                        rows.committed(
+                            ModelRows.Commit(
+                                effect: effect, request: request, contents: later, notes: state.notes,
+                                execution: Int32(probe * 2), isFresh: true)
+                        ).contents
                 }
                 let value = rows.effects[effect]
                 content = .result(rows: value.rows, affectedRows: value.affectedRows)

@@ -12,6 +12,8 @@ import WarehouseKit
 /// organization. Stripe's account is a table of the model, so a request to Stripe is a statement that reads it.
 package struct QueueScenario: ModelScenario {
     package var bounds: ModelBounds
+    /// The number of seconds at the beginning at which something may happen, after the first one.
+    package var seconds = 2
     /// Whether the job reads Stripe before it claims an item, and not after: a fault that the rules must notice.
     var readsEarly = false
 
@@ -146,7 +148,7 @@ package struct QueueScenario: ModelScenario {
     /// A few seconds at the beginning, in which the reads and writes of the executions have an order, and the ends of claims and
     /// of pauses.
     package func instants(in contents: ModelContents) -> [Timestamp] {
-        let seconds = (1...2).map { ModelEngine.beginning.adding(.seconds($0)) }
+        let seconds = (0..<seconds).map { ModelEngine.beginning.adding(.seconds($0 + 1)) }
         return seconds
             + contents.tables[Place.queue].values.flatMap { row in
                 ["lease_expires_at", "next_retry_at"].compactMap { column in
