@@ -18,11 +18,11 @@ extension QueueScenario {
             })
     }
 
-    /// With equal clocks. A killed run has a next attempt.
+    /// A killed run has a next attempt. The clocks of two runs differ, so that no two readings end at the same time.
     private static func bounds(_ executions: Int, crashes: Int = 0, lostReplies: Int = 0) -> ModelBounds {
         var bounds = ModelBounds()
         (bounds.executions, bounds.crashes, bounds.lostReplies) = (executions, crashes, lostReplies)
-        bounds.clocks = [.zero]
+        bounds.clocks = executions > 2 ? [.zero, .seconds(20), .zero] : [.zero]
         bounds.hasLongPauses = true
         return bounds
     }

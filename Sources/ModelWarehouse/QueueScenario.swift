@@ -148,8 +148,8 @@ package struct QueueScenario: ModelScenario {
     /// A few seconds at the beginning, in which the reads and writes of the executions have an order, and the ends of claims and
     /// of pauses.
     package func instants(in contents: ModelContents) -> [Timestamp] {
-        let seconds = (0..<seconds).map { ModelEngine.beginning.adding(.seconds($0 + 1)) }
-        return seconds
+        let early = (0..<seconds).map { ModelEngine.beginning.adding(.seconds($0 + 1)) }
+        return early
             + contents.tables[Place.queue].values.flatMap { row in
                 ["lease_expires_at", "next_retry_at"].compactMap { column in
                     if case .timestamp(let time) = value(Place.queue, row, column) { time } else { nil }
