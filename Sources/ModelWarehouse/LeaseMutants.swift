@@ -7,7 +7,13 @@ extension LeaseScenario {
     package static func mutants(_ bounds: ModelBounds, validity: Duration) -> [ModelCase] {
         let one = LeaseScenario(bounds, validity: validity)
         let two = LeaseScenario(bounds, validity: validity, hasTwoJobs: true, isEmpty: true)
-        return ofOneJob.map { ModelCase(mutant: $0, scenario: one) }
+        var lost = bounds
+        (lost.crashes, lost.lostReplies, lost.lateStatements) = (0, 1, 0)
+        let repeated = ModelCase(
+            mutant: ModelMutant(
+                "the mark of a release is not found", in: "confirm", replace: "AND token IN UNNEST(@tokens)",
+                with: "AND FALSE"), scenario: LeaseScenario(lost, validity: validity))
+        return [repeated] + ofOneJob.map { ModelCase(mutant: $0, scenario: one) }
             + ofTwoJobs.map {
                 ModelCase(mutant: $0, scenario: two)
             }
@@ -19,8 +25,6 @@ extension LeaseScenario {
             "the fence does not compare the token", in: "write", replace: "AND fence.token = @lease_token", with: ""),
         ModelMutant("release does not compare the token", in: "release", replace: "AND token = @token", with: ""),
         ModelMutant("release does nothing", in: "release", replace: "AND token = @token", with: "AND FALSE"),
-        ModelMutant(
-            "a lost lease counts as released", in: "confirm", replace: "AND token IN UNNEST(@tokens)", with: ""),
         ModelMutant("no grace", in: "keep", parameter: "until") { $0.parameters.first { $0.name == "now" }!.value },
         ModelMutant(
             "keep does not compare the token", in: "keep", replace: "AND token = @token",

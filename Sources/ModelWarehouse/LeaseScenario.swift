@@ -160,11 +160,10 @@ package struct LeaseScenario: ModelScenario {
         return nil
     }
 
-    /// Nobody reads the time of a change, nor the expiry of a free row.
+    /// No statement reads the time of a change.
     private func leaveOutTimes(_ contents: inout ModelContents) {
-        for (number, row) in contents.tables[0] {
+        for number in contents.tables[0].keys {
             contents.tables[0][number]![5] = .timestamp(ModelEngine.beginning)
-            if row[1] == .null(.string) { contents.tables[0][number]![4] = .timestamp(ModelEngine.beginning) }
         }
     }
 
@@ -177,18 +176,6 @@ package struct LeaseScenario: ModelScenario {
             guard case .string(let token) = row[2], token.hasPrefix("released \(name)") else { continue }
             contents.tables[0][number]![2] = .null(.string)
         }
-    }
-
-    package func token(of request: ModelRequest) -> (name: String, isTaken: Bool)? {
-        guard case .statement(let purpose, _, let parameters) = request,
-            let field = parameters.first(where: { $0.name == "token" || $0.name == "lease_token" }),
-            case .string(let token) = field.value
-        else { return nil }
-        return (token, purpose.hasPrefix("take"))
-    }
-
-    package func has(_ token: String, _ contents: ModelContents) -> Bool {
-        Self.leases(in: contents).contains { $0.token == token }
     }
 
     private func violation(ofWriteBy writer: Int, _ commit: ModelCommit, _ notes: inout [Int]) -> String? {

@@ -85,25 +85,6 @@ final class ModelEngine {
         (state.contents, state.notes) = (done.contents, done.notes)
     }
 
-    /// Drops statements without a client that can never change anything: their token is in no row, and nobody will write it.
-    private func dropDead(in state: inout ModelState) async {
-        guard !state.orphans.isEmpty else { return }
-        var taken: Set<String> = []
-        for request in state.orphans.map(\.request) {
-            if let token = rows.token(of: request), token.isTaken { taken.insert(token.name) }
-        }
-        for execution in state.executions where execution.phase == .running {
-            guard case .request(let request) = await programs.next(execution.history) else { continue }
-            if let token = rows.token(of: request), token.isTaken { taken.insert(token.name) }
-        }
-        state.orphans.removeAll { orphan in
-            guard orphan.older.isEmpty, let token = rows.token(of: orphan.request), !token.isTaken,
-                !taken.contains(token.name)
-            else { return false }
-            return !rows.has(orphan.request, token.name, state.contents)
-        }
-    }
-
     // MARK: steps
 
     func steps(from state: ModelState) async throws -> [Successor] {
@@ -129,7 +110,6 @@ final class ModelEngine {
             }
         }
         addTime(in: state, &found)
-        for index in found.indices { await dropDead(in: &found[index].state) }
         return found
     }
 

@@ -37,8 +37,6 @@ final class ModelRows {
     private(set) var effects = Interned<ModelEffect>()
     private var effectOf: [Pair: Int32] = [:]
     private var conflictOf: [Pair: Bool] = [:]
-    private var tokenOf: [(name: String, isTaken: Bool)?] = []
-    private var hasToken: [Pair: Bool] = [:]
     private var committed: [Commit: Committed] = [:]
     private var forgotten: [Forgotten: Committed] = [:]
     var evaluations: Int { effectOf.count }
@@ -92,21 +90,6 @@ final class ModelRows {
         if let known = conflictOf[pair] { return known }
         let found = effects[effect].conflicts(with: contents[rows])
         conflictOf[pair] = found
-        return found
-    }
-
-    func token(of request: Int32) -> (name: String, isTaken: Bool)? {
-        while tokenOf.count <= request {
-            tokenOf.append(scenario.token(of: programs.requests[Int32(tokenOf.count)]))
-        }
-        return tokenOf[Int(request)]
-    }
-
-    func has(_ request: Int32, _ token: String, _ rows: Int32) -> Bool {
-        let pair = Pair(first: request, second: rows)
-        if let known = hasToken[pair] { return known }
-        let found = scenario.has(token, contents[rows])
-        hasToken[pair] = found
         return found
     }
 

@@ -59,10 +59,6 @@ package protocol ModelScenario: Sendable {
     func committed(_ commit: ModelCommit, _ contents: inout ModelContents, _ notes: inout [Int]) -> String?
     /// Called when an attempt has ended and nothing of it is left. Drops what nobody reads anymore.
     func forget(_ execution: Int, attempt: Int, _ contents: inout ModelContents, _ notes: inout [Int])
-    /// The token without which a statement changes nothing; `isTaken` if the statement itself writes the token into rows.
-    func token(of request: ModelRequest) -> (name: String, isTaken: Bool)?
-    /// Whether a row has the token.
-    func has(_ token: String, _ contents: ModelContents) -> Bool
     /// - Returns: The rule that an execution breaks by ending so.
     func ended(
         _ outcome: String, of execution: Int, attempt: Int, faults: Int, _ contents: ModelContents, _ notes: [Int]
@@ -83,8 +79,6 @@ extension ModelScenario {
         memory
     }
     package func forget(_ execution: Int, attempt: Int, _ contents: inout ModelContents, _ notes: inout [Int]) {}
-    package func token(of request: ModelRequest) -> (name: String, isTaken: Bool)? { nil }
-    package func has(_ token: String, _ contents: ModelContents) -> Bool { true }
 }
 
 package struct ModelCommit {

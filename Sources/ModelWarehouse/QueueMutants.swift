@@ -5,22 +5,24 @@ extension QueueScenario {
     package static func mutants() throws -> [ModelCase] {
         var early = try QueueScenario(bounds(2))
         early.readsEarly = true
+        early.seconds = 0
         let groups: [(ModelBounds, [ModelMutant])] = [
             (bounds(2), ofOneRun), (bounds(3), ofTwoRuns), (bounds(2, crashes: 1), ofAKilledRun),
             (bounds(2, lostReplies: 1), ofAFailedRun), (bounds(3, lostReplies: 1), ofAFailedRunBesideAnother),
         ]
         return [ModelCase(mutant: ModelMutant("Stripe is read before the claim") { _ in }, scenario: early)]
             + (try groups.flatMap { bounds, mutants in
-                let scenario = try QueueScenario(bounds)
+                var scenario = try QueueScenario(bounds)
+                scenario.seconds = 0
                 return mutants.map { ModelCase(mutant: $0, scenario: scenario) }
             })
     }
 
-    /// With equal clocks. A killed run has a next attempt.
+    /// A killed run has a next attempt. The clocks of two runs differ, so that no two readings end at the same time.
     private static func bounds(_ executions: Int, crashes: Int = 0, lostReplies: Int = 0) -> ModelBounds {
         var bounds = ModelBounds()
         (bounds.executions, bounds.crashes, bounds.lostReplies) = (executions, crashes, lostReplies)
-        bounds.clocks = [.zero]
+        bounds.clocks = executions > 2 ? [.zero, .seconds(20), .zero] : [.zero]
         bounds.hasLongPauses = true
         return bounds
     }

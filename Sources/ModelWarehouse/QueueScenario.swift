@@ -12,6 +12,8 @@ import WarehouseKit
 /// organization. Stripe's account is a table of the model, so a request to Stripe is a statement that reads it.
 package struct QueueScenario: ModelScenario {
     package var bounds: ModelBounds
+    /// The number of seconds at the beginning at which something may happen, after the first one.
+    package var seconds = 2
     /// Whether the job reads Stripe before it claims an item, and not after: a fault that the rules must notice.
     var readsEarly = false
 
@@ -146,8 +148,8 @@ package struct QueueScenario: ModelScenario {
     /// A few seconds at the beginning, in which the reads and writes of the executions have an order, and the ends of claims and
     /// of pauses.
     package func instants(in contents: ModelContents) -> [Timestamp] {
-        let seconds = (1...2).map { ModelEngine.beginning.adding(.seconds($0)) }
-        return seconds
+        let early = (0..<seconds).map { ModelEngine.beginning.adding(.seconds($0 + 1)) }
+        return early
             + contents.tables[Place.queue].values.flatMap { row in
                 ["lease_expires_at", "next_retry_at"].compactMap { column in
                     if case .timestamp(let time) = value(Place.queue, row, column) { time } else { nil }
@@ -220,7 +222,8 @@ package struct QueueScenario: ModelScenario {
         guard case .timestamp(let earlier) = read(old), case .timestamp(let later) = read(new), earlier < later else {
             return "\(commit.name) wrote an older reading than the one before"
         }
-        guard let claim = commit.parameter("claim") else { return nil }
+        // A write that began before its claim was released still commits: the version alone protects the row then.
+        guard commit.isFresh, let claim = commit.parameter("claim") else { return nil }
         let isClaimed = items(commit.before).values.contains { $0.status == .string("processing") && $0.token == claim }
         return isClaimed ? nil : "\(commit.name) wrote without a claim on an item"
     }

@@ -28,6 +28,8 @@ struct Explore: AsyncParsableCommand {
     var orphanSeconds = 60
     @Option(help: "How far each execution's clock is ahead, in seconds, with commas.")
     var clocks = "0,20,-20"
+    @Option(help: "The seconds at the beginning at which something may happen, after the first one; for the queue.")
+    var ticks = 2
     @Option(help: "The most states. A state takes about 30 bytes, and 60 more while it waits.")
     var states = 100_000_000
     @Option(help: "The most seconds.")
@@ -79,7 +81,10 @@ struct Explore: AsyncParsableCommand {
             try await explore(
                 LeaseScenario(bounds, validity: validity, hasTwoJobs: twoJobs, isEmpty: emptyTable),
                 "lease of \(leaseSeconds) s\(twoJobs ? ", two jobs" : "")\(emptyTable ? ", no row yet" : "")")
-        case (.queue, false): try await explore(try QueueScenario(bounds), "queue")
+        case (.queue, false):
+            var scenario = try QueueScenario(bounds)
+            scenario.seconds = ticks
+            try await explore(scenario, "queue, \(ticks) more seconds")
         }
     }
 
